@@ -1,0 +1,296 @@
+"""Field x tier: what each tier does with each field of the spec, as data, with the lookup and the check over it.
+
+The table is the second promise of the design ("no silent loss"): docs, `anytier matrix`, preview and the conformance
+suite read this one place. Nothing here may import Pulumi, a transport or a runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from anytier.errors import CapabilityError
+
+Status = Literal["native", "emulated", "unsupported", "planned"]
+
+TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
+BUILT: tuple[str, ...] = ("local", "docker")
+# Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
+MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord")}
+
+
+@dataclass(frozen=True)
+class Support:
+    """One cell. `note` says how (emulated) or why not (unsupported, planned), `instead` the way out.
+
+    `modes` overrides the cell for a mode of the tier, e.g. `supervisord` on `local`.
+    """
+
+    status: Status
+    note: str = ""
+    instead: str = ""
+    modes: Mapping[str, Support] = field(default_factory=dict)
+
+    @property
+    def carried(self) -> bool:
+        return self.status in ("native", "emulated")
+
+
+def _but(cell: Support, **modes: Support) -> Support:
+    return Support(cell.status, cell.note, cell.instead, modes)
+
+
+def _emulated(how: str) -> Support:
+    return Support("emulated", how)
+
+
+def _unsupported(why: str, instead: str) -> Support:
+    return Support("unsupported", why, instead)
+
+
+def _planned(what: str, instead: str = "") -> Support:
+    return Support("planned", what, instead)
+
+
+NATIVE = Support("native")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local or docker")
+_NO_CONTAINERS = _planned(
+    "running an image without a container runtime is not built yet",
+    "add a `host:` section, the native way to run this workload on a machine",
+)
+_ONE_PROCESS = _unsupported(
+    "on a host a workload is one native process", "make it a workload of its own, or use the docker tier"
+)
+_HOST_IGNORES = _emulated("describes the container; where `host:` is given, `host:` is what runs")
+_KUBERNETES_ONLY = _unsupported("only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides")
+_LATER = "not built yet on any tier"
+_ONE_MACHINE = "there is one machine"
+
+
+def _row(local: Support, docker: Support) -> dict[str, Support]:
+    """The two tiers that are built; every other column says that its tier is planned."""
+    return {tier: {"local": local, "docker": docker}.get(tier, _TIER_NOT_BUILT) for tier in TIERS}
+
+
+def _both(cell: Support) -> dict[str, Support]:
+    return _row(cell, cell)
+
+
+_ALL = _both(NATIVE)
+_PLANNED = _both(_planned(_LATER))
+
+_C = "workloads.*.containers.*"
+_J = "jobs.*.containers.*"
+
+# A key is a path with `*` for names and indices; `path=value` is a row for one value of that field. Lookup takes the
+# longest key that fits, so a row stands for everything below it that has no row of its own.
+TABLE: dict[str, dict[str, Support]] = {
+    "apiVersion": _ALL,
+    "kind": _ALL,
+    "metadata": _ALL,
+    "metadata.annotations": _both(_emulated("kept in the spec; no object here carries annotations")),
+    # containers
+    f"{_C}.image": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.build.platforms": _row(
+        _HOST_IGNORES,
+        _unsupported("the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"),
+    ),
+    f"{_C}.command": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.args": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.workingDir": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.user": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.variables": _ALL,
+    f"{_C}.secrets": _row(
+        _emulated("a launcher exports them from a 0600 file"), _emulated("an entry script exports them from tmpfs")
+    ),
+    f"{_C}.envFrom": _PLANNED,
+    f"{_C}.files": _row(
+        _but(
+            _emulated("bound read-only at the path (as root), else under the folder named by ANYTIER_FILES"),
+            supervisord=_emulated("written under the folder named by ANYTIER_FILES"),
+        ),
+        NATIVE,
+    ),
+    f"{_C}.volumes": _row(
+        _emulated("a directory of the machine, named by VOLUME_<NAME>"), NATIVE
+    ),
+    f"{_C}.volumes.*.readOnly": _row(
+        _but(
+            _unsupported("a plain directory cannot be read-only for one process", "drop readOnly for this tier"),
+            systemd=_unsupported("the directory is named, not mounted", "drop readOnly for this tier"),
+        ),
+        NATIVE,
+    ),
+    f"{_C}.volumes.*.subPath": _both(
+        _unsupported("a volume is mounted whole", "declare one volume resource for each folder")
+    ),
+    f"{_C}.resources.requests": _both(_emulated("checked and recorded; one machine has no scheduler to reserve with")),
+    f"{_C}.resources.limits.memory": _row(
+        _but(NATIVE, supervisord=_emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")), NATIVE
+    ),
+    f"{_C}.resources.limits.cpu": _row(
+        _but(
+            NATIVE,
+            supervisord=_unsupported(
+                "without systemd nothing here can hold a CPU limit", "run systemd, or drop it in `overrides.local`"
+            ),
+        ),
+        NATIVE,
+    ),
+    f"{_C}.resources.limits.gpu": _PLANNED,
+    f"{_C}.resources.requests.gpu": _PLANNED,
+    f"{_C}.resources.limits.ephemeralStorage": _both(
+        _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
+    ),
+    f"{_C}.resources.requests.ephemeralStorage": _both(_emulated("recorded only")),
+    f"{_C}.livenessProbe": _row(
+        _emulated("healthd, a small prober beside the app, restarts it"),
+        _emulated("a health check inside the container ends the process, the restart policy restarts it"),
+    ),
+    f"{_C}.readinessProbe": _row(
+        _emulated("gates a rollout; afterwards the proxy's checks take it out of rotation and back"),
+        _emulated("gates a rollout; afterwards the proxy's checks take it out of rotation and back"),
+    ),
+    f"{_C}.startupProbe": _both(_emulated("gates a rollout, and holds liveness back")),
+    f"{_C}.livenessProbe.grpc": _both(_unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")),
+    f"{_C}.readinessProbe.grpc": _both(
+        _unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")
+    ),
+    f"{_C}.startupProbe.grpc": _both(_unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")),
+    f"{_C}.before": _row(_ONE_PROCESS, _emulated("anytier starts the containers of an instance in this order")),
+    f"{_C}.lifecycle": _both(_emulated("run by anytier at start and stop; a restart by the platform does not run it")),
+    f"{_C}.stopSignal": _ALL,
+    f"{_C}.stopGracePeriod": _ALL,
+    f"{_C}.securityContext": _row(_HOST_IGNORES, NATIVE),
+    # the native way
+    "workloads.*.host": _row(NATIVE, _emulated("describes the machine; containers are what runs here")),
+    "workloads.*.host.packages": _row(
+        _unsupported("the local tier needs no root and installs nothing", "install them, or use the baremetal tier"),
+        _emulated("describes the machine; containers are what runs here"),
+    ),
+    # ports
+    "workloads.*.service": _ALL,
+    "workloads.*.service.ports.*.targetPort": _row(
+        _emulated("each instance listens on a port of its own, given in PORT and PORT_<NAME>"), NATIVE
+    ),
+    "workloads.*.service.ports.*.protocol=UDP": _row(
+        _unsupported("the proxy carries HTTP, and TCP is direct", "use the docker tier"), NATIVE
+    ),
+    "workloads.*.service.ports.*.expose": _ALL,
+    # scale
+    "workloads.*.scale.replicas": _ALL,
+    "workloads.*.scale.mode": _both(_emulated(f"{_ONE_MACHINE}: global is one replica")),
+    "workloads.*.scale.min": _both(_unsupported(f"nothing scales by itself here", "use scale.replicas and `anytier scale`")),
+    "workloads.*.scale.max": _both(_unsupported(f"nothing scales by itself here", "use scale.replicas and `anytier scale`")),
+    "workloads.*.scale.metrics": _both(
+        _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
+    ),
+    # updates: one algorithm on hosts and Docker (anytier.rollout)
+    "workloads.*.update": _both(_emulated("anytier's own rollout")),
+    "workloads.*.update.strategy=canary": _PLANNED,
+    "workloads.*.update.strategy=bluegreen": _PLANNED,
+    "workloads.*.update.canary": _PLANNED,
+    "workloads.*.update.autoPromote": _PLANNED,
+    "workloads.*.dependsOn": _both(_emulated("a workload waits for the rollout of those it depends on")),
+    "workloads.*.dependsOn.*.condition=completed": _both(
+        _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
+    ),
+    "workloads.*.placement": _both(_unsupported(_ONE_MACHINE, "drop it in `overrides`")),
+    "workloads.*.disruption": _both(_unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`")),
+    "workloads.*.identity": _both(_unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")),
+    "workloads.*.metadata": _ALL,
+    # resources
+    "resources.*.type": _both(_planned("only `volume` is built", "run it as a workload of this app")),
+    "resources.*.type=volume": _ALL,
+    "resources.*.class": _both(_emulated("recorded; there is one kind of volume here")),
+    "resources.*.id": _both(_emulated("names a resource shared by workloads of this app")),
+    "resources.*.metadata": _both(_emulated("recorded")),
+    "resources.*.params": _both(_planned("volumes take no parameters yet")),
+    # routes
+    "routes": _both(_emulated("a Caddy proxy beside the app")),
+    "routes.*.tls": _both(_emulated("the Caddy proxy holds the certificates")),
+    # jobs
+    "jobs.*.trigger=preDeploy": _ALL,
+    "jobs.*.trigger=postDeploy": _ALL,
+    "jobs.*.trigger=schedule": _PLANNED,
+    "jobs.*.trigger=manual": _PLANNED,
+    "jobs.*.schedule": _PLANNED,
+    "jobs.*.timeZone": _PLANNED,
+    "jobs.*.concurrencyPolicy": _PLANNED,
+    "jobs.*.backoffLimit": _ALL,
+    "jobs.*.timeout": _ALL,
+    "jobs.*.host": _row(NATIVE, _emulated("describes the machine; containers are what runs here")),
+    # secrets
+    "secrets.*.from": _ALL,
+    "secrets.*.from.aws-sm": _PLANNED,
+    "secrets.*.from.gcp-sm": _PLANNED,
+    "secrets.*.from.azure-kv": _PLANNED,
+    # the rest
+    "objects": _both(_KUBERNETES_ONLY),
+    "overrides": _both(_emulated("merged into the spec before anything else")),
+}
+# A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
+TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C)}
+TABLE |= {
+    f"{_J}.{probe}": _both(_unsupported("a job ends; it is not probed", "leave the probe out"))
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe")
+}
+
+
+def lookup(path: str, tier: str, mode: str | None = None, value: object = None) -> Support:
+    """The cell for a path, concrete (`workloads.web.scale.replicas`) or with `*`. KeyError if no row covers it."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        for key in _keys_for(parts[:length], value if length == len(parts) else None):
+            cell = TABLE[key].get(tier)
+            if cell is None:
+                raise KeyError(tier)
+            return cell.modes.get(mode or "", cell)
+    raise KeyError(path)
+
+
+def _keys_for(parts: list[str], value: object) -> Iterator[str]:
+    suffixes = [f"={value}", ""] if isinstance(value, str) else [""]
+    for suffix in suffixes:
+        for key in _BY_LENGTH.get(len(parts), ()):
+            bare, _, wanted = key.partition("=")
+            if (f"={wanted}" if wanted else "") == suffix and _fits(bare.split("."), parts):
+                yield key
+
+
+def _fits(pattern: list[str], parts: list[str]) -> bool:
+    return all(p in ("*", part) or part == "*" for p, part in zip(pattern, parts, strict=True))
+
+
+def _index() -> dict[int, list[str]]:
+    index: dict[int, list[str]] = {}
+    for key in TABLE:
+        index.setdefault(key.partition("=")[0].count(".") + 1, []).append(key)
+    return index
+
+
+_BY_LENGTH = _index()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A field of an app that the tier does not carry, with the cell that says so."""
+
+    path: str
+    tier: str
+    cell: Support
+
+    def error(self) -> CapabilityError:
+        said = {"planned": "is planned", "unsupported": "is not supported"}[self.cell.status]
+        return CapabilityError(self.path, f"{said} on tier {self.tier}: {self.cell.note}", self.cell.instead)
+
+
+def check(fields: Iterable[tuple[str, object]], tier: str, mode: str | None = None) -> list[Finding]:
+    """Every used field (path, value) that `tier` does not carry. `fields` comes from `spec.walk.used_fields`.
+
+    A field without a row is a defect of the table, not of the app: it raises KeyError, and a test walks the model.
+    """
+    cells = ((path, lookup(path, tier, mode, value)) for path, value in fields)
+    return [Finding(path, tier, cell) for path, cell in cells if not cell.carried]

@@ -1,0 +1,1 @@
+"""`anytier ...`: one file per verb, loaded only when it is called."""

@@ -1,0 +1,1 @@
+"""Three components that put an app on a place: host, docker, kubernetes. They accept places, never tiers."""

@@ -1,0 +1,59 @@
+"""The three kinds of place that a tier yields and a runtime accepts. Plain values; runtimes never see a tier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Supervisor = Literal["systemd-system", "systemd-user", "supervisord"]
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Machines on which systemd or supervisord runs the app. `root` is the folder that holds the app's state.
+
+    `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
+    proxy listens for the app's routes.
+    """
+
+    machine: dict[str, Any]
+    state_dir: str
+    supervisor: Supervisor
+    port: int
+    tls_port: int
+    address: str = "localhost"
+
+    kind: Literal["hosts"] = "hosts"
+
+    @property
+    def mode(self) -> str:
+        """The capability table's mode."""
+        return "supervisord" if self.supervisor == "supervisord" else "systemd"
+
+
+@dataclass(frozen=True)
+class DockerEndpoint:
+    """A Docker daemon. `endpoint` is the provider's wire form: `{"host": "unix://..."}` with optional TLS file paths."""
+
+    endpoint: dict[str, Any]
+    port: int
+    tls_port: int
+    address: str = "localhost"
+    caddy_image: str | None = None
+
+    kind: Literal["docker"] = "docker"
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Kubernetes cluster: its kubeconfig (secret) and what it offers (load balancer, storage class, ...)."""
+
+    kubeconfig: Any
+    offers: frozenset[str] = field(default_factory=frozenset)
+
+    kind: Literal["cluster"] = "cluster"
+    mode: str | None = None
+
+
+Place = Hosts | DockerEndpoint | Cluster
