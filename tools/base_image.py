@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Makes sure that the base image of the example apps is on this machine's Docker daemon.
+
+It pulls the image where a registry can be reached; where none can, it makes a stand-in with the same name from Debian
+packages (mmdebstrap), labelled so that nobody mistakes it for the official one. Standard library only; no part of
+anytier needs it.
+
+    usage: tools/base_image.py [--image python:3.11-slim] [--rebuild]
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+from urllib.parse import quote, urlencode
+
+IMAGE = "python:3.11-slim"
+SUITE = "bookworm"  # its python3 is 3.11, as the tag says
+PACKAGES = ("python3", "ca-certificates")
+LABEL = "dev.anytier.stand-in"
+RECIPE = 1  # raise it when the recipe below changes, so that an old cached tarball is not taken
+CHANGES = (f"LABEL {LABEL}=true", "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", 'CMD ["python3"]')
+
+
+class Daemon(http.client.HTTPConnection):
+    """HTTP over the daemon's unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="have the base image of the example apps on the Docker daemon")
+    parser.add_argument("--image", default=IMAGE, help=f"its name (default: {IMAGE})")
+    parser.add_argument("--rebuild", action="store_true", help="make the stand-in anew, also when the image is there")
+    args = parser.parse_args()
+    try:
+        print(ensure(args.image, rebuild=args.rebuild))
+    except (OSError, RuntimeError) as error:
+        print(f"base image {args.image}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def ensure(image: str = IMAGE, *, rebuild: bool = False) -> str:
+    """Have `image` on the daemon; the answer says how it came there."""
+    if not rebuild and present(image):
+        return f"{image}: already on this daemon"
+    reason = "asked to rebuild" if rebuild else pull(image)
+    if reason is None:
+        return f"{image}: pulled"
+    tarball = cached_tarball(rebuild=rebuild)
+    import_tarball(tarball, image)
+    return f"{image}: could not be pulled ({reason}); a stand-in was made from Debian packages ({LABEL}=true)"
+
+
+def present(image: str) -> bool:
+    status, _ = call("GET", f"/images/{quote(image)}/json", timeout=10)
+    return status == 200
+
+
+def pull(image: str) -> str | None:
+    """None when it worked, else the daemon's reason."""
+    name, _, tag = image.partition(":")
+    query = urlencode({"fromImage": name, "tag": tag or "latest"})
+    try:
+        status, body = call("POST", f"/images/create?{query}", timeout=300)
+    except TimeoutError:
+        return "the registry did not answer"
+    errors = [line["error"] for line in json_lines(body) if "error" in line]
+    if status == 200 and not errors:
+        return None
+    return errors[0] if errors else str(next(iter(json_lines(body)), {}).get("message", f"HTTP {status}"))
+
+
+def cached_tarball(*, rebuild: bool = False) -> Path:
+    target = cache_dir() / f"base-{SUITE}-{RECIPE}.tar"
+    if rebuild or not target.exists():
+        make_tarball(target)
+    return target
+
+
+def make_tarball(target: Path) -> None:
+    if shutil.which("mmdebstrap") is None:
+        raise RuntimeError("no registry can be reached and mmdebstrap is not installed -> apt-get install mmdebstrap")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print(f"making a stand-in base image from Debian {SUITE} packages (about 20 s, once) ...", file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        made = Path(scratch) / "base.tar"
+        command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGES)}"]
+        for left_out in ("doc", "man", "locale", "info"):
+            command.append(f"--dpkgopt=path-exclude=/usr/share/{left_out}/*")
+        # the official image has its interpreter in /usr/local/bin, under both names
+        command.append('--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python3"')
+        command.append('--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python"')
+        done = subprocess.run([*command, SUITE, str(made)], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"mmdebstrap failed: {done.stderr.strip()[-500:]}")
+        os.replace(made, target)
+
+
+def import_tarball(tarball: Path, image: str) -> None:
+    name, _, tag = image.partition(":")
+    query = urlencode(
+        [("fromSrc", "-"), ("repo", name), ("tag", tag or "latest"), *(("changes", change) for change in CHANGES)]
+    )
+    with tarball.open("rb") as body:
+        status, answer = call("POST", f"/images/create?{query}", timeout=300, body=body)
+    errors = [line["error"] for line in json_lines(answer) if "error" in line]
+    if status != 200 or errors:
+        raise RuntimeError(f"the daemon did not import the stand-in: {errors or answer[:300]!r}")
+
+
+def cache_dir() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anytier"
+
+
+def docker_socket() -> str:
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not host.startswith("unix://"):
+        raise RuntimeError(f"DOCKER_HOST={host}: only a local unix socket is served here")
+    return host.removeprefix("unix://")
+
+
+def call(method: str, path: str, *, timeout: float, body: IO[bytes] | None = None) -> tuple[int, bytes]:
+    connection = Daemon(docker_socket(), timeout)
+    headers = {"Content-Type": "application/x-tar"} if body else {}
+    if body:
+        headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
+    try:
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise RuntimeError(f"no Docker daemon at {docker_socket()} ({error.strerror}) -> start it") from error
+    finally:
+        connection.close()
+
+
+def json_lines(body: bytes) -> Iterator[dict[str, str]]:
+    for line in body.decode(errors="replace").splitlines():
+        try:
+            yield cast("dict[str, str]", json.loads(line))
+        except ValueError:
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main())
