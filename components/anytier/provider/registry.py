@@ -1,0 +1,45 @@
+"""Every resource of the plugin by its token, as strings: a file is imported when its resource is first used.
+
+Adding a resource is one file and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from anytier.provider.resource import Resource
+
+RESOURCES: dict[str, str] = {
+    "anytier:docker:Image": "anytier.provider.docker.image:ImageResource",
+    "anytier:docker:Network": "anytier.provider.docker.network:NetworkResource",
+    "anytier:docker:Volume": "anytier.provider.docker.volume:VolumeResource",
+    "anytier:docker:Workload": "anytier.provider.docker.workload:WorkloadResource",
+    "anytier:docker:Proxy": "anytier.provider.docker.proxy:ProxyResource",
+    "anytier:docker:Job": "anytier.provider.docker.job:JobResource",
+    "anytier:host:Workload": "anytier.provider.host.workload:WorkloadResource",
+    "anytier:host:Proxy": "anytier.provider.host.proxy:ProxyResource",
+    "anytier:host:Job": "anytier.provider.host.job:JobResource",
+    "anytier:host:Volume": "anytier.provider.host.volume:VolumeResource",
+}
+
+AnyResource = Resource[Any, Any]
+
+
+class Registry:
+    """Tokens to resource classes."""
+
+    def __init__(self, resources: Mapping[str, str] = RESOURCES) -> None:
+        self._resources = dict(resources)
+        self._loaded: dict[str, type[AnyResource]] = {}
+
+    def tokens(self) -> list[str]:
+        return sorted(self._resources)
+
+    def load(self, token: str) -> type[AnyResource] | None:
+        """The class behind a token; None for a token that is not ours."""
+        if token not in self._loaded and token in self._resources:
+            module, _, name = self._resources[token].partition(":")
+            self._loaded[token] = getattr(import_module(module), name)
+        return self._loaded.get(token)

@@ -1,0 +1,104 @@
+"""What a resource's author sees: `Resource`, its `Context`, and nothing of gRPC, Struct or the engine.
+
+A resource is one file with two models and four short coroutines; the servicer does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from anytier.errors import AnytierError
+from anytier.frozen import Frozen
+
+I = TypeVar("I", bound=Frozen)  # noqa: E741 - inputs and outputs, as everywhere in Pulumi
+O = TypeVar("O", bound=Frozen)  # noqa: E741
+
+
+class Sink(Protocol):
+    """Where messages to the user go. Never blocks, never fails."""
+
+    def status(self, urn: str, text: str) -> None: ...
+
+    def info(self, urn: str, text: str) -> None: ...
+
+    def warn(self, urn: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Made:
+    """What exists already, should the rest of the operation fail."""
+
+    id: str
+    outputs: Frozen
+
+
+class Context:
+    """One operation on one resource."""
+
+    def __init__(self, urn: str, name: str, sink: Sink, redact: Callable[[str], str] = str) -> None:
+        self.urn = urn
+        self.name = name
+        self.last_made: Made | None = None
+        self._sink = sink
+        self._redact = redact
+
+    def status(self, text: str) -> None:
+        """A passing line beside the resource in the engine's display."""
+        self._sink.status(self.urn, self._redact(text))
+
+    def info(self, text: str) -> None:
+        """A line that stays after the run."""
+        self._sink.info(self.urn, self._redact(text))
+
+    def warn(self, text: str) -> None:
+        self._sink.warn(self.urn, self._redact(text))
+
+    def made(self, id: str, outputs: Frozen) -> None:
+        """From now on a failure or a cancellation is recorded as partial, with this id and these outputs.
+
+        Call it as soon as anything exists that a later run must find again, and again whenever more is known.
+        """
+        self.last_made = Made(id, outputs)
+
+
+class Resource(Generic[I, O]):
+    """One kind of thing. A fresh instance serves each operation. Coroutines must be idempotent and must not block."""
+
+    inputs: type[I]
+    outputs: type[O]
+
+    # Pure: no remote call. Inputs may hold `UNKNOWN` in a preview; what trips over it is left out.
+
+    def check(self, inputs: I) -> list[AnytierError]:
+        """Errors beyond the types. `path` is the property's path on the wire, `replicas` or `template.ports[0].port`."""
+        return []
+
+    def replaces(self, old: I, new: I) -> list[str]:
+        """Paths of the inputs whose change forces a replacement this time."""
+        return []
+
+    def drifted(self, inputs: I, state: O) -> list[str]:
+        """Paths of the inputs that the recorded state does not meet, so that the next `up` repairs it."""
+        return []
+
+    def planned(self, old: O | None, inputs: I) -> Mapping[str, Any]:
+        """Outputs (wire names) that are known before anything is done; the others are unknown in a preview."""
+        return {}
+
+    # Effects.
+
+    async def create(self, ctx: Context, inputs: I) -> tuple[str, O]:
+        raise NotImplementedError
+
+    async def read(self, ctx: Context, id: str, inputs: I | None, state: O | None) -> tuple[I, O] | None:
+        """What is there now. None: gone. An import has neither inputs nor state. Unreachable is an error, never None."""
+        raise NotImplementedError
+
+    async def update(self, ctx: Context, id: str, old_inputs: I, state: O, inputs: I) -> O:
+        raise NotImplementedError
+
+    async def delete(self, ctx: Context, id: str, inputs: I, state: O) -> None:
+        """`NotFound` counts as done."""
+        raise NotImplementedError
