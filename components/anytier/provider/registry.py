@@ -12,6 +12,7 @@ from typing import Any
 from anytier.provider.resource import Resource
 
 RESOURCES: dict[str, str] = {
+    "anytier:index:Secret": "anytier.provider.secret:SecretResource",
     "anytier:docker:Image": "anytier.provider.docker.image:ImageResource",
     "anytier:docker:Network": "anytier.provider.docker.network:NetworkResource",
     "anytier:docker:Volume": "anytier.provider.docker.volume:VolumeResource",

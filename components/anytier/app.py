@@ -1,0 +1,62 @@
+"""The component that puts one app on one place: `App("guestbook", spec="app.yaml", place=...)` in any Pulumi program."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from anytier.names import namespace
+from anytier.spec import App as Spec
+from anytier.spec import load
+from anytier.tiers.places import Place
+
+# Place kind -> the runtime that accepts it; strings, so that a Docker stack never loads another runtime.
+RUNTIMES: dict[str, str] = {
+    "docker": "anytier.runtimes.docker:DockerRuntime",
+    "hosts": "anytier.runtimes.host:HostRuntime",
+}
+
+
+class App(pulumi.ComponentResource):
+    """An app on a place. `exports` holds what a stack wants to export: `url` and the workloads' revisions.
+
+    `spec` is a parsed app or the path of one; `ns` names everything at the place (`anytier-<stack>-<app>` unless
+    given); `scale` overrides replicas by workload; `rollback` pins workloads to an earlier revision for this run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        spec: Spec | str | Path,
+        place: Place,
+        ns: str | None = None,
+        app_dir: Path | None = None,
+        owner: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        rollback: Mapping[str, int] | None = None,
+        secret_config: Callable[[str], str | None] = lambda key: None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("anytier:index:App", name, {}, opts)
+        parsed = spec if isinstance(spec, Spec) else load(spec)
+        folder = app_dir or (Path.cwd() if isinstance(spec, Spec) else Path(spec).absolute().parent)
+        module, _, runtime = RUNTIMES[place.kind].partition(":")
+        made: Any = getattr(importlib.import_module(module), runtime)(
+            name,
+            app=parsed,
+            place=place,
+            ns=ns or namespace(pulumi.get_stack(), parsed.metadata.name),
+            app_dir=folder,
+            owner=owner or str(folder),
+            scale=scale or {},
+            rollback=rollback or {},
+            secret_config=secret_config,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.exports: dict[str, Any] = made.exports
+        self.register_outputs(self.exports)

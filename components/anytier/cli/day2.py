@@ -1,0 +1,95 @@
+"""What the day-two verbs share: which workloads a stack has and how to reach what runs them. Not a verb itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from anytier.errors import ConfigError, NotFound
+from anytier.suggest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """One workload resource of a stack's state: what was wanted (`inputs`) and what was reached (`outputs`)."""
+
+    name: str
+    kind: str  # docker | host
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+    @property
+    def revision(self) -> int:
+        return int(self.outputs.get("revision") or 0)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return list(self.outputs.get("history") or [])
+
+
+@dataclass(frozen=True)
+class InstanceRow:
+    """One running (or dead) instance, the same on every tier. `started` is an ISO timestamp."""
+
+    id: str
+    workload: str
+    index: int
+    revision: int
+    state: str
+    health: str
+    restarts: int
+    started: str
+
+
+class Backend(Protocol):
+    """What a kind of place can tell and do about its instances."""
+
+    async def instances(self) -> list[InstanceRow]: ...
+
+    def logs(self, instance: InstanceRow, follow: bool, tail: int) -> AsyncIterator[str]: ...
+
+    async def exec(self, instance: InstanceRow, command: list[str]) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+def stack_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-s", "--stack", required=True, help="the stack, as in `pulumi up -s STACK`")
+
+
+def deployed(stack: str) -> list[Deployed]:
+    """The stack's workloads in the state's order. NotFound if nothing is deployed."""
+    from anytier.cli.stack import stack_state
+
+    found = []
+    for item in stack_state(stack).get("resources") or ():
+        parts = str(item.get("type", "")).split(":")
+        if len(parts) == 3 and parts[0] == "anytier" and parts[2] == "Workload":
+            name = item["urn"].rpartition("::")[2]
+            found.append(Deployed(name, parts[1], item.get("inputs") or {}, item.get("outputs") or {}))
+    if not found:
+        raise NotFound(f"stack {stack}", "nothing is deployed", f"`pulumi up -s {stack}`")
+    return found
+
+
+def pick(workloads: list[Deployed], name: str) -> Deployed:
+    """The workload of that name. ConfigError with the nearest name otherwise."""
+    for item in workloads:
+        if item.name == name:
+            return item
+    names = [item.name for item in workloads]
+    raise ConfigError(name, f"there is no such workload{did_you_mean(name, names)}", f"one of {', '.join(names)}")
+
+
+def backend(workloads: list[Deployed]) -> Backend:
+    """The backend for the place where these workloads run; its transport is imported only now."""
+    first = workloads[0]
+    if first.kind == "docker":
+        from anytier.provider.docker.day2 import DockerBackend
+
+        return DockerBackend(first.inputs["endpoint"], first.inputs["ns"])
+    from anytier.provider.host.day2 import HostBackend
+
+    return HostBackend(first.inputs["machine"], first.inputs["root"], first.inputs["ns"], first.inputs["supervisor"])

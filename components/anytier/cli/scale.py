@@ -1,0 +1,37 @@
+"""`anytier scale`: set replicas in the stack's config and deploy. The spec says how many by default, a stack how many here."""
+
+from __future__ import annotations
+
+import argparse
+
+from anytier.cli.day2 import stack_argument
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    stack_argument(parser)
+    parser.add_argument("wanted", nargs="+", metavar="WORKLOAD=REPLICAS")
+
+
+def run(args: argparse.Namespace) -> int:
+    from anytier.cli.day2 import deployed, pick
+    from anytier.cli.stack import run_pulumi
+
+    workloads = deployed(args.stack)
+    wanted = [parse(text) for text in args.wanted]
+    for name, _ in wanted:
+        pick(workloads, name)
+    for name, replicas in wanted:
+        code = run_pulumi(["config", "set", "--stack", args.stack, "--path", f"anytier:scale.{name}", str(replicas)])
+        if code:
+            return code
+    return run_pulumi(["up", "--stack", args.stack, "--yes", "--skip-preview"])
+
+
+def parse(text: str) -> tuple[str, int]:
+    """`web=3` -> ("web", 3). ConfigError for anything else."""
+    from anytier.errors import ConfigError
+
+    name, _, count = text.partition("=")
+    if not name or not count.isdigit() or int(count) > 1000:
+        raise ConfigError(text, "is not WORKLOAD=REPLICAS", "such as web=3, from 0 to 1000")
+    return name, int(count)

@@ -1,0 +1,33 @@
+"""`anytier status`: what runs, in which revision, how healthy. Exit code 0 only if every workload is as wanted."""
+
+from __future__ import annotations
+
+import argparse
+
+from anytier.cli.day2 import stack_argument
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    stack_argument(parser)
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def run(args: argparse.Namespace) -> int:
+    import asyncio
+    import json
+
+    from anytier.cli.day2 import backend, deployed
+    from anytier.report.status import as_json, as_text, complete
+
+    workloads = deployed(args.stack)
+
+    async def look() -> list[object]:
+        place = backend(workloads)
+        try:
+            return list(await place.instances())
+        finally:
+            await place.close()
+
+    instances = asyncio.run(look())
+    print(json.dumps(as_json(workloads, instances), indent=2) if args.json else as_text(workloads, instances))
+    return 0 if complete(workloads, instances) else 1

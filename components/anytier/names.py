@@ -1,0 +1,11 @@
+"""Names that more than one part must agree on. Imports nothing."""
+
+from __future__ import annotations
+
+# Rollback is one command, not a state of the stack: it reaches the program by the environment and is gone afterwards.
+ROLLBACK_ENV = "ANYTIER_ROLLBACK"
+
+
+def namespace(stack: str, app: str) -> str:
+    """The prefix of everything that belongs to one app of one stack at a place."""
+    return f"anytier-{stack}-{app}"

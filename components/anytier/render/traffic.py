@@ -1,0 +1,213 @@
+"""An app's ports and routes as the proxy's configuration, for the two kinds of place that have a proxy of ours.
+
+On Docker every workload's name resolves to the proxy, which tells workloads that share a port number apart by the
+Host header. On hosts every service port gets a loopback port of its own, derived from its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from anytier.errors import SpecError
+from anytier.render.proxy import HealthCheck, Listener, Pool, ProxyConfig, Route, Tls
+from anytier.spec import App, Workload
+from anytier.spec.model import ServicePort
+
+# Listeners of the proxy's container for what is published; service ports are the app's own numbers, all below these.
+_PUBLIC, _PUBLIC_TLS, _EXPOSED = 48080, 48443, 48500
+# Where loopback ports of service ports lie on hosts: below Linux's ephemeral range, above the well-known ones.
+_INTERNAL_BASE, _INTERNAL_SPAN = 20000, 10000
+
+
+@dataclass(frozen=True)
+class Publish:
+    """`listen` inside the proxy's container is published as `address:port` of the Docker host."""
+
+    address: str
+    port: int
+    listen: int
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The proxy's config, what to publish (Docker only) and the names that lead to the proxy (Docker only)."""
+
+    config: ProxyConfig
+    publish: list[Publish]
+    aliases: list[str]
+
+
+def is_http(app: App, workload: str, port_name: str) -> bool:
+    """Whether a port speaks HTTP: said by appProtocol, else routed, else named so, else probed with httpGet."""
+    body = app.workloads[workload]
+    port = service_ports(body)[port_name]
+    if port.protocol == "UDP":
+        return False
+    if port.app_protocol is not None:
+        return port.app_protocol in ("http", "https", "kubernetes.io/h2c", "kubernetes.io/ws")
+    routed = any(r.workload == workload and str(r.port) in (port_name, str(port.port)) for r in app.routes)
+    return routed or port_name.split("-")[0] in ("http", "web") or target_of(port) in _http_probed(body)
+
+
+def service_ports(body: Workload) -> Mapping[str, ServicePort]:
+    return body.service.ports if body.service else {}
+
+
+def target_of(port: ServicePort) -> int:
+    return port.target_port or port.port
+
+
+def _http_probed(body: Workload) -> set[int]:
+    probes = (p for c in body.containers.values() for p in (c.liveness_probe, c.readiness_probe, c.startup_probe))
+    return {probe.http_get.port for probe in probes if probe and probe.http_get}
+
+
+def _ports(app: App) -> Iterator[tuple[str, str, ServicePort]]:
+    for workload, body in app.workloads.items():
+        for name, port in service_ports(body).items():
+            yield workload, name, port
+
+
+def http_ports(app: App) -> list[tuple[str, str, ServicePort]]:
+    return [(w, n, p) for w, n, p in _ports(app) if is_http(app, w, n)]
+
+
+def pool_key(workload: str, port_name: str) -> str:
+    return f"{workload}/{port_name}"
+
+
+def pools(app: App) -> dict[str, Pool]:
+    """One pool a balanced port, checked by the workload's own readiness probe where that is HTTP on this port."""
+    return {pool_key(w, n): Pool(health=_health(app.workloads[w], target_of(p))) for w, n, p in http_ports(app)}
+
+
+def _health(body: Workload, target: int) -> HealthCheck | None:
+    for container in body.containers.values():
+        probe = container.readiness_probe
+        if probe and probe.http_get and probe.http_get.port == target:
+            return HealthCheck(
+                path=probe.http_get.path,
+                interval=min(probe.period_seconds, 5),
+                timeout=probe.timeout_seconds,
+                fails=probe.failure_threshold,
+            )
+    return None
+
+
+def internal_ports(app: App, ns: str) -> dict[tuple[str, str], int]:
+    """Loopback port of each service port on hosts: a number that stays the same as long as the names do.
+
+    Ports that cannot be balanced keep their own number, since the app itself listens there.
+    """
+    taken: dict[tuple[str, str], int] = {}
+    for workload, name, port in sorted(_ports(app), key=lambda item: (item[0], item[1])):
+        if not is_http(app, workload, name):
+            taken[workload, name] = port.port
+            continue
+        digest = hashlib.sha256(f"{ns}/{workload}/{name}".encode()).digest()
+        number = _INTERNAL_BASE + int.from_bytes(digest[:4], "big") % _INTERNAL_SPAN
+        while number in taken.values():
+            number = _INTERNAL_BASE + (number + 1 - _INTERNAL_BASE) % _INTERNAL_SPAN
+        taken[workload, name] = number
+    return taken
+
+
+def on_docker(app: App, port: int, tls_port: int) -> Traffic:
+    """Traffic through a proxy container that carries the workloads' names on the app's network."""
+    balanced = http_ports(app)
+    by_number: dict[int, list[tuple[str, str]]] = {}
+    for workload, name, service_port in balanced:
+        by_number.setdefault(service_port.port, []).append((workload, name))
+    listeners = {f"service-{number}": Listener(address=f":{number}") for number in by_number}
+    routes = [
+        Route(
+            listener=f"service-{number}",
+            pool=pool_key(workload, name),
+            host=workload if len(sharing) > 1 else None,
+        )
+        for number, sharing in by_number.items()
+        for workload, name in sharing
+    ]
+    publish = []
+    for offset, (workload, name, service_port) in enumerate(p for p in balanced if p[2].expose != "internal"):
+        listen = _EXPOSED + offset
+        listeners[f"expose-{workload}-{name}"] = Listener(address=f":{listen}")
+        routes.append(Route(listener=f"expose-{workload}-{name}", pool=pool_key(workload, name)))
+        publish.append(Publish(_bind(service_port.expose), service_port.port, listen))
+    public_listeners, public_routes = _public(app, _PUBLIC, _PUBLIC_TLS)
+    numbers = {"public": (port, _PUBLIC), "public-tls": (tls_port, _PUBLIC_TLS)}
+    publish += [Publish("0.0.0.0", *numbers[name]) for name in public_listeners]
+    _refuse_duplicates([(p.port, "") for p in publish])
+    config = ProxyConfig(listeners=listeners | public_listeners, routes=routes + public_routes, pools=pools(app))
+    direct = {w for w, n, _ in _ports(app) if not is_http(app, w, n)}
+    return Traffic(config, publish, sorted({w for w, _, _ in balanced} - direct))
+
+
+def on_hosts(app: App, ns: str, port: int, tls_port: int) -> Traffic:
+    """Traffic through a proxy process on the machine's own addresses."""
+    numbers = internal_ports(app, ns)
+    listeners, routes = {}, []
+    for workload, name, service_port in http_ports(app):
+        addresses = {f"service-{workload}-{name}": f"127.0.0.1:{numbers[workload, name]}"}
+        if service_port.expose != "internal":
+            bind = "" if service_port.expose == "public" else "127.0.0.1"
+            addresses[f"expose-{workload}-{name}"] = f"{bind}:{service_port.port}"
+        for listener, address in addresses.items():
+            listeners[listener] = Listener(address=address)
+            routes.append(Route(listener=listener, pool=pool_key(workload, name)))
+    public_listeners, public_routes = _public(app, port, tls_port)
+    listeners |= public_listeners
+    _refuse_duplicates([(int(item.address.rpartition(":")[2]), "") for item in listeners.values()])
+    return Traffic(ProxyConfig(listeners=listeners, routes=routes + public_routes, pools=pools(app)), [], [])
+
+
+def _bind(expose: str) -> str:
+    return "0.0.0.0" if expose == "public" else "127.0.0.1"
+
+
+def _refuse_duplicates(ports: list[tuple[int, str]]) -> None:
+    numbers = [number for number, _ in ports]
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
+        raise SpecError(
+            "workloads.*.service.ports.*.expose",
+            f"port {twice[0]} is wanted twice on this machine",
+            "give each exposed port its own number, or move the routes by `pulumi config set anytier:port`",
+        )
+
+
+def _public(app: App, plain: int, encrypted: int) -> tuple[dict[str, Listener], list[Route]]:
+    """The listeners of the app's routes: plain where a route has no TLS (or redirects to it), encrypted where it has."""
+    listeners: dict[str, Listener] = {}
+    routes: list[Route] = []
+    for route in app.routes:
+        encrypted_route = route.tls is not None
+        name = "public-tls" if encrypted_route else "public"
+        if name not in listeners:
+            number = encrypted if encrypted_route else plain
+            listeners[name] = Listener(address=f":{number}", tls=_tls(route) if encrypted_route else None)
+        routes.append(
+            Route(
+                listener=name,
+                pool=pool_key(route.workload, port_name(app.workloads[route.workload], route.port)),
+                host=route.host,
+                path=route.path,
+                strip_prefix=route.strip_prefix,
+                timeout=route.timeout,
+            )
+        )
+    return listeners, routes
+
+
+def _tls(route: object) -> Tls:
+    raise NotImplementedError
+
+
+def port_name(body: Workload, wanted: str | int) -> str:
+    """A route names a port by its name or by its number."""
+    ports = service_ports(body)
+    if str(wanted) in ports:
+        return str(wanted)
+    return next(name for name, port in ports.items() if str(port.port) == str(wanted))

@@ -1,0 +1,135 @@
+"""What every runtime does alike: secrets, order, jobs before and after, and what a stack exports.
+
+A runtime is the table of contents below; the two kinds of place differ only in the methods that are abstract here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pulumi
+
+from anytier.render.template import Template, UpdatePolicy
+from anytier.render.traffic import Traffic
+from anytier.runtimes.order import before_jobs, jobs_with, workload_order
+from anytier.runtimes.resources import Resource
+from anytier.runtimes.secrets import secret_inputs
+from anytier.spec import App
+
+PlaceT = TypeVar("PlaceT")
+
+
+class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
+    """Puts `app` on `place`: volumes, the proxy, preDeploy jobs, workloads in order, postDeploy jobs."""
+
+    token: str  # the provider's module, `docker` or `host`
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        app: App,
+        place: PlaceT,
+        ns: str,
+        app_dir: Path,
+        owner: str,
+        scale: Mapping[str, int],
+        rollback: Mapping[str, int],
+        secret_config: Callable[[str], str | None],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(f"anytier:runtime:{type(self).__name__.removesuffix('Runtime')}", name, {}, opts)
+        self.place, self.ns, self.app_dir, self.owner = place, ns, app_dir, owner
+        self.scale, self.rollback = scale, rollback
+        self.app = app
+        self.secrets = secret_inputs(app, app_dir, secret_config, self.child_options())
+        self.traffic = self.render_traffic()
+        self.prepare()
+        self.volumes = {key: self.volume(key) for key, item in app.resources.items() if item.type == "volume"}
+        self.proxy = self.make_proxy() if self.traffic.config.listeners else None
+        self.made: dict[str, Resource] = {}
+        self.deploy()
+        self.exports = self.make_exports()
+        self.register_outputs(self.exports)
+
+    # the order of things
+
+    def deploy(self) -> None:
+        order, needs = workload_order(self.app), before_jobs(self.app)
+        early = set().union(*needs.values())
+        for name in (name for name in order if name in early):
+            self.made[name] = self.workload(name, self._after(name, []))
+        jobs = [self.job(job, [self.made[name] for name in sorted(wanted)]) for job, wanted in needs.items()]
+        for name in (name for name in order if name not in early):
+            self.made[name] = self.workload(name, self._after(name, jobs))
+        for job in jobs_with(self.app, "postDeploy"):
+            self.job(job, list(self.made.values()))
+
+    def _after(self, name: str, jobs: list[Resource]) -> pulumi.ResourceOptions:
+        return self.child_options([*jobs, *(self.made[other] for other in sorted(self.app.workloads[name].depends_on))])
+
+    def child_options(self, depends: Iterable[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(depends))
+
+    # what the kinds of place do in their own ways
+
+    @abstractmethod
+    def render_traffic(self) -> Traffic: ...
+
+    @abstractmethod
+    def prepare(self) -> None: ...
+
+    @abstractmethod
+    def volume(self, name: str) -> Resource: ...
+
+    @abstractmethod
+    def make_proxy(self) -> Resource: ...
+
+    @abstractmethod
+    def workload(self, name: str, opts: pulumi.ResourceOptions) -> Resource: ...
+
+    @abstractmethod
+    def job(self, name: str, depends: list[Resource]) -> Resource: ...
+
+    # shared pieces
+
+    def pools_of(self, template: Template, workload: str) -> dict[str, str]:
+        return {port.name: f"{workload}/{port.name}" for port in template.ports if port.http}
+
+    def secret_props(self, wanted: Iterable[str]) -> pulumi.Output[Any]:
+        """Only the secrets that a workload names: another one's change must not roll it."""
+        return pulumi.Output.secret({name: self.secrets[name] for name in sorted(wanted)})
+
+    def replicas(self, name: str) -> int:
+        scale = self.app.workloads[name].scale
+        return self.scale.get(name, 1 if scale.mode == "global" else scale.replicas)
+
+    def update_props(self, policy: UpdatePolicy) -> dict[str, Any]:
+        return policy.wire()
+
+    def make_exports(self) -> dict[str, Any]:
+        exports: dict[str, Any] = {
+            "workloads": {
+                name: {"revision": made.output("revision"), "replicas": made.output("replicas")}
+                for name, made in self.made.items()
+            }
+        }
+        urls = self.urls()
+        if urls:
+            exports["url"] = urls[0]
+        if len(urls) > 1:
+            exports["urls"] = urls
+        return exports
+
+    def urls(self) -> list[str]:
+        """The addresses of the app's routes, most general first, as a person would type them."""
+        place: Any = self.place
+        found: dict[str, None] = {}
+        for route in sorted(self.app.routes, key=lambda item: (item.path, item.host or "")):
+            scheme, port, usual = ("https", place.tls_port, 443) if route.tls else ("http", place.port, 80)
+            host = route.host or place.address
+            found[f"{scheme}://{host}{'' if port == usual else f':{port}'}{route.path}"] = None
+        return list(found)

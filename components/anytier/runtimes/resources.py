@@ -1,0 +1,27 @@
+"""The program's side of the provider's resources: one generic class, since inputs are rendered and checked elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pulumi
+
+
+class Resource(pulumi.CustomResource):
+    """A resource of the `anytier` plugin. `outputs` become attributes through `output(name)`, unknown in preview."""
+
+    def __init__(
+        self,
+        token: str,
+        name: str,
+        props: Mapping[str, Any],
+        outputs: Iterable[str] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {key: value for key, value in props.items() if value is not None}
+        super().__init__(f"anytier:{token}", name, {**dict.fromkeys(outputs), **given}, opts)
+
+    def output(self, name: str) -> pulumi.Output[Any]:
+        value: pulumi.Output[Any] = pulumi.get(self, name)
+        return value
