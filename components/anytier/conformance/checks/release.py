@@ -1,0 +1,155 @@
+"""Releases: scale, rolling update under load, rollback, and bad releases that must leave the old version serving."""
+
+from __future__ import annotations
+
+from anytier.conformance.check import expect, same
+from anytier.conformance.load import Load, Shape
+from anytier.conformance.patch import (
+    Patch,
+    behaviour,
+    container,
+    replicas,
+    version,
+    workload,
+)
+from anytier.conformance.trial import Run, Trial
+
+STEADY = Shape(kept=4, fresh=2, slow=3)
+LIGHT = Shape(kept=2, fresh=1, slow=1)
+
+
+def scale(trial: Trial) -> str:
+    """Up and down by the verb and by the spec; those who stay are not touched."""
+    trial.settle()
+    before = starts(trial, 2)
+    with Load(trial.port, LIGHT) as load:
+        trial.anytier("scale", "app=4")
+        more = starts(trial, 4)
+        expect(before <= more, "scaling out has restarted instances")
+        trial.pulumi("config", "rm", "--path", "anytier:scale.app")
+        trial.up(replicas("app", 3))
+        expect(starts(trial, 3) <= more, "scaling in has started instances")
+        trial.up()
+        same(starts(trial, 2) <= more, True, "the instances that stay are old ones")
+    expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
+    return f"2 -> 4 by `anytier scale`, -> 3 -> 2 by the spec; {load.outcome.text()}"
+
+
+def rolling(trial: Trial) -> str:
+    trial.settle()
+    before = starts(trial, 2)
+    with Load(trial.port, STEADY) as load:
+        run = trial.up(version("app", "v2"))
+    after = trial.replicas(2)
+    same({report["version"] for report in after.values()}, {"v2"}, "versions that serve")
+    expect(not before & {report["started"] for report in after.values()}, "an old instance still serves")
+    expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
+    same(sorted(load.outcome.versions), ["v1", "v2"], "versions seen by the load")
+    return f"v1 -> v2 in {run.seconds:.1f} s; {load.outcome.text()}; slowest quick one {load.outcome.slowest * 1000:.0f} ms"
+
+
+def volume(trial: Trial) -> str:
+    """Data outlive the process that wrote them; the old one is stopped by its own signal before the new one starts."""
+    trial.settle()
+    trial.get("/store/volume/kept", method="PUT", body=b"written by v1")
+    old = trial.report("store")
+    trial.up(version("store", "v2"))
+    new = trial.report("store")
+    same(new["version"], "v2", "version of store")
+    same(trial.get("/store/volume/kept")["content"], "written by v1", "what was on the volume")
+    expect(new["started"] > old["started"], "store was not replaced")
+    return "a file written by v1 is read by v2"
+
+
+def stopping(trial: Trial) -> str:
+    """stopSignal, postStart and preStop leave marks on the volume."""
+    trial.settle(version("store", "v1"))
+    trial.up(version("store", "v3"))
+    files = set(trial.get("/store/volume")["files"])
+    missing = {"post-start", "pre-stop", "stopped-by-SIGUSR1"} - files
+    expect(not missing, f"not on the volume: {', '.join(sorted(missing))}; there is {', '.join(sorted(files))}")
+    return "stopped by SIGUSR1; preStop and postStart have run"
+
+
+def recreate(trial: Trial) -> str:
+    trial.settle()
+    trial.up(version("app", "v4"), workload("app", {"update": {"strategy": "recreate"}}))
+    same({report["version"] for report in trial.replicas(2).values()}, {"v4"}, "versions that serve")
+    return "v1 -> v4, all at once"
+
+
+def rollback(trial: Trial) -> str:
+    """`anytier rollback` without a revision brings the last good one back, under load; the next up deploys the spec."""
+    trial.settle()
+    trial.up(version("app", "v5"))
+    with Load(trial.port, LIGHT) as load:
+        run = trial.anytier("rollback", "-w", "app")
+    trial.deployed = None
+    same({report["version"] for report in trial.replicas(2).values()}, {"v1"}, "versions that serve after the rollback")
+    expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
+    trial.up(version("app", "v5"))
+    same({report["version"] for report in trial.replicas(2).values()}, {"v5"}, "versions after the next up")
+    return f"v5 -> v1 in {run.seconds:.1f} s, {load.outcome.text()}; the next up is v5 again"
+
+
+# --- bad releases ---------------------------------------------------------------------------------------------------
+
+
+def missing_image(trial: Trial) -> str:
+    image = {"build": None, "image": "127.0.0.1:9/anytier-test/missing:1"}
+    absent = {"host": {"command": ["./no-such-program"]}}
+    patch = container("app", image) if trial.place.containers else workload("app", absent)
+    return bad(trial, patch, "127.0.0.1:9/anytier-test/missing" if trial.place.containers else "no-such-program")
+
+
+def exits(trial: Trial) -> str:
+    return bad(trial, behaviour("app", "exit"), "told to exit at once")
+
+
+def never_healthy(trial: Trial) -> str:
+    return bad(trial, behaviour("app", "never-healthy"), "503")
+
+
+def dies(trial: Trial) -> str:
+    return bad(trial, behaviour("app", "die-after=1"), "died after")
+
+
+def wrong_port(trial: Trial) -> str:
+    return bad(trial, behaviour("app", "wrong-port"), "refused", "connect", "8080")
+
+
+def out_of_memory(trial: Trial) -> str:
+    return bad(trial, behaviour("app", "oom"), "memory", "OOM")
+
+
+def bad_env(trial: Trial) -> str:
+    return bad(trial, behaviour("app", "needs=CONF_NEEDED"), "CONF_NEEDED is not set")
+
+
+def bad(trial: Trial, patch: Patch, *reasons: str) -> str:
+    """Deploy a release that cannot work, under load: it fails and says why, and nobody has noticed it."""
+    served = trial.served
+    if served is None:
+        trial.settle()
+        served = starts(trial, 2)
+    with Load(trial.port, LIGHT) as load:
+        run = trial.up(patch, fails=True)
+    expect(run.code != 0, "the engine took a bad release for good", run.tail())
+    expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
+    expect("bad" not in load.outcome.versions, f"the bad release got {load.outcome.versions.get('bad')} requests")
+    same(starts(trial, 2), served, "start times of what serves")
+    same({report["version"] for report in trial.replicas(2).values()}, {"v1"}, "versions that serve")
+    expect(any(reason in run.output for reason in reasons), f"the message does not say why ({reasons[0]})", run.tail())
+    expect("Traceback" not in run.output.replace("  Traceback", ""), "a traceback reached the user", run.tail())
+    trial.served = served  # the next bad release need not deploy the good one first
+    return f"exit {run.code} after {run.seconds:.1f} s; {line_with(run, reasons)}; {load.outcome.text()}"
+
+
+def line_with(run: Run, reasons: tuple[str, ...]) -> str:
+    line = next(line for line in run.output.splitlines() if any(reason in line for reason in reasons))
+    return f"“{' '.join(line.split())[:110]}”"
+
+
+def starts(trial: Trial, count: int) -> set[float]:
+    """The start times of the serving processes: the same set means that nobody was restarted."""
+    return {float(report["started"]) for report in trial.replicas(count).values()}

@@ -1,0 +1,34 @@
+"""What the suite needs from a kind of place. Only day-two hands: nothing in here deploys anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Report = Mapping[str, Any]
+
+
+class Place(Protocol):
+    """A place under test. An instance is named by the report that it gives of itself."""
+
+    tier: str
+    mode: str | None  # of the capability table
+    containers: bool  # instances are containers, `container` sections hold; else they are native processes
+
+    def versions(self) -> dict[str, str]:
+        """What the place is made of, for the report."""
+
+    def kill_process(self, ns: str, report: Report) -> None:
+        """kill -9 of the app's process."""
+
+    def kill_instance(self, ns: str, report: Report) -> None:
+        """kill -9 of all that the instance is: the container's first process; on a host, the process group."""
+
+    def remove_instance(self, ns: str, report: Report) -> None:
+        """Behind our back: the instance and its definition are gone."""
+
+    def visible(self, ns: str) -> dict[str, str]:
+        """Everything that somebody who may look can read about the app at the place: source -> text."""
+
+    def leftovers(self, ns: str) -> list[str]:
+        """What is still there of an app, in words."""

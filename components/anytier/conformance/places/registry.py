@@ -1,0 +1,26 @@
+"""Tier -> the place that knows how to look at it; strings, so that nothing is imported for a tier that is not tested."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from anytier.conformance.places.base import Place
+from anytier.errors import ConfigError
+
+PLACES: dict[str, str] = {
+    "local": "anytier.conformance.places.local:LocalPlace",
+    "docker": "anytier.conformance.places.docker:DockerPlace",
+}
+
+
+def open_place(config: Mapping[str, Any]) -> Place:
+    """The place that a stack's config names."""
+    tier = str(config.get("anytier:tier", ""))
+    if tier not in PLACES:
+        raise ConfigError("anytier:tier", f"the suite does not know tier {tier!r} yet", f"one of {', '.join(PLACES)}")
+    module, _, name = PLACES[tier].partition(":")
+    options = config.get(f"anytier:{tier}") or {}
+    return cast(Place, getattr(importlib.import_module(module), name)(json.loads(options) if isinstance(options, str) else options))

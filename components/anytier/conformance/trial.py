@@ -1,0 +1,282 @@
+"""One run of the suite: a throw-away stack of the real engine with an app of its own, and the ways to look at it.
+
+What differs between places is in `places`; which checks there are is in `registry`. Nothing here decides whether a tier
+conforms.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anytier.conformance.check import Failed, expect
+from anytier.conformance.patch import Patch, merged
+from anytier.conformance.places.base import Place
+from anytier.errors import ConfigError
+
+APP = "conformance"
+PATIENCE = 240.0  # seconds for one run of the engine
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the engine or of a verb."""
+
+    command: str
+    code: int
+    output: str
+    seconds: float
+
+    def tail(self, lines: int = 40) -> str:
+        return f"$ {self.command}\n" + "\n".join(self.output.splitlines()[-lines:])
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    content: Any
+    headers: Mapping[str, str]
+
+
+class Trial:
+    """A throw-away stack on a place."""
+
+    def __init__(self, project: Path, place: Place, config: Mapping[str, Any], env: Mapping[str, str]) -> None:
+        self.project, self.place = project, place
+        self.name = f"anytier-test-{secrets.token_hex(3)}"
+        self.ns = f"anytier-{self.name}-{APP}"
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
+        self.port, self.tls_port = free_ports(2)
+        self.canary = f"canary-{secrets.token_hex(16)}"
+        self.config = config
+        self.env = {
+            **env,
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": secrets.token_urlsafe(24),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "NO_COLOR": "1",
+        }
+        self.env.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+        self.base: dict[str, Any] = {}
+        self.deployed: dict[str, Any] | None = None  # None: nothing, or not known
+        self.broken = ""  # why the base app is not up; then no check can say anything
+        self.first: dict[str, dict[str, Any]] = {}  # reports of the first deploy, by workload
+        self.served: set[float] | None = None  # start times of the good version, after bad releases only
+        self.printed: list[str] = []  # all that the engine and the verbs have printed, to look for secrets in
+
+    # the stack
+
+    def make(self) -> None:
+        """The app's folder, the stack's config, the stack."""
+        (self.folder / "state").mkdir()
+        shutil.copytree(self.project / "apps" / APP, self.app_dir)
+        self.base = read_spec(self.app_dir / "app.yaml")
+        self.config_file.write_text(json.dumps({"config": {**self.config, **self.own_config()}}, indent=2))
+        self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
+        self.pulumi("config", "set", "--secret", "anytier:secret.canary", given=self.canary)
+
+    @property
+    def app_dir(self) -> Path:
+        return self.folder / "app"
+
+    @property
+    def config_file(self) -> Path:
+        return self.project / "stacks" / f"Pulumi.{self.name}.yaml"
+
+    def own_config(self) -> dict[str, Any]:
+        spec = str(self.app_dir / "app.yaml")
+        return {"anytier:app": spec, "anytier:port": self.port, "anytier:tlsPort": self.tls_port}
+
+    def keep(self) -> None:
+        """Leave everything as it is, with what a person needs to go on by hand."""
+        kept = {key: self.env[key] for key in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE")}
+        path = self.folder / "env"
+        path.touch(0o600)
+        path.write_text("".join(f"export {key}='{value}'\n" for key, value in kept.items()))
+
+    def forget(self) -> None:
+        """Remove what the suite itself made: the stack's config and the folder with its state."""
+        self.config_file.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # deploying
+
+    def up(self, *patches: Patch, args: tuple[str, ...] = (), fails: bool = False) -> Run:
+        """Deploy the base spec with patches. `fails`: the caller expects that it does and looks at the run itself."""
+        wanted = merged(self.base, *patches)
+        (self.app_dir / "app.yaml").write_text(json.dumps(wanted, indent=2))
+        self.deployed = self.served = None
+        run = self.pulumi("up", "--yes", "--skip-preview", *args, fails=fails)
+        if run.code == 0:
+            self.deployed = wanted
+        return run
+
+    def settle(self, *patches: Patch) -> None:
+        """Have this variant deployed; costs nothing if it already is."""
+        expect(not self.broken, f"not run: the base app is not up ({self.broken})")
+        if self.deployed != merged(self.base, *patches):
+            self.up(*patches)
+
+    def preview(self, *args: str, fails: bool = False) -> Run:
+        return self.pulumi("preview", *args, fails=fails)
+
+    def pulumi(self, *args: str, stack: bool = True, fails: bool = False, given: str | None = None) -> Run:
+        named = ("--stack", self.name) if stack else ()
+        return self.run(("pulumi", "--non-interactive", "--color", "never", *args, *named), fails, given)
+
+    def anytier(self, verb: str, *args: str, fails: bool = False) -> Run:
+        """One of anytier's own verbs, as a user calls it."""
+        return self.run((sys.executable, "-m", "anytier", verb, "-s", self.name, *args), fails)
+
+    def run(self, command: tuple[str, ...], fails: bool = False, given: str | None = None) -> Run:
+        start = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            cwd=self.project,
+            env=self.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(given or "", timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            output = interrupt(process) + f"\n(interrupted after {PATIENCE:.0f} s)"
+        except KeyboardInterrupt:
+            interrupt(process)
+            raise
+        shown = " ".join(command).replace(sys.executable + " -m ", "")
+        run = Run(shown, process.returncode, ANSI.sub("", output), time.monotonic() - start)
+        self.printed.append(run.output)
+        if run.code != 0 and not fails:
+            raise Failed(f"`{shown.split(' --stack')[0]}` ended with {run.code}: {reason_in(run.output)}", run.tail())
+        return run
+
+    def state(self) -> dict[str, Any]:
+        exported: dict[str, Any] = json.loads(self.pulumi("stack", "export").output)
+        return exported
+
+    def state_files(self) -> list[Path]:
+        return [path for path in (self.folder / "state").rglob("*") if path.is_file()]
+
+    def urns(self) -> dict[str, dict[str, Any]]:
+        """Every resource in the state by its URN."""
+        resources = self.state()["deployment"].get("resources", [])
+        return {resource["urn"]: resource for resource in resources}
+
+    # looking at the app
+
+    def request(
+        self, path: str, *, method: str = "GET", host: str = "localhost", body: bytes | None = None, timeout: float = 10
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body=body, headers={"Host": host, "Connection": "close"})
+            response = connection.getresponse()
+            text = response.read()
+            with suppress(ValueError):
+                return Answer(response.status, json.loads(text), dict(response.getheaders()))
+            return Answer(response.status, text.decode(errors="replace"), dict(response.getheaders()))
+        finally:
+            connection.close()
+
+    def get(self, path: str, **options: Any) -> Any:
+        """The content of a 200 answer; Failed for anything else."""
+        try:
+            answer = self.request(path, **options)
+        except (OSError, http.client.HTTPException) as error:
+            raise Failed(f"{options.get('method', 'GET')} {path}: {type(error).__name__} {error}") from error
+        expect(answer.status == 200, f"{options.get('method', 'GET')} {path}: HTTP {answer.status} {answer.content!r:.200}")
+        return answer.content
+
+    def post(self, path: str, **options: Any) -> Any:
+        return self.get(path, method="POST", **options)
+
+    def report(self, workload: str = "app") -> dict[str, Any]:
+        if workload == "echo":
+            return dict(json.loads(self.get("/peer/echo?send=report")["answer"]))
+        return dict(self.get("/report" if workload == "app" else f"/{workload}/report"))
+
+    def replicas(self, count: int = 2, seconds: float = 15) -> dict[str, dict[str, Any]]:
+        """The reports of `count` different instances of `app`, by instance; Failed if fewer or more answer."""
+        found: dict[str, dict[str, Any]] = {}
+        end = time.monotonic() + seconds
+        quiet = 0  # answers since the last new face: so many in a row make another instance unlikely
+        while quiet < 8 * count:
+            expect(time.monotonic() < end, f"{len(found)} instances answered within {seconds:.0f} s, wanted {count}")
+            with suppress(Failed):
+                report = self.report()
+                quiet = 0 if report["instance"] not in found else quiet + 1
+                found[report["instance"]] = report
+            if len(found) < count:
+                quiet = 0
+        expect(len(found) == count, f"{len(found)} instances answered ({', '.join(found)}), wanted {count}")
+        return found
+
+
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """As Ctrl-C does, to the whole group; by force if that does not end it."""
+    for number, patience in ((signal.SIGINT, 30), (signal.SIGKILL, 5)):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=patience)[0] or ""
+    return ""
+
+
+def free_ports(count: int) -> list[int]:
+    holders = [socket.socket() for _ in range(count)]
+    for holder in holders:
+        holder.bind(("127.0.0.1", 0))
+    ports = [holder.getsockname()[1] for holder in holders]
+    for holder in holders:
+        holder.close()
+    return ports
+
+
+def reason_in(output: str) -> str:
+    """The line of the engine's output that says most about a failure."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error:") and "update failed" not in line.lower()]
+    return (errors or lines or ["no output"])[0][:300]
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    loaded: dict[str, Any] = YAML(typ="safe").load(path.read_text())
+    return loaded
+
+
+def stack_config(project: Path, stack: str) -> dict[str, Any]:
+    """The config of a stack as far as it says where: tier and place, not the app, its port, its secrets or its scale."""
+    path = project / "stacks" / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = sorted(file.name.split(".")[1] for file in (project / "stacks").glob("Pulumi.*.yaml"))
+        raise ConfigError("--stack", f"there is no stack {stack!r}", f"one of {', '.join(known) or 'none yet'}")
+    config = read_spec(path).get("config") or {}
+    own = ("anytier:app", "anytier:port", "anytier:tlsPort", "anytier:scale", "anytier:secret")
+    place = {key: value for key, value in config.items() if not key.startswith(own)}
+    sealed = [key for key, value in place.items() if "secure" in str(value) and isinstance(value, dict)]
+    if sealed:
+        raise ConfigError(sealed[0], "is encrypted for its own stack", "give the throw-away stack a plain value")
+    return place
