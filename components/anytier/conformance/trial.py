@@ -133,6 +133,11 @@ class Trial:
         if self.deployed != merged(self.base, *patches):
             self.up(*patches)
 
+    def ready(self) -> None:
+        """Have some good variant deployed, whichever: for checks that deploy their own next."""
+        if self.broken or self.deployed is None:
+            self.settle()
+
     def preview(self, *args: str, fails: bool = False) -> Run:
         return self.pulumi("preview", *args, fails=fails)
 

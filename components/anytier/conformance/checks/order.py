@@ -54,7 +54,7 @@ def depends_on(trial: Trial) -> str:
 
 def jobs(trial: Trial) -> str:
     """preDeploy ran before the workloads of its release, postDeploy after; both run again for the next release."""
-    trial.settle()
+    trial.ready()
     first = {name: marks(trial, name) for name in ("job-before", "job-after")}
     for name, found in first.items():
         expect(found, f"{name} has left no mark on the volume")

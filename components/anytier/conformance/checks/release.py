@@ -50,7 +50,7 @@ def rolling(trial: Trial) -> str:
 
 def volume(trial: Trial) -> str:
     """Data outlive the process that wrote them; the old one is stopped by its own signal before the new one starts."""
-    trial.settle()
+    trial.ready()
     trial.get("/store/volume/kept", method="PUT", body=b"written by v1")
     old = trial.report("store")
     trial.up(version("store", "v2"))
@@ -63,7 +63,7 @@ def volume(trial: Trial) -> str:
 
 def stopping(trial: Trial) -> str:
     """stopSignal, postStart and preStop leave marks on the volume."""
-    trial.settle(version("store", "v1"))
+    trial.ready()
     trial.up(version("store", "v3"))
     files = set(trial.get("/store/volume")["files"])
     missing = {"post-start", "pre-stop", "stopped-by-SIGUSR1"} - files
@@ -72,24 +72,25 @@ def stopping(trial: Trial) -> str:
 
 
 def recreate(trial: Trial) -> str:
-    trial.settle()
-    trial.up(version("app", "v4"), workload("app", {"update": {"strategy": "recreate"}}))
+    trial.ready()
+    run = trial.up(version("app", "v4"), workload("app", {"update": {"strategy": "recreate"}}))
     same({report["version"] for report in trial.replicas(2).values()}, {"v4"}, "versions that serve")
-    return "v1 -> v4, all at once"
+    return f"all at once in {run.seconds:.1f} s"
 
 
 def rollback(trial: Trial) -> str:
     """`anytier rollback` without a revision brings the last good one back, under load; the next up deploys the spec."""
-    trial.settle()
+    trial.ready()
+    old = trial.report()["version"]
     trial.up(version("app", "v5"))
     with Load(trial.port, LIGHT) as load:
         run = trial.anytier("rollback", "-w", "app")
     trial.deployed = None
-    same({report["version"] for report in trial.replicas(2).values()}, {"v1"}, "versions that serve after the rollback")
+    same({report["version"] for report in trial.replicas(2).values()}, {old}, "versions that serve after the rollback")
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
     trial.up(version("app", "v5"))
     same({report["version"] for report in trial.replicas(2).values()}, {"v5"}, "versions after the next up")
-    return f"v5 -> v1 in {run.seconds:.1f} s, {load.outcome.text()}; the next up is v5 again"
+    return f"v5 -> {old} in {run.seconds:.1f} s, {load.outcome.text()}; the next up is v5 again"
 
 
 # --- bad releases ---------------------------------------------------------------------------------------------------
