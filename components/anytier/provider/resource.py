@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from anytier.errors import AnytierError
 from anytier.frozen import Frozen
 
-I = TypeVar("I", bound=Frozen)  # noqa: E741 - inputs and outputs, as everywhere in Pulumi
-O = TypeVar("O", bound=Frozen)  # noqa: E741
+I = TypeVar("I", bound=Frozen)
+O = TypeVar("O", bound=Frozen)
 
 
 class Sink(Protocol):

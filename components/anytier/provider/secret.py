@@ -39,7 +39,9 @@ class SecretResource(Resource[SecretInputs, SecretOutputs]):
 
     def check(self, inputs: SecretInputs) -> list[AnytierError]:
         if len(set(inputs.charset)) < 2:
-            return [Rejected("charset", "has fewer than two different characters", "leave it out for letters and digits")]
+            return [
+                Rejected("charset", "has fewer than two different characters", "leave it out for letters and digits")
+            ]
         return []
 
     async def create(self, ctx: Context, inputs: SecretInputs) -> tuple[str, SecretOutputs]:
@@ -50,7 +52,9 @@ class SecretResource(Resource[SecretInputs, SecretOutputs]):
         self, ctx: Context, id: str, inputs: SecretInputs | None, state: SecretOutputs | None
     ) -> tuple[SecretInputs, SecretOutputs] | None:
         if inputs is None or state is None:
-            raise Rejected(id, "a generated secret lives in the state only", "it cannot be imported: give it another source")
+            raise Rejected(
+                id, "a generated secret lives in the state only", "it cannot be imported: give it another source"
+            )
         return inputs, state
 
     async def update(
