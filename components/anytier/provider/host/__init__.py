@@ -1,0 +1,1 @@
+"""Resources on machines: native processes under systemd or supervisord, their volumes, jobs and proxy."""

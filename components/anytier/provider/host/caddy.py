@@ -1,0 +1,175 @@
+"""Caddy's admin API of one app's proxy, on its unix socket: every change is one atomic load of the whole config.
+
+The config that was loaded last also lies in a file, which Caddy starts from: its restart loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from anytier.errors import Rejected, Unreachable
+from anytier.provider.host import http
+from anytier.provider.host.layout import Layout
+from anytier.provider.host.place import Place
+from anytier.provider.host.transport import File
+from anytier.render import caddy as render
+from anytier.render.proxy import Pool, ProxyConfig, Upstream
+
+_PATIENCE = 15.0  # a proxy that was killed is back sooner
+
+
+def unit_name(layout: Layout) -> str:
+    return f"{layout.ns}-proxy"
+
+
+class Caddy:
+    """The running proxy of a place."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.file = f"{place.layout.proxy}/caddy.json"
+        self.socket = f"{place.layout.sockets(place.facts, place.supervisor)}/proxy.sock"
+
+    def body(self, config: ProxyConfig) -> bytes:
+        """The config in Caddy's language, with our admin socket: a load without one would close the door behind us."""
+        admin = {"listen": f"unix/{self.socket}|0600", "config": {"persist": False}}
+        return json.dumps(render.render(config) | {"admin": admin}).encode()
+
+    async def alive(self) -> bool:
+        try:
+            await self._request("GET", "/config/admin", timeout=3)
+        except Unreachable:
+            return False
+        return True
+
+    async def config(self, wait: bool = True) -> ProxyConfig:
+        """What it does now."""
+        answer = json.loads(await self._patient("GET", "/config/") if wait else await self._request("GET", "/config/"))
+        answer.pop("admin", None)
+        return render.parse(answer)
+
+    async def saved(self) -> ProxyConfig | None:
+        """What it will do when it starts."""
+        data = (await self.place.machine.read([self.file])).get(self.file)
+        return render.parse({k: v for k, v in json.loads(data).items() if k != "admin"}) if data else None
+
+    async def change(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
+        """Read, edit, load, one at a time. The file goes first and comes back if Caddy refuses."""
+        async with self.place.proxy_lock:
+            old = await self.config()
+            new = edit(old)
+            if new == old:
+                return
+            await self.save(new)
+            try:
+                await self._patient("POST", "/load", self.body(new))
+            except Rejected:
+                await self.save(old)
+                raise
+
+    async def save(self, config: ProxyConfig) -> None:
+        await self.place.machine.put([File(self.file, self.body(config), 0o644)])
+
+    async def in_flight(self) -> Mapping[str, int]:
+        """Requests under way by upstream, draining ones included."""
+        found: list[dict[str, Any]] = json.loads(await self._patient("GET", "/reverse_proxy/upstreams")) or []
+        return {item["address"]: int(item["num_requests"]) for item in found}
+
+    async def until_alive(self, timeout: float = _PATIENCE) -> None:
+        for _ in range(int(timeout / 0.1)):
+            if await self.alive():
+                return
+            await asyncio.sleep(0.1)
+        log = await self.place.manager.log(unit_name(self.place.layout), f"{self.place.layout.proxy}/log", 5)
+        raise Unreachable("proxy", f"Caddy does not answer: {last_error(log)}", "see its log: anytier logs proxy")
+
+    async def _patient(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """Its supervisor brings it back within seconds; only then is it away."""
+        try:
+            return await self._request(method, path, body)
+        except Unreachable:
+            await self.until_alive()
+            return await self._request(method, path, body)
+
+    async def _request(self, method: str, path: str, body: bytes = b"", timeout: float = 30) -> bytes:
+        try:
+            answer = await http.request(
+                lambda: self.place.machine.open_unix(self.socket),
+                method,
+                path,
+                host="127.0.0.1",
+                headers={"Content-Type": "application/json"},
+                body=body,
+                timeout=timeout,
+            )
+        except (TimeoutError, OSError, EOFError, ValueError) as error:
+            raise http.no_answer("proxy", error, "run `pulumi up --refresh`, which brings it back") from error
+        if answer.status >= 300:
+            raise Rejected("proxy", last_error(answer.body.decode(errors="replace")), "mend the routes, then run again")
+        return answer.body
+
+
+def last_error(text: str) -> str:
+    """The message of Caddy's last JSON line, or the line itself."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "it said nothing"
+    try:
+        said = json.loads(lines[-1])
+        return str(said.get("error") or said.get("msg") or lines[-1])
+    except (ValueError, AttributeError):
+        return lines[-1]
+
+
+# edits: pure functions from one config to the next
+
+
+def with_upstreams(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
+    """Each pool's `dials` take traffic; others of the pool stay as they are."""
+    return _edit(config, dials, lambda known, mine: [*_without(known, mine), *[Upstream(dial=dial) for dial in mine]])
+
+
+def draining(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
+    """Those of `dials` that the pool has get nothing new and are still counted."""
+    return _edit(config, dials, lambda known, mine: [_drained(item) if item.dial in mine else item for item in known])
+
+
+def without(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
+    return _edit(config, dials, _without)
+
+
+def merged(wanted: ProxyConfig, running: ProxyConfig) -> ProxyConfig:
+    """The wanted listeners, routes and pools, with the upstreams that the workloads have put in."""
+    pools = {
+        key: pool.model_copy(update={"upstreams": running.pools[key].upstreams if key in running.pools else []})
+        for key, pool in wanted.pools.items()
+    }
+    return wanted.model_copy(update={"pools": pools})
+
+
+def bare(config: ProxyConfig) -> ProxyConfig:
+    """Without upstreams: what the stack's program says of the proxy."""
+    pools = {key: pool.model_copy(update={"upstreams": []}) for key, pool in config.pools.items()}
+    return config.model_copy(update={"pools": pools})
+
+
+def _edit(
+    config: ProxyConfig, dials: Mapping[str, list[str]], change: Callable[[list[Upstream], list[str]], list[Upstream]]
+) -> ProxyConfig:
+    """A pool of which the program has not told the proxy yet is made: the order of resources must not matter."""
+    pools = dict(config.pools)
+    for key, mine in dials.items():
+        pool = pools.get(key, Pool())
+        pools[key] = pool.model_copy(update={"upstreams": change(pool.upstreams, mine)})
+    return config.model_copy(update={"pools": pools})
+
+
+def _without(known: list[Upstream], mine: list[str]) -> list[Upstream]:
+    return [item for item in known if item.dial not in mine]
+
+
+def _drained(upstream: Upstream) -> Upstream:
+    return upstream.model_copy(update={"draining": True})

@@ -1,0 +1,352 @@
+"""The rollout's hands on a machine: start, look, attach, drain, stop. The thinking is in anytier.rollout."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
+from anytier.provider.host import caddy as edits
+from anytier.provider.host.caddy import Caddy
+from anytier.provider.host.manager import State
+from anytier.provider.host.models import Check, InstanceRecord
+from anytier.provider.host.place import Place, remember_mount_points
+from anytier.provider.host.probes import Answer, exec_argv, probe
+from anytier.provider.host.program import check, instance, program_log, redact
+from anytier.provider.host.store import Kept, Store
+from anytier.provider.host.transport import File
+from anytier.render.proxy import ProxyConfig
+from anytier.render.template import Port, Template
+from anytier.rollout.types import Instance
+
+Health = Literal["starting", "healthy", "unhealthy", "exited"]
+_AT_ONCE = 10
+
+
+class HostDriver:
+    """One workload on one machine. `kept` holds every revision that a rollout may start."""
+
+    def __init__(
+        self,
+        place: Place,
+        store: Store,
+        kept: Mapping[int, Kept],
+        volumes: Mapping[str, str],
+        pools: Mapping[str, str],
+    ) -> None:
+        self.place, self.store, self.kept, self.volumes, self.pools = place, store, kept, volumes, pools
+        self.caddy = Caddy(place) if pools else None
+        self._health: dict[str, _Memory] = {}
+        self._limit = asyncio.Semaphore(_AT_ONCE)
+
+    # Driver
+
+    async def observe(self) -> list[Instance]:
+        records = await self.store.instances()
+        if not records:
+            return []
+        states = await self.place.manager.states(revive=True)
+        delays = await self._starts(records)
+        config = await self.caddy.config() if self.caddy else None
+        looked = await asyncio.gather(*(self._look(r, states.get(r.unit), delays[r.unit]) for r in records))
+        return [self._seen(record, health, config) for record, health in zip(records, looked, strict=True)]
+
+    async def start(self, revision: int, index: int) -> str:
+        async with self._limit:
+            return await self._start(revision, index)
+
+    async def attach(self, ids: Sequence[str]) -> None:
+        records = await self._records(ids)
+        if self.caddy:
+            dials = self._dials(records)
+            await self.caddy.change(lambda config: edits.with_upstreams(config, dials))
+        await self._mark([record for record in records if not record.attached or record.draining], attached=True)
+
+    async def drain(self, ids: Sequence[str], timeout: float) -> None:
+        records = await self._records(ids)
+        await self._mark([record for record in records if not record.draining], draining=True)
+        if not self.caddy:
+            return
+        dials = self._dials(records)
+        await self.caddy.change(lambda config: edits.draining(config, dials))
+        mine = {dial for pool in dials.values() for dial in pool}
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            flying = await self.caddy.in_flight()
+            if not any(flying.get(dial) for dial in mine):
+                return
+            await asyncio.sleep(0.1)
+
+    async def stop(self, id: str) -> None:
+        async with self._limit:
+            await self._stop(id)
+
+    async def why(self, id: str) -> str:
+        """The last answer of its probe, how it ended, and what it said last."""
+        record = (await self._records([id]))[0]
+        state = (await self.place.manager.states()).get(id)
+        memory = self._health.get(id, _Memory())
+        said = [memory.said] if memory.said else []
+        if state is None or not state.running or state.restarts or memory.restarted:
+            code = None if state is None else state.exit_code
+            said.append(f"the process ended (exit {code})" if code is not None else "the process is not running")
+        lines = (await self.place.manager.log(id, program_log(self.place.layout, id), 12)).strip().splitlines()
+        if lines:
+            said.append("its last log lines:\n" + "\n".join(f"  {line}" for line in lines))
+        secrets = self.kept[record.revision].secrets.values() if record.revision in self.kept else []
+        return redact("; ".join(said) or "it did not become healthy", secrets)
+
+    # looking
+
+    async def _look(self, record: InstanceRecord, state: State | None, started: tuple[int, float]) -> Health:
+        """Healthy once its probe has answered well; unhealthy once it then fails as often as the probe allows."""
+        memory = self._health.setdefault(record.unit, _Memory())
+        restarts, due = started
+        if state is None or not state.running or due > time.time():
+            memory.well = memory.failed = 0
+            return "exited"
+        restarts = max(restarts, state.restarts)
+        died = memory.restarts is not None and restarts > memory.restarts
+        memory.restarts, memory.restarted = restarts, memory.restarted or died
+        if died:
+            memory.well = memory.failed = 0
+            return "exited"
+        return memory.judge(record, [await self._probe(item, state.pid) for item in gates(record)])
+
+    async def _probe(self, item: Check, pid: int) -> Answer:
+        return await probe(self.place, item, pid)
+
+    async def _starts(self, records: Sequence[InstanceRecord]) -> dict[str, tuple[int, float]]:
+        """(restarts, time of the last start) as supervisord's launcher writes them down; systemd counts by itself."""
+        paths = {record.unit: f"{self.place.layout.instance(record.unit)}/starts" for record in records}
+        found = await self.place.machine.read(list(paths.values())) if self.place.supervisor == "supervisord" else {}
+        starts = {unit: found.get(path, b"").split() for unit, path in paths.items()}
+        return {unit: (max(0, len(item) - 1), float(item[-1]) if item else 0.0) for unit, item in starts.items()}
+
+    def _seen(self, record: InstanceRecord, health: Health, config: ProxyConfig | None) -> Instance:
+        attached, drained = record.attached and not record.draining, record.draining
+        if config is not None:
+            upstreams = {
+                key: {item.dial: item.draining for item in config.pools[key].upstreams} if key in config.pools else {}
+                for key in self._dials([record])
+            }
+            mine = [upstreams[key].get(dial) for key, dials in self._dials([record]).items() for dial in dials]
+            attached = bool(mine) and all(item is False for item in mine)
+            drained = any(item is True for item in mine)
+        return Instance(record.unit, record.revision, record.index, health, attached, drained)
+
+    # changing
+
+    async def _start(self, revision: int, index: int) -> str:
+        place, kept = self.place, self._revision(revision)
+        unit = place.layout.unit(self.store.workload, revision, index)
+        template = kept.revision.template
+        record = next((item for item in await self.store.instances() if item.unit == unit), None)
+        running = record is not None and record.created_at and await self._runs(unit)
+        ports = record.ports if record and running else await self._ports(unit, template, record)
+        try:
+            made = instance(
+                place.site,
+                self._record(unit, revision, index, template, ports, record),
+                template,
+                kept.secrets,
+                self.volumes,
+            )
+            await self._require(made.needs)
+            if made.targets:
+                await remember_mount_points(place, made.targets)
+            await place.machine.put([File(place.layout.instances, None, place.site.folder_mode), *made.files])
+        finally:
+            place.reserved -= set(ports.values())
+        await place.manager.start(made.unit)
+        await self._after_start(unit, template)
+        return unit
+
+    async def _after_start(self, unit: str, template: Template) -> None:
+        hook = template.process.post_start if template.process else None
+        if not hook:
+            return
+        state = (await self.place.manager.states()).get(unit)
+        if state is None or not state.running:
+            return  # it has ended already, which observe() reports
+        result = await self.place.machine.run(exec_argv(self.place, state.pid, hook), timeout=60)
+        if result.code != 0:
+            said = redact((result.err or result.out).strip(), self._revision_secrets(unit))
+            raise Rejected(unit, f"postStart ended with exit {result.code}: {said}", "mend lifecycle.postStart")
+
+    async def _stop(self, unit: str) -> None:
+        record = next((item for item in await self.store.instances() if item.unit == unit), None)
+        if record is not None and record.pre_stop:
+            state = (await self.place.manager.states()).get(unit)
+            if state is not None and state.running:
+                try:
+                    argv = exec_argv(self.place, state.pid, record.pre_stop)
+                    await self.place.machine.run(argv, timeout=max(1.0, record.stop_grace))
+                except AnytierError:
+                    pass  # it is told to end all the same
+        await self.place.manager.stop(unit)
+        if record is not None and self.caddy:
+            dials = self._dials([record])
+            await self.caddy.change(lambda config: edits.without(config, dials))
+        await self.place.machine.remove([self.place.layout.instance(unit)])
+
+    async def _runs(self, unit: str) -> bool:
+        state = (await self.place.manager.states()).get(unit)
+        return state is not None and state.running
+
+    async def _require(self, folders: Sequence[str]) -> None:
+        missing = await self.place.tool("missing", {"paths": list(folders)}) if folders else []
+        for folder in folders:
+            if folder in missing:
+                raise NotFound(folder, "is not on the machine, and the app runs from it", "mend host.workingDir")
+
+    def _revision(self, revision: int) -> Kept:
+        if revision not in self.kept:
+            raise NotFound(f"{self.store.workload} r{revision}", "is no longer kept", "roll back to a newer one")
+        return self.kept[revision]
+
+    def _revision_secrets(self, unit: str) -> list[str]:
+        return [value for kept in self.kept.values() for value in kept.secrets.values()]
+
+    def _record(
+        self,
+        unit: str,
+        revision: int,
+        index: int,
+        template: Template,
+        ports: Mapping[str, int],
+        old: InstanceRecord | None,
+    ) -> InstanceRecord:
+        process = template.process
+        assert process is not None
+        return InstanceRecord(
+            unit=unit,
+            workload=self.store.workload,
+            revision=revision,
+            index=index,
+            ports=dict(ports),
+            liveness=check(process.liveness, template.ports, ports),
+            readiness=check(process.readiness, template.ports, ports),
+            startup=check(process.startup, template.ports, ports),
+            pre_stop=process.pre_stop,
+            stop_grace=process.stop_grace,
+            created_at=old.created_at if old and old.created_at else round(time.time(), 3),
+            attached=bool(old and old.attached),
+            draining=bool(old and old.draining),
+        )
+
+    # ports
+
+    async def _ports(self, unit: str, template: Template, old: InstanceRecord | None) -> dict[str, int]:
+        """A port of its own for each port that the proxy balances; the service's own number for the others."""
+        fixed = {port.name: port.port for port in template.ports if not port.http}
+        await self._require_free(fixed)
+        balanced = [port for port in template.ports if port.http]
+        known = {port.name: old.ports[port.name] for port in balanced if port.name in old.ports} if old else {}
+        if len(known) == len(balanced) and all(free for free in await self._free(list(known.values()))):
+            return fixed | known
+        return fixed | await self._new_ports(unit, balanced)
+
+    async def _new_ports(self, unit: str, wanted: Sequence[Port]) -> dict[str, int]:
+        if not wanted:
+            return {}
+        place = self.place
+        async with place.claim_lock:
+            taken = await recorded_ports(place) | place.reserved
+            seed = zlib.crc32(f"{place.layout.root}/{unit}".encode())
+            asked = {"count": len(wanted), "avoid": sorted(taken), "seed": seed}
+            found: list[int] = await place.tool("ports", asked)
+            if len(found) < len(wanted):
+                raise Conflict("ports 10000-19999", "all are taken on this machine", "stop what holds them")
+            place.reserved |= set(found)
+        return {port.name: number for port, number in zip(wanted, found, strict=True)}
+
+    async def _free(self, numbers: Sequence[int]) -> list[bool]:
+        asked = {"addresses": [["", number] for number in numbers]}
+        return [found is None for found in await self.place.tool("holder", asked)] if numbers else []
+
+    async def _require_free(self, fixed: Mapping[str, int]) -> None:
+        if not fixed:
+            return
+        asked = {"addresses": [["", number] for number in fixed.values()]}
+        for (name, number), found in zip(fixed.items(), await self.place.tool("holder", asked), strict=True):
+            if found is not None:
+                raise port_error(f"template.ports.{name}", number, found, "give the service another port")
+
+    # traffic
+
+    def _dials(self, records: Sequence[InstanceRecord]) -> dict[str, list[str]]:
+        """Pool -> where the instances listen."""
+        return {
+            pool: [f"127.0.0.1:{record.ports[name]}" for record in records if name in record.ports]
+            for name, pool in self.pools.items()
+        }
+
+    async def _mark(self, records: Sequence[InstanceRecord], attached: bool = False, draining: bool = False) -> None:
+        """On disk too, for workloads that no proxy knows and for those who look without asking the proxy."""
+        update = {"attached": attached, "draining": draining}
+        await self.place.machine.put(
+            [
+                File(
+                    f"{self.place.layout.instance(record.unit)}/instance.json",
+                    record.model_copy(update=update).model_dump_json(by_alias=True, exclude_none=True).encode(),
+                )
+                for record in records
+            ]
+        )
+
+    async def _records(self, ids: Sequence[str]) -> list[InstanceRecord]:
+        known = {record.unit: record for record in await self.store.instances()}
+        missing = [id for id in ids if id not in known]
+        if missing:
+            raise NotFound(missing[0], "is gone", "run again: the rollout will start it anew")
+        return [known[id] for id in ids]
+
+
+class _Memory:
+    """What earlier looks saw of one instance: probes count in a row."""
+
+    def __init__(self) -> None:
+        self.restarts: int | None = None
+        self.restarted = False
+        self.well = self.failed = 0
+        self.healthy = False
+        self.said = ""
+
+    def judge(self, record: InstanceRecord, answers: Sequence[Answer]) -> Health:
+        bad = next((answer for answer in answers if not answer.ok), None)
+        self.said = bad.said if bad else ""
+        if bad is None:
+            self.well, self.failed = self.well + 1, 0
+            self.healthy = self.healthy or self.well >= max([1, *(c.success_threshold for c in gates(record))])
+            return "healthy" if self.healthy else "starting"
+        self.well, self.failed = 0, self.failed + 1
+        allowed = min([3, *(item.failure_threshold for item in gates(record))])
+        if self.healthy and self.failed < allowed:
+            return "healthy"
+        was, self.healthy = self.healthy, False
+        return "unhealthy" if was or record.attached else "starting"
+
+
+def gates(record: InstanceRecord) -> list[Check]:
+    """What must answer before an instance counts: startup and readiness; liveness where there is nothing else."""
+    found = [item for item in (record.startup, record.readiness) if item is not None]
+    return found or [item for item in (record.liveness,) if item is not None]
+
+
+async def recorded_ports(place: Place) -> set[int]:
+    """Ports that any instance of this app was given, running or not."""
+    names = await place.machine.list(place.layout.instances)
+    found = await place.machine.read([f"{place.layout.instances}/{name}/instance.json" for name in names])
+    records = [InstanceRecord.model_validate_json(data) for data in found.values()]
+    return {number for record in records for number in record.ports.values()}
+
+
+def port_error(path: str, number: int, found: Mapping[str, str | None], do: str) -> AnytierError:
+    if "denied" in found:
+        return Denied(path, f"port {number}: {found['denied']}; ports below 1024 need root", do)
+    who = f" by {found['by']}" if found.get("by") else ""
+    return Conflict(path, f"port {number} is taken on this machine{who}", do)

@@ -1,0 +1,84 @@
+"""Inputs that all host resources share, and the records they keep on the machine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from anytier.frozen import Frozen
+from anytier.provider.fields import ignored, replaces, secret
+from anytier.provider.host.manager import Supervisor
+from anytier.render.template import HttpGet, Template
+
+
+class MachineRef(Frozen):
+    """Which machine; `local` is the one that the plugin runs on."""
+
+    kind: Literal["local"] = "local"
+
+
+class HostInputs(Frozen):
+    """Where: machine, state folder, process manager and namespace. A change of any is another deployment."""
+
+    machine: Annotated[MachineRef, replaces] = MachineRef()
+    root: Annotated[str, replaces]
+    supervisor: Annotated[Supervisor, replaces]
+    ns: Annotated[str, replaces]
+    owner: Annotated[str, ignored] = ""
+
+
+class ProcessInputs(HostInputs):
+    """What workloads and jobs have in common."""
+
+    volumes: dict[str, str] = Field(default_factory=dict)
+    template: Template
+    secrets: Annotated[dict[str, str], secret] = Field(default_factory=dict)
+
+
+class Check(Frozen):
+    """A probe with the instance's own port in it."""
+
+    http_get: HttpGet | None = None
+    tcp_port: int | None = None
+    exec: list[str] | None = None
+    initial_delay: float = 0
+    period: float = 10
+    timeout: float = 1
+    failure_threshold: int = 3
+    success_threshold: int = 1
+
+
+class InstanceRecord(Frozen):
+    """instance.json: what healthd, day two and a later run need to know. Holds no secret."""
+
+    unit: str
+    workload: str
+    revision: int
+    index: int
+    ports: dict[str, int] = Field(default_factory=dict)
+    liveness: Check | None = None
+    readiness: Check | None = None
+    startup: Check | None = None
+    pre_stop: list[str] | None = None
+    stop_grace: float = 10
+    created_at: float
+    attached: bool = False  # where no proxy knows it
+    draining: bool = False
+
+
+class Revision(Frozen):
+    """One kept revision. The template holds no secret value."""
+
+    revision: int
+    hash: str
+    template: Template
+    created_at: float
+
+
+class WorkloadRecord(Frozen):
+    """workload.json: what is deployed now, so that read and import are exact. `revision` 0: nothing yet."""
+
+    inputs: dict[str, object]
+    revision: int
+    replicas: int

@@ -1,0 +1,113 @@
+"""The records of a workload on the machine: what is deployed, its kept revisions, and its instances."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from anytier.provider.host.layout import parse_instance
+from anytier.provider.host.models import InstanceRecord, Revision, WorkloadRecord
+from anytier.provider.host.place import Place, revision_key
+from anytier.provider.host.program import json_bytes
+from anytier.provider.host.transport import File
+from anytier.render.template import Template
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A revision with its secrets: all that is needed to run it again."""
+
+    revision: Revision
+    secrets: Mapping[str, str]
+
+
+class Store:
+    """One workload's records. Nothing is cached: the machine is the truth."""
+
+    def __init__(self, place: Place, workload: str) -> None:
+        self.place, self.workload = place, workload
+        self.folder = place.layout.workload(workload)
+
+    async def record(self) -> WorkloadRecord | None:
+        path = f"{self.folder}/workload.json"
+        data = (await self.place.machine.read([path])).get(path)
+        return WorkloadRecord.model_validate_json(data) if data else None
+
+    async def save(self, record: WorkloadRecord) -> None:
+        await self.place.machine.put([File(f"{self.folder}/workload.json", json_bytes(record.wire()), 0o600)])
+
+    async def revisions(self) -> dict[int, Kept]:
+        names = await self.place.machine.list(self.folder)
+        numbers = [
+            name[1:-5] for name in names if name.startswith("r") and name[1:-5].isdigit() and name.endswith(".json")
+        ]
+        paths = [f"{self.folder}/r{number}{kind}.json" for number in numbers for kind in ("", ".secret")]
+        found = await self.place.machine.read(paths)
+        kept = {}
+        for number in numbers:
+            data = found.get(f"{self.folder}/r{number}.json")
+            if data:
+                secrets = json.loads(found.get(f"{self.folder}/r{number}.secret.json", b"{}"))
+                kept[int(number)] = Kept(Revision.model_validate_json(data), secrets)
+        return dict(sorted(kept.items()))
+
+    async def revise(self, template: Template, secrets: Mapping[str, str]) -> tuple[Kept, dict[int, Kept]]:
+        """The revision for this content, new or known, and all that are kept.
+
+        The same content is the same revision: a run that was killed half way finds its own again.
+        """
+        kept = await self.revisions()
+        digest = content_hash(await revision_key(self.place), template, secrets)
+        same = [item for item in kept.values() if item.revision.hash == digest]
+        if same:
+            return same[-1], kept
+        number = max([0, *kept, *(record.revision for record in await self.instances())]) + 1
+        made = Kept(
+            Revision(revision=number, hash=digest, template=template, created_at=round(time.time(), 3)), secrets
+        )
+        # Secrets first: a revision that is there is complete.
+        await self.place.machine.put(
+            [
+                File(self.folder, None, 0o700),
+                File(f"{self.folder}/r{number}.secret.json", json_bytes(dict(secrets)), 0o600),
+                File(f"{self.folder}/r{number}.json", json_bytes(made.revision.wire()), 0o600),
+            ]
+        )
+        return made, kept | {number: made}
+
+    async def prune(self, current: int, retain: int) -> None:
+        """Keeps the newest `retain` revisions, the current one always."""
+        numbers = sorted(await self.revisions(), reverse=True)
+        keep = {current, *[n for n in numbers if n != current][: max(0, retain - 1)]}
+        gone = [number for number in numbers if number not in keep]
+        await self.place.machine.remove(
+            [f"{self.folder}/r{number}{kind}.json" for number in gone for kind in ("", ".secret")]
+        )
+
+    async def instances(self) -> list[InstanceRecord]:
+        """All instances on disk, half-made ones included: their folder alone says who they are."""
+        layout = self.place.layout
+        parsed = [parse_instance(name) for name in await self.place.machine.list(layout.instances)]
+        mine = sorted(item[1:] for item in parsed if item and item[0] == self.workload)
+        units = [layout.unit(self.workload, *pair) for pair in mine]
+        paths = {unit: f"{layout.instance(unit)}/instance.json" for unit in units}
+        found = await self.place.machine.read(list(paths.values()))
+        return [
+            InstanceRecord.model_validate_json(found[paths[unit]])
+            if found.get(paths[unit])
+            else InstanceRecord(unit=unit, workload=self.workload, revision=revision, index=index, created_at=0)
+            for unit, (revision, index) in zip(units, mine, strict=True)
+        ]
+
+    async def forget(self) -> None:
+        await self.place.machine.remove([self.folder])
+
+
+def content_hash(key: bytes, template: Template, secrets: Mapping[str, str]) -> str:
+    """Equal exactly when what runs is equal. Keyed, so that a secret cannot be guessed from it."""
+    content = json.dumps([template.wire(), dict(secrets)], sort_keys=True)
+    return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:16]
