@@ -1,0 +1,458 @@
+"""The scalar types of the spec: names, quantities, durations, paths, images; each parses, checks and says what to do.
+
+A type here knows one value only. What relates several fields lives in `spec.check`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import signal
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+# The longest `KEY=value` or argument that Linux takes (MAX_ARG_STRLEN), its closing NUL included.
+MAX_VALUE = 128 * 1024
+# What a Kubernetes ConfigMap holds; larger files belong into an image or a volume.
+MAX_FILE = 1024 * 1024
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY = re.compile(
+    r"(([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_DNS = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_IMAGE = re.compile(
+    r"(?:(?P<host>(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?)/)?"
+    r"(?P<repo>[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
+    r"(?P<digest>@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
+)
+_CPU = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)m?")
+_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|[KMGTPE]i?|k)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_PERCENT = re.compile(r"(?:100|[1-9]?[0-9])%")
+_CRON_FIELD = re.compile(
+    r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?(?:,(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?)*"
+)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+
+_UNITS = {"B": 1, "k": 10**3} | {
+    f"{unit}{suffix}": base ** (power + 1)
+    for suffix, base in (("", 1000), ("i", 1024))
+    for power, unit in enumerate("KMGTPE")
+}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+
+
+def refuse(what: str, do: str) -> PydanticCustomError:
+    """An error of one value. `what` must not contain the value where the value may be a secret."""
+    return PydanticCustomError("anytier", "{what}", {"what": what, "do": do})
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: short, on one line."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:40]}... ({len(text)} characters)"
+
+
+def has_placeholder(text: str) -> bool:
+    return "${" in text
+
+
+# names
+
+
+def _label(text: str) -> str:
+    if _LABEL.fullmatch(text):
+        return text
+    if not text:
+        raise refuse("is empty", "give it a name of a-z, 0-9 and -")
+    if len(text) > 63:
+        raise refuse(f"has {len(text)} characters", "a name has at most 63")
+    near = re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]", "-", text.lower())).strip("-")
+    rule = "a name has a-z, 0-9 and - only, and starts and ends with a letter or digit"
+    raise refuse(f"{shown(text)} is not a name", f"{rule}: {near!r}?" if near else rule)
+
+
+def _env_key(text: str) -> str:
+    if not _ENV.fullmatch(text):
+        raise refuse(
+            f"{shown(text)} is not the name of an environment variable",
+            "letters, digits and _ only, not starting with a digit: no shell could read another one",
+        )
+    return text
+
+
+def _meta_key(text: str) -> str:
+    if not _KEY.fullmatch(text) or len(text) > 316:
+        raise refuse(f"{shown(text)} is not a key", "letters, digits, -, _ and ., with an optional dns.prefix/")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if not _LABEL_VALUE.fullmatch(text):
+        raise refuse(
+            f"{shown(text)} is not a label's value",
+            "at most 63 letters, digits, -, _ and ., starting and ending with a letter or digit; "
+            "free text belongs into annotations",
+        )
+    return text
+
+
+def _host_name(text: str) -> str:
+    if not has_placeholder(text) and (len(text) > 253 or not _DNS.fullmatch(text)):
+        raise refuse(
+            f"{shown(text)} is not a host name", "such as shop.example.com or *.example.com, in lower case, no port"
+        )
+    return text
+
+
+# text
+
+
+def _free_text(text: str) -> str:
+    if "\0" in text:
+        raise refuse("holds a NUL character", "no argument, variable or path can carry one")
+    if len(text) * 4 >= MAX_VALUE and len(text.encode("utf-8", "surrogatepass")) >= MAX_VALUE:
+        raise refuse("is longer than 128 KiB", "put it into a file (`files`)")
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise refuse("holds half a surrogate pair", "write the character itself, in UTF-8") from None
+    return text
+
+
+def _file_text(text: str) -> str:
+    if len(text) * 4 > MAX_FILE and len(text.encode("utf-8", "surrogatepass")) > MAX_FILE:
+        raise refuse("is larger than 1 MiB", "put it into the image, or onto a volume")
+    return _encodable(text)
+
+
+def _binary(text: str) -> str:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refuse("is not base64", "standard base64, as `base64 -w0 FILE` prints it") from None
+    if len(raw) > MAX_FILE:
+        raise refuse("is larger than 1 MiB", "put it into the image, or onto a volume")
+    return text
+
+
+def _target(text: str) -> str:
+    if not text.startswith("/"):
+        raise refuse(f"{shown(text)} is not an absolute path", "start it with /")
+    parts = text.split("/")
+    if ".." in parts or "." in parts:
+        raise refuse(f"{shown(text)} has . or .. in it", "write the path out")
+    if text.strip("/") == "":
+        raise refuse("/ itself cannot be replaced", "name a path below it")
+    return _path_text(text)
+
+
+def _path_text(text: str) -> str:
+    if not text:
+        raise refuse("is empty", "give a path")
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise refuse("holds a control character", "give a plain path")
+    return _free_text(text)
+
+
+def _sub_path(text: str) -> str:
+    if ".." in text.split("/"):
+        raise refuse(f"{shown(text)} leaves the volume", "a path below the volume's root, without ..")
+    return _path_text(text)
+
+
+def _url_path(text: str) -> str:
+    if has_placeholder(text):
+        return text
+    if not text.startswith("/"):
+        raise refuse(f"{shown(text)} does not start with /", f"write {shown('/' + text)}")
+    if any(ord(char) <= 32 or ord(char) == 127 for char in text):
+        raise refuse("holds a blank or a control character", "percent-encode it")
+    return text
+
+
+def _route_path(text: str) -> str:
+    path = _url_path(text)
+    if any(char in path for char in "?#*") or ".." in path.split("/"):
+        raise refuse(f"{shown(text)} is not a path prefix", "no ?, #, * or ..: a route takes all below its path anyway")
+    return path
+
+
+# quantities
+
+
+def _cpu(value: Any) -> float:
+    do = 'cores such as 0.5, or thousandths such as "250m"'
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise refuse(f"{_kind(value)} is not an amount of CPU", do)
+    if isinstance(value, str):
+        if not _CPU.fullmatch(value):
+            raise refuse(f"{shown(value)} is not an amount of CPU", do)
+        value = float(value[:-1]) / 1000 if value.endswith("m") else float(value)
+    if not math.isfinite(value) or not 0.001 <= value <= 100_000:
+        raise refuse(f"{value} is not an amount of CPU", f"{do}, at least 1m")
+    return float(value)
+
+
+def _memory(value: Any) -> int:
+    do = 'a number with a unit, such as "128Mi" (KiB, MiB, ... are Ki, Mi, Gi, Ti) or "500M"'
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise refuse(f"{value} has no unit", do)
+    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        bare = isinstance(value, str) and re.fullmatch(r"[0-9.]+", value)
+        raise refuse(f"{shown(value)} has no unit" if bare else f"{shown(value)} is not an amount of memory", do)
+    number, unit = match.groups()
+    amount = int(number) * _UNITS[unit] if number.isdigit() else math.ceil(float(number) * _UNITS[unit])
+    if not 1 <= amount < 2**63:
+        raise refuse(f"{shown(value)} is out of range", "more than nothing and less than 8Ei")
+    return amount
+
+
+def format_memory(amount: int) -> str:
+    """The shortest exact form: 134217728 is 128Mi, 1000 is 1K, 1001 is 1001B."""
+    for unit in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki", "E", "P", "T", "G", "M", "K"):
+        if amount % _UNITS[unit] == 0:
+            return f"{amount // _UNITS[unit]}{unit}"
+    return f"{amount}B"
+
+
+def _duration(value: Any) -> float:
+    do = 'seconds such as 10, or with units such as "1m30s" (ms, s, m, h, d)'
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise refuse(f"{_kind(value)} is not a duration", do)
+    if isinstance(value, str):
+        matches = _DURATION.findall(value)
+        if not matches or "".join(number + unit for number, unit in matches) != value:
+            raise refuse(f"{shown(value)} is not a duration", do)
+        value = math.fsum(float(number) * _SECONDS[unit] for number, unit in matches)
+    if not math.isfinite(value) or not 0 <= value <= 366 * 86400:
+        raise refuse(f"{value} is not a duration", do)
+    return float(value)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, str):
+        raise refuse(f"{shown(value)} is not a number of seconds", "a plain number: the field's name says the unit")
+    return _duration(value)
+
+
+def _kind(value: object) -> str:
+    return {dict: "a mapping", list: "a list", type(None): "nothing", bool: "a boolean"}.get(type(value), shown(value))
+
+
+def _count_or_percent(value: Any) -> int | str:
+    do = 'a number from 1, or a percentage such as "25%"'
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000:
+        return value
+    if isinstance(value, str) and _PERCENT.fullmatch(value) and value not in ("0%", "00%"):
+        return value
+    raise refuse(f"{_kind(value)} is neither a count nor a percentage", do)
+
+
+def bounded(low: int, high: int, noun: str) -> Callable[[int], int]:
+    """A whole number from `low` to `high`."""
+
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise refuse(f"{value} is not {noun}", f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+# images, modes, users, signals, schedules
+
+
+def _image(text: str) -> str:
+    if not text:
+        raise refuse("is empty", "name an image such as python:3.13-slim, or use `build`")
+    if has_placeholder(text):
+        return _free_text(text)
+    if "://" in text:
+        raise refuse("is a URL", "an image is registry/name:tag, without https://")
+    before_digest = text.partition("@")[0]
+    if "@" in text and (":" in before_digest or "/" not in before_digest) and "@sha256:" not in text:
+        raise refuse(
+            "holds credentials",
+            "leave them out: the place's registry login is used, and an image's name is printed everywhere",
+        )
+    match = _IMAGE.fullmatch(text)
+    if match and match["host"] and not _is_registry(match["host"]):
+        match = None  # `Team/app`: the first part is no registry, so it must be lower-case like the rest
+    if match is None:
+        name = text.partition("@")[0]
+        if name != name.lower() and _IMAGE.fullmatch(text.lower()):
+            raise refuse(f"{shown(text)} has upper-case letters in its name", f"write {shown(text.lower())}")
+        raise refuse(f"{shown(text)} is not an image", "registry/name:tag or registry/name@sha256:digest")
+    return text
+
+
+def _is_registry(host: str) -> bool:
+    return "." in host or ":" in host or host == "localhost" or host == host.lower()
+
+
+def _mode(text: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise refuse(f"{shown(text)} is not a file mode", 'three octal digits in quotes, such as "0644"')
+    return text
+
+
+def _user_before(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _user(text: str) -> str:
+    if not _USER.fullmatch(text):
+        raise refuse(f"{shown(text)} is not a user", 'a name or number, with an optional group: "app", "1000:1000"')
+    return text
+
+
+def _signal(text: str) -> str:
+    if text not in signal.Signals.__members__ and not re.fullmatch(r"SIGRT(MIN(\+[0-9]+)?|MAX(-[0-9]+)?)", text):
+        raise refuse(f"{shown(text)} is not a signal", "such as SIGTERM, SIGINT or SIGQUIT")
+    return text
+
+
+def _capability(text: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", text) or text.startswith("CAP_"):
+        near = text.upper().removeprefix("CAP_")
+        raise refuse(f"{shown(text)} is not a capability's name", f"without CAP_ and in upper case: {near}")
+    return text
+
+
+def _schedule(text: str) -> str:
+    if text in _MACROS:
+        return text
+    fields = text.split(" ")
+    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
+        raise refuse(
+            f"{shown(text)} is not a schedule",
+            f"five fields (minute hour day month weekday) or one of {', '.join(_MACROS)}",
+        )
+    return text
+
+
+def _time_zone(text: str) -> str:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        if zoneinfo.TZPATH and _has_zones(zoneinfo.TZPATH):
+            raise refuse(
+                f"{shown(text)} is not a time zone", "a name of the IANA list, such as Europe/Berlin"
+            ) from None
+    return text
+
+
+def _has_zones(folders: Iterable[str]) -> bool:
+    """Without a zone database on this machine nothing can be said against a zone's name."""
+    from pathlib import Path
+
+    return any((Path(folder) / "UTC").exists() for folder in folders)
+
+
+def _schema(pattern: str | None = None, **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string"} | ({"pattern": pattern} if pattern else {}) | more)
+
+
+Name = Annotated[str, AfterValidator(_label), _schema(f"^{_LABEL.pattern}$")]
+EnvKey = Annotated[str, AfterValidator(_env_key), _schema(f"^{_ENV.pattern}$")]
+MetaKey = Annotated[str, AfterValidator(_meta_key), _schema(f"^{_KEY.pattern}$")]
+LabelValue = Annotated[str, AfterValidator(_label_value), _schema(f"^{_LABEL_VALUE.pattern}$")]
+HostName = Annotated[str, AfterValidator(_host_name), _schema()]
+Text = Annotated[str, AfterValidator(_free_text), _schema()]
+FileText = Annotated[str, AfterValidator(_file_text), _schema()]
+Base64 = Annotated[str, AfterValidator(_binary), _schema(contentEncoding="base64")]
+Target = Annotated[str, AfterValidator(_target), _schema("^/.+$")]
+PathText = Annotated[str, AfterValidator(_path_text), _schema(minLength=1)]
+SubPath = Annotated[str, AfterValidator(_sub_path), _schema(minLength=1)]
+UrlPath = Annotated[str, AfterValidator(_url_path), _schema("^(/|.*\\$\\{)")]
+RoutePath = Annotated[str, AfterValidator(_route_path), _schema("^(/|.*\\$\\{)")]
+Image = Annotated[str, AfterValidator(_image), _schema(minLength=1)]
+Mode = Annotated[str, AfterValidator(_mode), _schema("^0?[0-7]{3}$")]
+User = Annotated[
+    str, BeforeValidator(_user_before), AfterValidator(_user), WithJsonSchema({"type": ["string", "integer"]})
+]
+Signal = Annotated[str, AfterValidator(_signal), _schema("^SIG[A-Z0-9+-]+$")]
+Capability = Annotated[str, AfterValidator(_capability), _schema("^[A-Z][A-Z0-9_]*$")]
+Schedule = Annotated[str, AfterValidator(_schedule), _schema()]
+TimeZone = Annotated[str, AfterValidator(_time_zone), _schema()]
+
+Cpu = Annotated[
+    float,
+    BeforeValidator(_cpu),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0.001}, {"type": "string", "pattern": f"^(?:{_CPU.pattern})$"}]}
+    ),
+]
+Memory = Annotated[
+    int,
+    BeforeValidator(_memory),
+    PlainSerializer(format_memory, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{_MEMORY.pattern})$"}),
+]
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^(?:{_DURATION.pattern})+$"}]}
+    ),
+]
+Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number", "minimum": 0})]
+CountOrPercent = Annotated[
+    int | str,
+    BeforeValidator(_count_or_percent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 1000},
+                {"type": "string", "pattern": f"^(?:{_PERCENT.pattern})$"},
+            ]
+        }
+    ),
+]
+
+
+def _whole(low: int, high: int, noun: str) -> Any:
+    return (
+        AfterValidator(bounded(low, high, noun)),
+        WithJsonSchema({"type": "integer", "minimum": low, "maximum": high}),
+    )
+
+
+_PORT, _REPLICAS, _PERCENTAGE = (
+    _whole(1, 65535, "a port"),
+    _whole(0, 1000, "a number of replicas"),
+    _whole(1, 100, "a percentage"),
+)
+_THRESHOLD, _RETRIES, _RETAIN = (
+    _whole(1, 1000, "a threshold"),
+    _whole(0, 100, "a number of retries"),
+    _whole(1, 100, "a count"),
+)
+_GPUS, _LENGTH = _whole(1, 1024, "a number of GPUs"), _whole(8, 4096, "a length")
+Port = Annotated[int, _PORT[0], _PORT[1]]
+Replicas = Annotated[int, _REPLICAS[0], _REPLICAS[1]]
+Percentage = Annotated[int, _PERCENTAGE[0], _PERCENTAGE[1]]
+Threshold = Annotated[int, _THRESHOLD[0], _THRESHOLD[1]]
+Retries = Annotated[int, _RETRIES[0], _RETRIES[1]]
+Retain = Annotated[int, _RETAIN[0], _RETAIN[1]]
+Gpus = Annotated[int, _GPUS[0], _GPUS[1]]
+Length = Annotated[int, _LENGTH[0], _LENGTH[1]]

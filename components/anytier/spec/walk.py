@@ -1,0 +1,78 @@
+"""Which fields an app really uses: what the capability table is asked about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from anytier.spec.model import App
+
+
+def used_fields(app: App) -> Iterator[tuple[str, object]]:
+    """(path, value) of every field that was written and says something other than its default.
+
+    Names with a dot in them (paths, labels) stand as they are; the table's `*` covers one step, so such a step is
+    written as `*`. Two facts that are not fields are told as values: a workload without `host` (`host=absent`) and one
+    with several containers (`containers=several`).
+    """
+    yield from _model(app, "", App)
+    for kind, bodies in (("workloads", app.workloads), ("jobs", app.jobs)):
+        for name, body in bodies.items():
+            if body.host is None:
+                yield f"{kind}.{name}.host", "absent"
+            if len(body.containers) > 1:
+                yield f"{kind}.{name}.containers", "several"
+
+
+def _model(item: BaseModel, path: str, model: type[BaseModel]) -> Iterator[tuple[str, object]]:
+    for name, info in model.model_fields.items():
+        if name not in item.model_fields_set:
+            continue
+        value = getattr(item, name)
+        if value is None or value == info.get_default(call_default_factory=True):
+            continue
+        yield from _value(value, f"{path}.{info.alias or name}" if path else (info.alias or name))
+
+
+def _value(value: Any, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, BaseModel):
+        yield from _model(value, path, type(value))
+    elif isinstance(value, dict) and value and all(isinstance(item, BaseModel) for item in value.values()):
+        for key, item in value.items():
+            yield from _value(item, f"{path}.{'*' if '.' in key else key}")
+    elif isinstance(value, list) and value and all(isinstance(item, BaseModel) for item in value):
+        for item in value:
+            yield from _value(item, f"{path}.*")
+    else:
+        yield path, value
+
+
+def all_fields() -> Iterator[str]:
+    """The path, with `*`, of every field that the model has: what the table must cover."""
+    yield from _all(App, "")
+
+
+def _all(model: type[BaseModel], path: str) -> Iterator[str]:
+    from anytier.spec.messages import unwrap
+
+    for name, info in model.model_fields.items():
+        here = f"{path}.{info.alias or name}" if path else (info.alias or name)
+        below = [deep for kind in unwrap(info.annotation) for deep in _models(kind, here)]
+        if not below:
+            yield here
+        for inner, inner_path in below:
+            yield from _all(inner, inner_path)
+
+
+def _models(kind: Any, path: str) -> Iterator[tuple[type[BaseModel], str]]:
+    from typing import get_args
+
+    from anytier.spec.messages import unwrap
+
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind, path
+    elif getattr(kind, "__origin__", None) in (dict, list):
+        for inner in unwrap(get_args(kind)[-1]) or (get_args(kind)[-1],):
+            yield from _models(inner, f"{path}.*")
