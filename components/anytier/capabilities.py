@@ -212,6 +212,12 @@ TABLE: dict[str, dict[str, Support]] = {
     "routes": _both(_emulated("a Caddy proxy beside the app")),
     "routes.*.tls": _both(_emulated("the Caddy proxy holds the certificates")),
     # jobs
+    "workloads.*.host=absent": _row(_NO_CONTAINERS, NATIVE),
+    "jobs.*.host=absent": _row(_NO_CONTAINERS, NATIVE),
+    "workloads.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
+    "jobs.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
+    "jobs.*.trigger": _ALL,
+    "jobs.*.dependsOn": _both(_emulated("a preDeploy job runs after the workloads it needs, before all others")),
     "jobs.*.trigger=preDeploy": _ALL,
     "jobs.*.trigger=postDeploy": _ALL,
     "jobs.*.trigger=schedule": _PLANNED,
@@ -223,6 +229,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "jobs.*.timeout": _ALL,
     "jobs.*.host": _row(NATIVE, _emulated("describes the machine; containers are what runs here")),
     # secrets
+    "secrets": _ALL,
     "secrets.*.from": _ALL,
     "secrets.*.from.aws-sm": _PLANNED,
     "secrets.*.from.gcp-sm": _PLANNED,
