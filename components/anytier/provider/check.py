@@ -37,6 +37,7 @@ from anytier.provider.values import (
 
 M = TypeVar("M", bound=Frozen)
 HIDDEN = "[secret]"
+REQUIRED, STRANGE = "is required", "is not known here"
 REDACTED_FROM = 4  # characters: shorter secrets would blot out innocent words of a message
 TELLING_FROM = 8  # characters: a longer text that holds such a secret is a secret too
 
@@ -164,12 +165,12 @@ def _fill_model(model: type[BaseModel], value: Mapping[str, Any], path: Path, fo
             if inner is not None:
                 filled[alias] = inner
         elif info.is_required():
-            found.append(Failure((*path, alias), "is required"))
+            found.append(Failure((*path, alias), REQUIRED))
         else:
             default = _dump(info.get_default(call_default_factory=True))
             if default is not None:
                 filled[alias] = default
-    found += [Failure((*path, key), "is not known here" + near(key, fields.fields(model))) for key in left]
+    found += [Failure((*path, key), STRANGE + near(key, fields.fields(model))) for key in left]
     return filled
 
 
@@ -196,7 +197,7 @@ def _validate(kind: Any, value: Any, path: Path, found: list[Failure]) -> Any:
         return _dump(adapter.validate_python(value), adapter)
     except ValidationError as error:
         found += [
-            _failure(item, value, path)
+            _failure(kind, item, value, path)
             for item in error.errors(include_url=False, include_context=True, include_input=False)
         ]
         return value
@@ -228,9 +229,9 @@ def _uncarried(filled: Any) -> list[Failure]:
     return found
 
 
-def _failure(item: Any, value: Any, path: Path) -> Failure:
+def _failure(kind: Any, item: Any, value: Any, path: Path) -> Failure:
     location = _on_the_wire(item["loc"], value)
-    return Failure((*path, *location), _reason(item, location))
+    return Failure((*path, *location), _reason(kind, item, location))
 
 
 def _on_the_wire(location: tuple[str | int, ...], value: Any) -> Path:
@@ -246,11 +247,13 @@ def _on_the_wire(location: tuple[str | int, ...], value: Any) -> Path:
     return tuple(steps)
 
 
-REASONS = {"missing": "is required", "extra_forbidden": "is not known here"}
-
-
-def _reason(item: Any, location: Path) -> str:
-    text = REASONS.get(item["type"]) or str(item["msg"]).removeprefix("Value error, ")
+def _reason(kind: Any, item: Any, location: Path) -> str:
+    if item["type"] == "missing":
+        return REQUIRED
+    if item["type"] == "extra_forbidden" and location:
+        known = [name for model in fields.models_at(kind, location[:-1]) for name in fields.fields(model)]
+        return STRANGE + near(str(location[-1]), known)
+    text = str(item["msg"]).removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
 
 

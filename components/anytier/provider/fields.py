@@ -61,6 +61,14 @@ def behaviour(model: type[BaseModel], path: Path) -> Behaviour:
     return total
 
 
+def models_at(kind: Any, path: Path) -> list[type[BaseModel]]:
+    """The models that may stand at `path` below a type."""
+    kinds: Sequence[Any] = alternatives(kind)
+    for step in path:
+        kinds, _ = _step(kinds, step)
+    return [found for found in kinds if is_model(found)]
+
+
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """A model's fields by their name on the wire."""
     return {info.alias or name: info for name, info in model.model_fields.items()}

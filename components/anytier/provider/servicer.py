@@ -158,11 +158,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             return provider_pb2.ReadResponse()
         inputs, outputs = found
+        seen = _seen(subject, old, inputs)
         unfinished = {key: value for key, value in state.items() if key == failure.INCOMPLETE}
         return provider_pb2.ReadResponse(
             id=request.id,
-            properties=values.write({**subject.outputs(outputs, old, state), **unfinished}),
-            inputs=values.write(_seen(subject, old, inputs)),
+            properties=values.write({**subject.outputs(outputs, seen, old, state), **unfinished}),
+            inputs=values.write(seen),
         )
 
     async def Delete(self, request: provider_pb2.DeleteRequest, context: Rpc) -> Empty:
