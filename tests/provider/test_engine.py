@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.provider.inmemory import ThingInputs
 from tests.provider.stack import Stack
 

@@ -64,7 +64,7 @@ def check(
 
 
 def completed(model: type[Frozen], bare: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree as today's model would write it, so that a default that is new is no difference; as it is if it is wrong."""
+    """The tree as today's model would write it, so that a new default is no difference. A wrong tree stays as it is."""
     found: list[Failure] = []
     filled = _fill(model, bare, (), found)
     return dict(bare) if found else dict(filled)

@@ -1,6 +1,6 @@
-"""How a field behaves, said on the field itself: `name: Annotated[str, replaces]`. Diff, schema, secrets and read derive from it.
+"""How a field behaves, said on the field itself: `name: Annotated[str, replaces]`.
 
-Pure: walks pydantic types and plain JSON values, knows nothing of protobuf or of any resource.
+Diff, schema, secrets and read derive from it. Pure: walks pydantic types and plain JSON, knows nothing of protobuf.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from anytier.errors import AnytierError
 from anytier.frozen import Frozen
 
-I = TypeVar("I", bound=Frozen)
-O = TypeVar("O", bound=Frozen)
+InputsT = TypeVar("InputsT", bound=Frozen)
+OutputsT = TypeVar("OutputsT", bound=Frozen)
 
 
 class Sink(Protocol):
@@ -63,42 +63,44 @@ class Context:
         self.last_made = Made(id, outputs)
 
 
-class Resource(Generic[I, O]):
+class Resource(Generic[InputsT, OutputsT]):
     """One kind of thing. A fresh instance serves each operation. Coroutines must be idempotent and must not block."""
 
-    inputs: type[I]
-    outputs: type[O]
+    inputs: type[InputsT]
+    outputs: type[OutputsT]
 
     # Pure: no remote call. Inputs may hold `UNKNOWN` in a preview; what trips over it is left out.
 
-    def check(self, inputs: I) -> list[AnytierError]:
-        """Errors beyond the types. `path` is the property's path on the wire, `replicas` or `template.ports[0].port`."""
+    def check(self, inputs: InputsT) -> list[AnytierError]:
+        """Errors beyond the types; `path` is the property's path on the wire (`template.ports[0].port`)."""
         return []
 
-    def replaces(self, old: I, new: I) -> list[str]:
+    def replaces(self, old: InputsT, new: InputsT) -> list[str]:
         """Paths of the inputs whose change forces a replacement this time."""
         return []
 
-    def drifted(self, inputs: I, state: O) -> list[str]:
+    def drifted(self, inputs: InputsT, state: OutputsT) -> list[str]:
         """Paths of the inputs that the recorded state does not meet, so that the next `up` repairs it."""
         return []
 
-    def planned(self, old: O | None, inputs: I) -> Mapping[str, Any]:
+    def planned(self, old: OutputsT | None, inputs: InputsT) -> Mapping[str, Any]:
         """Outputs (wire names) that are known before anything is done; the others are unknown in a preview."""
         return {}
 
     # Effects.
 
-    async def create(self, ctx: Context, inputs: I) -> tuple[str, O]:
+    async def create(self, ctx: Context, inputs: InputsT) -> tuple[str, OutputsT]:
         raise NotImplementedError
 
-    async def read(self, ctx: Context, id: str, inputs: I | None, state: O | None) -> tuple[I, O] | None:
-        """What is there now. None: gone. An import has neither inputs nor state. Unreachable is an error, never None."""
+    async def read(
+        self, ctx: Context, id: str, inputs: InputsT | None, state: OutputsT | None
+    ) -> tuple[InputsT, OutputsT] | None:
+        """What is there now; None: gone, never: no answer. An import has neither inputs nor state."""
         raise NotImplementedError
 
-    async def update(self, ctx: Context, id: str, old_inputs: I, state: O, inputs: I) -> O:
+    async def update(self, ctx: Context, id: str, old_inputs: InputsT, state: OutputsT, inputs: InputsT) -> OutputsT:
         raise NotImplementedError
 
-    async def delete(self, ctx: Context, id: str, inputs: I, state: O) -> None:
+    async def delete(self, ctx: Context, id: str, inputs: InputsT, state: OutputsT) -> None:
         """`NotFound` counts as done."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The package schema that the engine, `pulumi package get-schema` and SDK generators read, written from the models. Pure."""
+"""The package schema, written from the models: what the engine and the SDK generators read. Pure."""
 
 from __future__ import annotations
 

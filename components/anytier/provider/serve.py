@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import grpc.aio
 from pulumi.runtime.proto import provider_pb2_grpc
@@ -55,10 +56,8 @@ async def _wind_up(servicer: Servicer, orphan: bool) -> None:
     """An interrupt alone is only a wish: the engine's Cancel, which comes with it, says that work must stop."""
     operations = servicer.operations
     if not orphan:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(operations.cancelled.wait(), WAIT_FOR_CANCEL)
-        except TimeoutError:
-            pass
     operations.cancel()
     await operations.drained()
 

@@ -106,7 +106,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         inputs = values.read(request.news)
         try:
             tree, failures = check(subject.resource.inputs, inputs, subject.resource.check)
-        except Exception as error:  # noqa: BLE001 - a resource's bug must reach the user as one line
+        except Exception as error:  # a resource's bug must reach the user as one line
             await _abort(context, self._failed(subject, error, inputs))
         if failures:
             # With a property the engine prints its value, secret or not: the path goes into the reason instead.
@@ -119,7 +119,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         old, new, state = values.read(request.old_inputs), values.read(request.news), values.read(request.olds)
         try:
             changes = _changes(subject, old, new, state, request.ignoreChanges)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # as above
             await _abort(context, self._failed(subject, error, old, new, state))
         return _diff_response(changes, unfinished=failure.INCOMPLETE in state)
 
@@ -190,8 +190,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         await _unimplemented(context, "remote components")
 
     async def List(self, request: Any, context: Rpc) -> AsyncIterator[Any]:
-        await _unimplemented(context, "lists of resources")
-        yield  # a stream, as the protocol has it
+        yield await _unimplemented(context, "lists of resources")
 
     async def GetMapping(self, request: Any, context: Rpc) -> NoReturn:
         await _unimplemented(context, "mappings")
@@ -223,10 +222,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         known: Mapping[str, Any] = {}
         try:
             known = subject.resource.planned(old, subject.inputs(inputs))
-        except Exception as error:  # noqa: BLE001 - it may have tripped over an unknown value
+        except Exception as error:  # it may have tripped over an unknown value
             if not has_unknown(inputs):
                 await _abort(context, self._failed(subject, error, inputs))
-        outputs = {name: UNKNOWN for name in fields(subject.resource.outputs)} | {
+        outputs = dict.fromkeys(fields(subject.resource.outputs), UNKNOWN) | {
             name: _bare(value) for name, value in known.items()
         }
         return subject.outputs(outputs, inputs, state or {})
