@@ -1,4 +1,1 @@
-"""How one revision of a workload replaces another, thought through once for every runtime.
-
-Imports the standard library and errors only: places are reached through the Driver that a caller hands in.
-"""
+"""One rollout algorithm for every place that has none of its own. Pure but for the loop that calls a driver."""

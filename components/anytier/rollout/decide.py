@@ -84,11 +84,7 @@ def remember(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Polic
 
 def target(memory: Memory, goal: Goal) -> tuple[int | None, int]:
     """(revision, replicas) that this run moves towards now."""
-    return (
-        (goal.previous, goal.replicas_before if goal.previous is not None else 0)
-        if memory.back
-        else (goal.revision, goal.replicas)
-    )
+    return (goal.previous, goal.replicas_before if goal.previous is not None else 0) if memory.back else (goal.revision, goal.replicas)
 
 
 def decide(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Policy, now: float) -> Decision:
@@ -179,11 +175,7 @@ def _failure(memory: Memory, mine: Sequence[Instance], policy: Policy, now: floa
 
 def _exhausted(memory: Memory, revision: int | None) -> bool:
     tries = [count for (rev, _), count in memory.starts.items() if rev == revision]
-    return (
-        max(tries, default=0) >= ATTEMPTS
-        or memory.failures.get("start", 0) >= ATTEMPTS
-        or memory.failures.get("attach", 0) >= ATTEMPTS
-    )
+    return max(tries, default=0) >= ATTEMPTS or memory.failures.get("start", 0) >= ATTEMPTS or memory.failures.get("attach", 0) >= ATTEMPTS
 
 
 def _droppable(

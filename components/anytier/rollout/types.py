@@ -1,6 +1,6 @@
-"""The rollout's words: what is seen, what is wanted, and what a place must be able to do.
+"""The words of a rollout: what is seen, what is wanted, how carefully, and what a place must be able to do.
 
-Types only; the thinking is in decide.py and the doing in run.py.
+Standard library only; nothing here knows Docker, systemd or Pulumi.
 """
 
 from __future__ import annotations
@@ -9,33 +9,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Health = Literal["starting", "healthy", "unhealthy", "exited"]
-
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance as a place shows it now. `attached`: it gets new requests; `draining`: no longer, but may have some.
-
-    `exited` is said of an instance that has ended, be it once and restarted since; nothing else is final.
-    """
+    """One instance as it was seen. `healthy` is what its probe said just now, or that it runs where it has none."""
 
     id: str
     revision: int
     index: int
-    state: Health
+    state: Literal["starting", "healthy", "unhealthy", "exited"]
     attached: bool = False
     draining: bool = False
 
     @property
     def serving(self) -> bool:
-        return self.state == "healthy" and self.attached and not self.draining
+        return self.attached and not self.draining and self.state == "healthy"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`replicas` of `revision`. `previous` is the revision to return to on failure, with `replicas_before` replicas.
+    """`replicas` of `revision`. On failure: `replicas_before` of `previous`; None is a first deploy.
 
-    `previous` is None for a first deploy, and equals `revision` when only the number changes (or nothing at all).
+    `previous == revision` is a change of the number only.
     """
 
     revision: int
@@ -44,20 +39,13 @@ class Goal:
     replicas_before: int = 0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    revision: int
-    replicas: int
-    took: float
-
-
 class Policy(Protocol):
-    """What the rollout reads of an update policy; `render.template.UpdatePolicy` is one. Times in seconds."""
+    """`render.template.UpdatePolicy` fits. Times in seconds."""
 
     @property
-    def strategy(self) -> Literal["rolling", "recreate"]: ...
+    def strategy(self) -> str: ...
     @property
-    def order(self) -> Literal["start-first", "stop-first"]: ...
+    def order(self) -> str: ...
     @property
     def max_parallel(self) -> int: ...
     @property
@@ -72,29 +60,38 @@ class Policy(Protocol):
     def drain_timeout(self) -> float: ...
 
 
-class Driver(Protocol):
-    """A workload's place. Every call may raise AnytierError, may be cancelled, and may be repeated."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a rollout that succeeded reached; `took` in seconds."""
 
-    async def observe(self) -> Sequence[Instance]:
-        """What is there now, of every revision, half-made things included. Probes are asked here."""
-        ...
+    revision: int
+    replicas: int
+    took: float
+
+
+class Driver(Protocol):
+    """The hands. Every call may raise AnytierError, and every call may be repeated."""
+
+    async def observe(self) -> list[Instance]:
+        """Look at the real place, probes included."""
 
     async def start(self, revision: int, index: int) -> str:
-        """Make and start one instance, and return its id without waiting for health."""
-        ...
+        """Create and start one instance; its id. Does not wait for health."""
 
     async def attach(self, ids: Sequence[str]) -> None:
-        """Give requests to them, draining ones included, in one atomic change."""
-        ...
+        """Give traffic to them, in one change."""
 
     async def drain(self, ids: Sequence[str], timeout: float) -> None:
-        """Give them no new requests and wait until the present ones are answered, at most `timeout`."""
-        ...
+        """No new requests; return when those in flight are done, or after `timeout`."""
 
     async def stop(self, id: str) -> None:
-        """Stop it gracefully and remove it. One that is gone already is a success."""
-        ...
+        """Stop gracefully and remove. Gone already is success."""
 
     async def why(self, id: str) -> str:
-        """Why it is not healthy, in a paragraph: the probe's answer, how it ended, its last log lines."""
-        ...
+        """Why it is not healthy: the probe's answer, how it ended, its last lines."""
+
+
+class Clock(Protocol):
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
