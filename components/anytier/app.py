@@ -11,7 +11,7 @@ import pulumi
 
 from anytier.names import namespace
 from anytier.spec import App as Spec
-from anytier.spec import load
+from anytier.spec.load import load
 from anytier.tiers.places import Place
 
 # Place kind -> the runtime that accepts it; strings, so that a Docker stack never loads another runtime.

@@ -21,7 +21,8 @@ from anytier import capabilities
 from anytier.errors import AnytierError, ConfigError
 from anytier.frozen import Frozen
 from anytier.names import ROLLBACK_ENV, namespace
-from anytier.spec import App, diagnose
+from anytier.spec import App
+from anytier.spec.load import diagnose
 from anytier.spec.walk import used_fields
 from anytier.suggest import did_you_mean
 from anytier.tiers.registry import tier_class

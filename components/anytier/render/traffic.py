@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from anytier.errors import SpecError
-from anytier.render.proxy import HealthCheck, Listener, Pool, ProxyConfig, Route, Tls
+from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls
 from anytier.spec import App, Workload
+from anytier.spec.model import Route as SpecRoute
 from anytier.spec.model import ServicePort
 
 # Listeners of the proxy's container for what is published; service ports are the app's own numbers, all below these.
@@ -79,21 +80,8 @@ def pool_key(workload: str, port_name: str) -> str:
 
 
 def pools(app: App) -> dict[str, Pool]:
-    """One pool a balanced port, checked by the workload's own readiness probe where that is HTTP on this port."""
-    return {pool_key(w, n): Pool(health=_health(app.workloads[w], target_of(p))) for w, n, p in http_ports(app)}
-
-
-def _health(body: Workload, target: int) -> HealthCheck | None:
-    for container in body.containers.values():
-        probe = container.readiness_probe
-        if probe and probe.http_get and probe.http_get.port == target:
-            return HealthCheck(
-                path=probe.http_get.path,
-                interval=min(probe.period_seconds, 5),
-                timeout=probe.timeout_seconds,
-                fails=probe.failure_threshold,
-            )
-    return None
+    """One pool a balanced port, empty: workloads put their instances and their health check in."""
+    return {pool_key(w, n): Pool() for w, n, _ in http_ports(app)}
 
 
 def internal_ports(app: App, ns: str) -> dict[tuple[str, str], int]:
@@ -114,7 +102,7 @@ def internal_ports(app: App, ns: str) -> dict[tuple[str, str], int]:
     return taken
 
 
-def on_docker(app: App, port: int, tls_port: int) -> Traffic:
+def on_docker(app: App, port: int, tls_port: int, certificate_dir: str) -> Traffic:
     """Traffic through a proxy container that carries the workloads' names on the app's network."""
     balanced = http_ports(app)
     by_number: dict[int, list[tuple[str, str]]] = {}
@@ -136,7 +124,7 @@ def on_docker(app: App, port: int, tls_port: int) -> Traffic:
         listeners[f"expose-{workload}-{name}"] = Listener(address=f":{listen}")
         routes.append(Route(listener=f"expose-{workload}-{name}", pool=pool_key(workload, name)))
         publish.append(Publish(_bind(service_port.expose), service_port.port, listen))
-    public_listeners, public_routes = _public(app, _PUBLIC, _PUBLIC_TLS)
+    public_listeners, public_routes = _public(app, _PUBLIC, _PUBLIC_TLS, certificate_dir)
     numbers = {"public": (port, _PUBLIC), "public-tls": (tls_port, _PUBLIC_TLS)}
     publish += [Publish("0.0.0.0", *numbers[name]) for name in public_listeners]
     _refuse_duplicates([(p.port, "") for p in publish])
@@ -145,7 +133,7 @@ def on_docker(app: App, port: int, tls_port: int) -> Traffic:
     return Traffic(config, publish, sorted({w for w, _, _ in balanced} - direct))
 
 
-def on_hosts(app: App, ns: str, port: int, tls_port: int) -> Traffic:
+def on_hosts(app: App, ns: str, port: int, tls_port: int, certificate_dir: str) -> Traffic:
     """Traffic through a proxy process on the machine's own addresses."""
     numbers = internal_ports(app, ns)
     listeners, routes = {}, []
@@ -157,7 +145,7 @@ def on_hosts(app: App, ns: str, port: int, tls_port: int) -> Traffic:
         for listener, address in addresses.items():
             listeners[listener] = Listener(address=address)
             routes.append(Route(listener=listener, pool=pool_key(workload, name)))
-    public_listeners, public_routes = _public(app, port, tls_port)
+    public_listeners, public_routes = _public(app, port, tls_port, certificate_dir)
     listeners |= public_listeners
     _refuse_duplicates([(int(item.address.rpartition(":")[2]), "") for item in listeners.values()])
     return Traffic(ProxyConfig(listeners=listeners, routes=routes + public_routes, pools=pools(app)), [], [])
@@ -178,7 +166,7 @@ def _refuse_duplicates(ports: list[tuple[int, str]]) -> None:
         )
 
 
-def _public(app: App, plain: int, encrypted: int) -> tuple[dict[str, Listener], list[Route]]:
+def _public(app: App, plain: int, encrypted: int, certificate_dir: str) -> tuple[dict[str, Listener], list[Route]]:
     """The listeners of the app's routes: plain where a route has no TLS (or redirects to it), encrypted where it has."""
     listeners: dict[str, Listener] = {}
     routes: list[Route] = []
@@ -187,7 +175,7 @@ def _public(app: App, plain: int, encrypted: int) -> tuple[dict[str, Listener], 
         name = "public-tls" if encrypted_route else "public"
         if name not in listeners:
             number = encrypted if encrypted_route else plain
-            listeners[name] = Listener(address=f":{number}", tls=_tls(route) if encrypted_route else None)
+            listeners[name] = Listener(address=f":{number}", tls=_tls(route, certificate_dir) if encrypted_route else None)
         routes.append(
             Route(
                 listener=name,
@@ -201,8 +189,20 @@ def _public(app: App, plain: int, encrypted: int) -> tuple[dict[str, Listener], 
     return listeners, routes
 
 
-def _tls(route: object) -> Tls:
-    raise NotImplementedError
+def _tls(route: SpecRoute, certificate_dir: str) -> Tls:
+    """A given pair lies beside the proxy's config, where the proxy resource puts `certificates`."""
+    redirect = route.tls.redirect if route.tls else True
+    pair = route.tls.secret_ref if route.tls else None
+    if pair:
+        path = f"{certificate_dir}/{pair.certificate}"
+        return Tls(mode="files", certificate=f"{path}.crt", key=f"{path}.key", redirect=redirect)
+    return Tls(mode="auto" if route.host and route.host != "localhost" else "internal", redirect=redirect)
+
+
+def certificate_pairs(app: App) -> dict[str, tuple[str, str]]:
+    """Name of a given pair -> the secrets that hold its certificate and its key."""
+    pairs = [route.tls.secret_ref for route in app.routes if route.tls and route.tls.secret_ref]
+    return {pair.certificate: (pair.certificate, pair.key) for pair in pairs}
 
 
 def port_name(body: Workload, wanted: str | int) -> str:

@@ -6,16 +6,16 @@ Images are left by container name; the runtime puts in what its image resources 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from anytier.errors import CapabilityError, SpecError
 from anytier.render import template as t
-from anytier.render.tokens import names
+from anytier.render.tokens import escape, names
 from anytier.render.traffic import is_http, service_ports, target_of
 from anytier.spec import App, Workload
-from anytier.spec.model import Container, Probe
+from anytier.spec.model import Container, Hook, Probe
 
 Body = Any  # a Workload or a Job: both have containers, host and metadata
 
@@ -140,7 +140,7 @@ def _process(item: Container, app_dir: Path, path: str) -> dict[str, Any]:
         "secret_env": dict(item.secrets),
         "files": _files(item.files, app_dir, path),
         "mounts": [
-            t.Mount(target=target, volume=mount.source, sub_path=mount.sub_path, read_only=bool(mount.read_only))
+            t.Mount(target=target, volume=volume_name(mount.source), sub_path=mount.sub_path, read_only=bool(mount.read_only))
             for target, mount in item.volumes.items()
         ],
         "limits": _limits(item),
@@ -151,9 +151,14 @@ def _process(item: Container, app_dir: Path, path: str) -> dict[str, Any]:
         "startup": _probe(item.startup_probe),
         "stop_signal": item.stop_signal,
         "stop_grace": item.stop_grace_period,
-        "pre_stop": lifecycle.pre_stop.exec.command if lifecycle and lifecycle.pre_stop else None,
-        "post_start": lifecycle.post_start.exec.command if lifecycle and lifecycle.post_start else None,
+        "pre_stop": _command(lifecycle.pre_stop) if lifecycle else None,
+        "post_start": _command(lifecycle.post_start) if lifecycle else None,
     }
+
+
+def _command(hook: Hook | None) -> list[str] | None:
+    """A hook's command. A sleep needs none: the proxy drains an instance before it is stopped."""
+    return list(hook.exec.command) if hook and hook.exec else None
 
 
 def _limits(item: Container) -> t.Limits:
@@ -178,6 +183,7 @@ def _probe(probe: Probe | None) -> t.Probe | None:
         period=probe.period_seconds,
         timeout=probe.timeout_seconds,
         failure_threshold=probe.failure_threshold,
+        success_threshold=probe.success_threshold,
     )
 
 
@@ -188,7 +194,8 @@ def _files(files: Mapping[str, Any], app_dir: Path, path: str) -> list[t.File]:
 def _file(target: str, item: Any, app_dir: Path, path: str) -> t.File:
     common = {"target": target, "mode": item.mode or "0644", "owner": item.owner}
     if item.source is None:
-        return t.File(**common, content=item.content, binary=item.binary_content)
+        content = escape(item.content) if item.content is not None and item.no_expand else item.content
+        return t.File(**common, content=content, binary=item.binary_content)
     source = (app_dir / item.source).resolve()
     try:
         raw = source.read_bytes()
@@ -214,5 +221,6 @@ def _ports(app: App, name: str) -> list[t.Port]:
     ]
 
 
-def container_images(body: Body) -> Iterable[tuple[str, Container]]:
-    return body.containers.items()
+def volume_name(source: str) -> str:
+    """`${resources.data}` or `data` -> `data`."""
+    return source.removeprefix("${resources.").removesuffix("}")

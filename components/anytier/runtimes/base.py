@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import pulumi
 
-from anytier.render.template import Template, UpdatePolicy
-from anytier.render.traffic import Traffic
+from anytier.render.template import Template
+from anytier.render.traffic import Traffic, certificate_pairs
 from anytier.runtimes.order import before_jobs, jobs_with, workload_order
 from anytier.runtimes.resources import Resource
 from anytier.runtimes.secrets import secret_inputs
@@ -103,12 +103,21 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
         """Only the secrets that a workload names: another one's change must not roll it."""
         return pulumi.Output.secret({name: self.secrets[name] for name in sorted(wanted)})
 
+    def certificates(self) -> pulumi.Output[Any] | None:
+        pairs = certificate_pairs(self.app)
+        if not pairs:
+            return None
+        given = {name: {"certificate": self.secrets[c], "key": self.secrets[k]} for name, (c, k) in pairs.items()}
+        return pulumi.Output.secret(given)
+
+    def job_trigger(self, depends: Iterable[Resource]) -> Any:
+        """A postDeploy job runs again when a workload it follows got a new revision; a preDeploy one when it changes."""
+        revisions = [made.output("revision") for made in depends if made in self.made.values()]
+        return pulumi.Output.all(*revisions) if revisions else []
+
     def replicas(self, name: str) -> int:
         scale = self.app.workloads[name].scale
         return self.scale.get(name, 1 if scale.mode == "global" else scale.replicas)
-
-    def update_props(self, policy: UpdatePolicy) -> dict[str, Any]:
-        return policy.wire()
 
     def make_exports(self) -> dict[str, Any]:
         exports: dict[str, Any] = {

@@ -12,7 +12,7 @@ from anytier.render.traffic import Traffic, on_docker
 from anytier.render.workload import for_docker, secrets_of, update_policy
 from anytier.runtimes.base import Runtime
 from anytier.runtimes.resources import Resource
-from anytier.spec import resolve
+from anytier.spec.placeholders import resolve
 from anytier.spec.model import Container
 from anytier.tiers.places import DockerEndpoint
 
@@ -23,7 +23,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
     token = "docker"
 
     def render_traffic(self) -> Traffic:
-        return on_docker(self.app, self.place.port, self.place.tls_port)
+        return on_docker(self.app, self.place.port, self.place.tls_port, "/config/certificates")
 
     def prepare(self) -> None:
         endpoint = {"endpoint": self.place.endpoint}

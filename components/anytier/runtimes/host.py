@@ -12,7 +12,7 @@ from anytier.render.traffic import Traffic, internal_ports, on_hosts
 from anytier.render.workload import for_host, secrets_of, update_policy
 from anytier.runtimes.base import Runtime
 from anytier.runtimes.resources import Resource
-from anytier.spec import resolve
+from anytier.spec.placeholders import resolve
 from anytier.tiers.places import Hosts
 
 
@@ -21,11 +21,14 @@ class HostRuntime(Runtime[Hosts]):
 
     token = "host"
 
+    @property
+    def root(self) -> str:
+        return str(PurePosixPath(self.place.state_dir) / self.ns)
+
     def render_traffic(self) -> Traffic:
-        return on_hosts(self.app, self.ns, self.place.port, self.place.tls_port)
+        return on_hosts(self.app, self.ns, self.place.port, self.place.tls_port, f"{self.root}/proxy/certificates")
 
     def prepare(self) -> None:
-        self.root = str(PurePosixPath(self.place.state_dir) / self.ns)
         self.base = {"machine": self.place.machine, "root": self.root, "supervisor": self.place.supervisor, "ns": self.ns}
         self.resolved = resolve(self.app, self.context())
 

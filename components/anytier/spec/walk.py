@@ -31,7 +31,7 @@ def _model(item: BaseModel, path: str, model: type[BaseModel]) -> Iterator[tuple
         if name not in item.model_fields_set:
             continue
         value = getattr(item, name)
-        if value is None or value == info.get_default(call_default_factory=True):
+        if value is None or value == info.get_default(call_default_factory=True, validated_data=dict(item)):
             continue
         yield from _value(value, f"{path}.{info.alias or name}" if path else (info.alias or name))
 
