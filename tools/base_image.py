@@ -29,7 +29,11 @@ SUITE = "bookworm"  # its python3 is 3.11, as the tag says
 PACKAGES = ("python3", "ca-certificates")
 LABEL = "dev.anytier.stand-in"
 RECIPE = 1  # raise it when the recipe below changes, so that an old cached tarball is not taken
-CHANGES = (f"LABEL {LABEL}=true", "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", 'CMD ["python3"]')
+CHANGES = (
+    f"LABEL {LABEL}=true",
+    "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+    'CMD ["python3"]',
+)
 
 
 class Daemon(http.client.HTTPConnection):

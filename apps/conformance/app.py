@@ -48,7 +48,7 @@ STARTED = time.time()
 MIB = 1024 * 1024
 KINDS = ("live", "ready", "startup")
 MOST_MEMORY = 512  # MiB: on a place that holds no limit, `oom` must not take the machine down
-# A place may hold memory by address space (RLIMIT_DATA), where the usual 8 MiB a thread would be used up by ten clients.
+# A place may hold memory by RLIMIT_DATA, where the usual 8 MiB a thread would be used up by ten clients.
 STACK = 256 * 1024
 
 
@@ -258,7 +258,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         match self.command, parts:
             case "GET", [""]:
-                self.answer(200, {"version": os.environ.get("CONF_VERSION", ""), "instance": instance(), "pid": os.getpid()})
+                self.answer(
+                    200, {"version": os.environ.get("CONF_VERSION", ""), "instance": instance(), "pid": os.getpid()}
+                )
             case "GET", ["report"]:
                 self.answer(200, report())
             case "GET", ["health", kind] if kind in KINDS:
@@ -383,7 +385,9 @@ def echo() -> int:
 
 def mark(name: str) -> int:
     with (volume() / name).open("a") as out:
-        out.write(json.dumps({"at": time.time(), "version": os.environ.get("CONF_VERSION", ""), "pid": os.getpid()}) + "\n")
+        out.write(
+            json.dumps({"at": time.time(), "version": os.environ.get("CONF_VERSION", ""), "pid": os.getpid()}) + "\n"
+        )
     say(f"marked {name}")
     return 0
 

@@ -61,6 +61,13 @@ def start(*argv: str, folder: Path, **env: str) -> subprocess.Popen[str]:
     )
 
 
+def run(*argv: str, folder: Path, **env: str) -> tuple[int, str]:
+    """Its exit code and what it printed."""
+    with start(*argv, folder=folder, **env) as process:
+        output, _ = process.communicate(timeout=20)
+        return process.returncode, output
+
+
 @contextmanager
 def serving(*argv: str, folder: Path, **env: str) -> Iterator[Server]:
     port = free_port()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from .servers import APPS, free_port, serving, start, wait_for
+from .servers import APPS, free_port, run, serving, start, wait_for
 
 FOLDER = APPS / "conformance"
 
@@ -20,7 +22,9 @@ def test_it_reports_what_it_was_given(tmp_path: Path) -> None:
     given.write_bytes(b"\x00\xff")
     given.chmod(0o640)
     env = {"CONF_VERSION": "v7", "CONF_SECRETS": "TOKEN,ABSENT", "TOKEN": "hush", "CONF_FILES": "/etc/settings,/none"}
-    with serving("app.py", "serve", "a b", folder=FOLDER, ANYTIER_FILES=str(tmp_path), VOLUME_DATA=str(tmp_path), **env) as app:
+    with serving(
+        "app.py", "serve", "a b", folder=FOLDER, ANYTIER_FILES=str(tmp_path), VOLUME_DATA=str(tmp_path), **env
+    ) as app:
         report = app.json("GET", "/report")
         assert "hush" not in json.dumps(report)
         assert report["argv"] == ["serve", "a b"]
@@ -38,15 +42,13 @@ def test_health_fails_on_command_and_recovers() -> None:
         app.json("POST", "/fail-health?kind=ready&seconds=0.3")
         assert app.request("GET", "/health/ready")[0] == 503
         assert app.request("GET", "/health/live")[0] == 200
-        import time
-
         time.sleep(0.4)
         assert app.request("GET", "/health/ready")[0] == 200
 
 
 def test_the_probe_mode_agrees_with_the_endpoint() -> None:
     with serving("app.py", folder=FOLDER, CONF_BEHAVIOUR="never-healthy") as app:
-        codes = [start("app.py", "probe", kind, folder=FOLDER, PORT=str(app.port)).wait() for kind in ("ready", "live")]
+        codes = [run("app.py", "probe", kind, folder=FOLDER, PORT=str(app.port))[0] for kind in ("ready", "live")]
         assert codes == [1, 0]
 
 
@@ -59,9 +61,8 @@ def test_the_probe_mode_agrees_with_the_endpoint() -> None:
     ],
 )
 def test_a_bad_release_ends_with_its_own_words(behaviour: str, code: int, words: str) -> None:
-    process = start("app.py", "serve", folder=FOLDER, PORT=str(free_port()), CONF_BEHAVIOUR=behaviour)
-    output, _ = process.communicate(timeout=10)
-    assert process.returncode == code
+    ended, output = run("app.py", "serve", folder=FOLDER, PORT=str(free_port()), CONF_BEHAVIOUR=behaviour)
+    assert ended == code
     assert words in output
 
 
@@ -91,7 +92,7 @@ def test_echo_answers_lines_and_reports_itself() -> None:
 
 
 def test_a_job_leaves_its_mark_and_the_signal_that_stops_it_too(tmp_path: Path) -> None:
-    assert start("app.py", "mark", "job", folder=FOLDER, VOLUME_DATA=str(tmp_path), CONF_VERSION="v2").wait() == 0
+    assert run("app.py", "mark", "job", folder=FOLDER, VOLUME_DATA=str(tmp_path), CONF_VERSION="v2")[0] == 0
     assert json.loads((tmp_path / "job").read_text())["version"] == "v2"
     with serving("app.py", folder=FOLDER, VOLUME_DATA=str(tmp_path)) as app:
         app.request("PUT", "/volume/kept", "data")
@@ -101,14 +102,10 @@ def test_a_job_leaves_its_mark_and_the_signal_that_stops_it_too(tmp_path: Path) 
 
 
 def test_a_slow_request_is_finished_before_the_end() -> None:
-    import threading
-
     answers: list[int] = []
     with serving("app.py", folder=FOLDER) as app:
         asking = threading.Thread(target=lambda: answers.append(app.request("GET", "/slow?ms=800")[0]))
         asking.start()
-        import time
-
         time.sleep(0.3)
         assert "conformance: stopped" in app.end()
         asking.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sys
@@ -105,7 +106,7 @@ def test_the_request_in_flight_is_finished_before_the_end(store: Server, web: Se
     os.kill(store.process.pid, 19)  # SIGSTOP
     asking = threading.Thread(target=lambda: answers.append(web.request("GET", "/")[0]))
     asking.start()
-    time.sleep(0.4)
+    time.sleep(1)
     web.process.terminate()
     time.sleep(0.4)
     assert web.process.poll() is None
@@ -116,14 +117,13 @@ def test_the_request_in_flight_is_finished_before_the_end(store: Server, web: Se
 
 
 def test_an_idle_keep_alive_connection_does_not_hold_the_end_up(store: Server) -> None:
-    import http.client
-
     connection = http.client.HTTPConnection("127.0.0.1", store.port)
     connection.request("GET", "/healthz")
     connection.getresponse().read()
     start = time.monotonic()
     assert "store: stopped" in store.end()
     assert time.monotonic() - start < 2
+    connection.close()
 
 
 @pytest.mark.parametrize(

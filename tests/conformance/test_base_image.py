@@ -1,4 +1,4 @@
-"""The stand-in for the apps' base image: made only where nothing can be pulled, and labelled. A daemon of ours answers."""
+"""The stand-in for the apps' base image: made only where nothing can be pulled, and labelled."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def test_without_a_registry_a_labelled_stand_in_is_imported_from_the_cache(tool:
     assert "LABEL dev.anytier.stand-in=true" in Daemon.imported["changes"]
 
 
-def test_no_daemon_is_one_clear_line(tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_daemon_is_one_clear_line(
+    tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     monkeypatch.setattr("sys.argv", ["base_image.py"])
     assert tool.main() == 1

@@ -100,7 +100,7 @@ def test_keep_destroys_nothing_and_says_how_to_go_on() -> None:
 
 def test_only_the_capability_table_makes_a_check_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     field = "workloads.*.containers.*.before"
-    results, trial, said = run(check("passes", "one", field))
+    results, trial, _ = run(check("passes", "one", field))
     cell = capabilities.lookup(field, "local", "supervisord")
     assert not cell.carried
     assert results[0].status == "unsupported" and cell.note in results[0].evidence
@@ -153,7 +153,8 @@ def test_the_throw_away_stack_takes_the_place_and_nothing_of_the_app(tmp_path: P
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "Pulumi.there.yaml").write_text(
         "encryptionsalt: v1:x\nconfig:\n  anytier:app: a.yaml\n  anytier:tier: docker\n  anytier:port: '81'\n"
-        "  anytier:docker:\n    host: unix:///x.sock\n  anytier:secret.canary: {secure: abc}\n  anytier:scale: {web: 3}\n"
+        "  anytier:docker:\n    host: unix:///x.sock\n  anytier:secret.canary: {secure: abc}\n"
+        "  anytier:scale: {web: 3}\n"
     )
     assert stack_config(tmp_path, "there") == {"anytier:tier": "docker", "anytier:docker": {"host": "unix:///x.sock"}}
     with pytest.raises(ConfigError, match="one of there"):
@@ -179,7 +180,12 @@ def test_the_reason_is_the_line_that_says_most(output: str, reason: str) -> None
 
 def test_resources_are_forgotten_without_dangling_edges_and_imported_under_their_parents() -> None:
     parent = "urn:pulumi:s::p::anytier:index:App::app"
-    item = {"urn": f"{parent}$anytier:docker:Volume::data", "type": "anytier:docker:Volume", "id": "vol", "parent": parent}
+    item = {
+        "urn": f"{parent}$anytier:docker:Volume::data",
+        "type": "anytier:docker:Volume",
+        "id": "vol",
+        "parent": parent,
+    }
     other = {"urn": "x", "dependencies": [item["urn"], "y"], "propertyDependencies": {"id": [item["urn"]], "n": None}}
     assert clean(other, {item["urn"]})["dependencies"] == ["y"]
     assert clean(other, {item["urn"]})["propertyDependencies"] == {"id": [], "n": []}

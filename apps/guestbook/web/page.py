@@ -7,6 +7,10 @@ from datetime import datetime
 from html import escape
 from typing import Any, NamedTuple
 
+ICON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 10'><circle cx='5' cy='5' r='5' fill='%231f5f4a'/></svg>"
+)
+
 
 class Draft(NamedTuple):
     """What stands in the form, and what was wrong with it."""
@@ -24,7 +28,7 @@ def render(book: Mapping[str, Any] | None, draft: Draft, served_by: Mapping[str,
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Guestbook</title>
-<link rel="icon" href="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100'><text y='.9em' font-size='90'>✍️</text></svg>">
+<link rel="icon" href="data:image/svg+xml,{ICON}">
 <link rel="stylesheet" href="style.css">
 </head>
 <body>

@@ -29,7 +29,7 @@ import page
 MAX_NAME, MAX_MESSAGE, MAX_BODY = 40, 280, 16384
 STYLE = Path(__file__).with_name("style.css").read_bytes()
 SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -67,7 +67,9 @@ class Store:
             raise StoreError(f"The store answered {error.code}.") from error
         except (URLError, OSError, ValueError) as error:
             print(f"web: store {self.url}: {error}", file=sys.stderr, flush=True)
-            raise StoreError("The store cannot be reached right now. Nothing is lost; try again in a moment.") from error
+            raise StoreError(
+                "The store cannot be reached right now. Nothing is lost; try again in a moment."
+            ) from error
 
 
 def problem_with(name: str, message: str) -> str:

@@ -1,1 +1,1 @@
-"""The conformance suite: one app, one list of checks, every tier. Adding a tier adds a place to `places`, not a check."""
+"""The conformance suite: one app, one list of checks, every tier. A new tier adds a place, not a check."""

@@ -1,4 +1,4 @@
-"""A steady, bounded load on one address of this machine: keep-alive, new-connection and slow requests. Standard library.
+"""A steady, bounded load on one address of this machine: keep-alive, new-connection and slow requests.
 
 Every request that does not come back whole with status 200 is counted as lost, also on a connection that was kept
 alive: what a real client would retry is not forgiven here.

@@ -13,9 +13,16 @@ W = "workloads.*"
 CHECKS: tuple[Check, ...] = (
     Check("deploy", "the first up serves", (f"{W}.service.ports", f"{C}.build"), "checks.process:deploys"),
     Check("env", "variables arrive byte for byte", (f"{C}.variables",), "checks.process:env"),
-    Check("command", "command and arguments arrive byte for byte", (f"{C}.command", f"{C}.args"), "checks.process:command"),
+    Check(
+        "command", "command and arguments arrive byte for byte", (f"{C}.command", f"{C}.args"), "checks.process:command"
+    ),
     Check("files", "files have their content and mode", (f"{C}.files",), "checks.process:files"),
-    Check("secrets", "secrets arrive, as variables and in files", (f"{C}.secrets", "secrets.*.from"), "checks.process:secrets"),
+    Check(
+        "secrets",
+        "secrets arrive, as variables and in files",
+        (f"{C}.secrets", "secrets.*.from"),
+        "checks.process:secrets",
+    ),
     Check("canary", "a secret's value is nowhere else", ("secrets.*.from",), "checks.process:canary"),
     Check(
         "identity",
@@ -53,7 +60,9 @@ CHECKS: tuple[Check, ...] = (
     Check("bad-health", "bad release: never healthy", (f"{W}.update.healthyDeadline",), "checks.release:never_healthy"),
     Check("bad-death", "bad release: healthy, then dies", (f"{W}.update.minHealthyTime",), "checks.release:dies"),
     Check("bad-port", "bad release: wrong port", (f"{W}.update.autoRollback",), "checks.release:wrong_port"),
-    Check("bad-memory", "bad release: out of memory", (f"{C}.resources.limits.memory",), "checks.release:out_of_memory"),
+    Check(
+        "bad-memory", "bad release: out of memory", (f"{C}.resources.limits.memory",), "checks.release:out_of_memory"
+    ),
     Check("bad-env", "bad release: bad env", (f"{W}.update.autoRollback",), "checks.release:bad_env"),
     Check("tcp-probe", "tcpSocket probe", (f"{C}.readinessProbe.tcpSocket",), "checks.health:tcp_probe"),
     Check("init-sidecar", "init containers and sidecars", (f"{C}.before",), "checks.order:init_and_sidecar"),

@@ -35,7 +35,9 @@ def counts(results: Sequence[Result]) -> dict[str, int]:
 def summary(results: Sequence[Result], seconds: float, tier: str) -> str:
     found = counts(results)
     failed = [result.check.id for result in results if result.status == "fail"]
-    text = f"{tier}: {found['pass']} passed, {found['fail']} failed, {found['unsupported']} unsupported in {seconds:.0f} s"
+    text = (
+        f"{tier}: {found['pass']} passed, {found['fail']} failed, {found['unsupported']} unsupported in {seconds:.0f} s"
+    )
     return text + (f"\nfailed: {', '.join(failed)}" if failed else "")
 
 

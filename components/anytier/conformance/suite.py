@@ -70,7 +70,7 @@ def judge(trial: Trial, check: Check) -> Result:
         return Result(check, "pass", function(check)(trial), time.monotonic() - start)
     except Failed as failed:
         return Result(check, "fail", failed.what, time.monotonic() - start, failed.detail)
-    except Exception as error:  # noqa: BLE001 a defect of the check, or something it had not thought of: one failure, not the end
+    except Exception as error:  # a defect of the check, or something it had not thought of: one failure, not the end
         what = f"{type(error).__name__}: {error}"
         return Result(check, "fail", what, time.monotonic() - start, traceback.format_exc())
 

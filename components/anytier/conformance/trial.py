@@ -210,7 +210,9 @@ class Trial:
             answer = self.request(path, **options)
         except (OSError, http.client.HTTPException) as error:
             raise Failed(f"{options.get('method', 'GET')} {path}: {type(error).__name__} {error}") from error
-        expect(answer.status == 200, f"{options.get('method', 'GET')} {path}: HTTP {answer.status} {answer.content!r:.200}")
+        expect(
+            answer.status == 200, f"{options.get('method', 'GET')} {path}: HTTP {answer.status} {answer.content!r:.200}"
+        )
         return answer.content
 
     def post(self, path: str, **options: Any) -> Any:
@@ -266,14 +268,14 @@ def reason_in(output: str) -> str:
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
+    import yaml
 
-    loaded: dict[str, Any] = YAML(typ="safe").load(path.read_text())
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text())
     return loaded
 
 
 def stack_config(project: Path, stack: str) -> dict[str, Any]:
-    """The config of a stack as far as it says where: tier and place, not the app, its port, its secrets or its scale."""
+    """The config of a stack as far as it says where: tier and place, nothing about the app."""
     path = project / "stacks" / f"Pulumi.{stack}.yaml"
     if not path.is_file():
         known = sorted(file.name.split(".")[1] for file in (project / "stacks").glob("Pulumi.*.yaml"))

@@ -11,7 +11,7 @@ from anytier.conformance.trial import Trial
 
 
 def memory(trial: Trial) -> str:
-    """Within the limit of 128 MiB an allocation works; 300 MiB are refused, or the instance is killed and comes back."""
+    """Within the limit of 128 MiB an allocation works; 300 MiB are refused, or the instance is killed and restarted."""
     trial.settle()
     before = trial.replicas(2)
     small = trial.post("/alloc?mb=40")

@@ -64,7 +64,9 @@ def jobs(trial: Trial) -> str:
     oldest = min(starts(trial, 2))
     expect(before["at"] < oldest, f"preDeploy ended {before['at'] - oldest:.1f} s after app had started")
     expect(after["at"] > max(starts(trial, 2)), "postDeploy ran before app was up")
-    return f"preDeploy {oldest - before['at']:.1f} s before, postDeploy after the new version ({run.seconds:.1f} s in all)"
+    return (
+        f"preDeploy {oldest - before['at']:.1f} s before, postDeploy after the new version ({run.seconds:.1f} s in all)"
+    )
 
 
 def failing_job(trial: Trial) -> str:

@@ -46,7 +46,7 @@ def files(trial: Trial) -> str:
     trial.settle()
     found = trial.report()["files"]
     wanted = {
-        "/etc/conformance/text": ("name: conformance\n\ttab, $HOME, \"quotes\", ü, %h\n".encode(), "0640"),
+        "/etc/conformance/text": ('name: conformance\n\ttab, $HOME, "quotes", ü, %h\n'.encode(), "0640"),
         "/etc/conformance/raw": (b"${metadata.name} stays\n", "0644"),
         "/etc/conformance/binary": (b"\x00\x01\x02\x03\xff\xfe\xfd", "0444"),
         "/etc/conformance/source": ((trial.app_dir / "settings.txt").read_bytes(), "0755"),
@@ -56,7 +56,8 @@ def files(trial: Trial) -> str:
         expect("error" not in facts, f"file {path}: {facts.get('error')}")
         same(facts["sha256"], hashlib.sha256(content).hexdigest(), f"content of {path}, {facts['size']} bytes")
         same(facts["mode"], mode, f"mode of {path}")
-    return f"{len(wanted)} files: content, placeholder, noExpand, binary, source; modes {', '.join(m for _, m in wanted.values())}"
+    modes = ", ".join(mode for _, mode in wanted.values())
+    return f"{len(wanted)} files: content, placeholder, noExpand, binary, source; modes {modes}"
 
 
 def secrets(trial: Trial) -> str:
@@ -96,7 +97,7 @@ def identity(trial: Trial) -> str:
     report: dict[str, Any] = trial.report()
     if not trial.place.containers:
         same(report["cwd"], str(trial.app_dir.resolve()), "working directory of the native process")
-        return f"native process: folder of the spec, uid {report['uid']}; user and root of the container section do not apply"
+        return f"native process in the spec's folder, uid {report['uid']}; the container section does not apply"
     same(report["uid"], 10001, "uid")
     same(report["cwd"], "/app", "working directory")
     same(report["rootWritable"], False, "root folder writable")

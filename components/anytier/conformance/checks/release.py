@@ -45,7 +45,7 @@ def rolling(trial: Trial) -> str:
     expect(not before & {report["started"] for report in after.values()}, "an old instance still serves")
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
     same(sorted(load.outcome.versions), ["v1", "v2"], "versions seen by the load")
-    return f"v1 -> v2 in {run.seconds:.1f} s; {load.outcome.text()}; slowest quick one {load.outcome.slowest * 1000:.0f} ms"
+    return f"v1 -> v2 in {run.seconds:.1f} s; {load.outcome.text()}; slowest {load.outcome.slowest * 1000:.0f} ms"
 
 
 def volume(trial: Trial) -> str:

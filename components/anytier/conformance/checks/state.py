@@ -32,7 +32,9 @@ def drift(trial: Trial) -> str:
     chosen = next(iter(before))
     stays = {float(report["started"]) for name, report in before.items() if name != chosen}
     trial.place.remove_instance(trial.ns, before[chosen])
-    expect(until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 10), "the instance is still there")
+    expect(
+        until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 10), "the instance is still there"
+    )
     shown = trial.preview("--refresh", "--expect-no-changes", "--diff", fails=True)
     expect(shown.code != 0, "preview --refresh does not show that an instance is gone", shown.tail())
     repaired = trial.up(args=("--refresh",))

@@ -1,1 +1,1 @@
-"""How the suite looks at and harms each kind of place: processes, containers, what is left. One file a kind of place."""
+"""How the suite looks at and harms each kind of place: processes, containers, what is left. A file each."""

@@ -34,7 +34,9 @@ class DockerPlace:
     def __init__(self, config: Mapping[str, Any]) -> None:
         host = str(config.get("host") or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
         if not host.startswith("unix://"):
-            raise ConfigError("anytier:docker.host", f"the suite tests a local daemon, not {host}", "run it on that machine")
+            raise ConfigError(
+                "anytier:docker.host", f"the suite tests a local daemon, not {host}", "run it on that machine"
+            )
         self.socket = host.removeprefix("unix://")
 
     def versions(self) -> dict[str, str]:

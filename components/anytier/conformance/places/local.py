@@ -51,7 +51,9 @@ class LocalPlace:
         pid = self._mine(ns, report)
         group = os.getpgid(pid)
         if group == os.getpgid(0):
-            raise Failed(f"process {pid} shares the process group of who started it; a whole instance cannot be ended alone")
+            raise Failed(
+                f"process {pid} shares the process group of who started it; a whole instance cannot be ended alone"
+            )
         os.killpg(group, signal.SIGKILL)
 
     def remove_instance(self, ns: str, report: Report) -> None:
@@ -62,7 +64,9 @@ class LocalPlace:
             for verb in ("stop", "remove"):
                 self._supervisorctl(ns, verb, name)
             return
-        unit = next(part for part in Path(f"/proc/{pid}/cgroup").read_text().split("/") if part.strip().endswith(".service"))
+        unit = next(
+            part for part in Path(f"/proc/{pid}/cgroup").read_text().split("/") if part.strip().endswith(".service")
+        )
         self._systemctl("disable", "--now", unit.strip())
         for folder in UNIT_FOLDERS:
             Path(folder).expanduser().joinpath(unit.strip()).unlink(missing_ok=True)
@@ -105,7 +109,9 @@ class LocalPlace:
     def leftovers(self, ns: str) -> list[str]:
         root = str(self.root(ns))
         found = [f"folder {root}"] if self.root(ns).exists() else []
-        found += [f"process {pid}: {text[:120]}" for pid, text in command_lines() if ns in text and "conformance" in text]
+        found += [
+            f"process {pid}: {text[:120]}" for pid, text in command_lines() if ns in text and "conformance" in text
+        ]
         for pid in pids():
             if environment(pid).get("ANYTIER_ROOT") == root:
                 found.append(f"process {pid} of {root}")

@@ -1,4 +1,4 @@
-"""Tier -> the place that knows how to look at it; strings, so that nothing is imported for a tier that is not tested."""
+"""Tier -> the place that knows how to look at it; strings, so that nothing is imported for other tiers."""
 
 from __future__ import annotations
 
@@ -23,4 +23,7 @@ def open_place(config: Mapping[str, Any]) -> Place:
         raise ConfigError("anytier:tier", f"the suite does not know tier {tier!r} yet", f"one of {', '.join(PLACES)}")
     module, _, name = PLACES[tier].partition(":")
     options = config.get(f"anytier:{tier}") or {}
-    return cast(Place, getattr(importlib.import_module(module), name)(json.loads(options) if isinstance(options, str) else options))
+    return cast(
+        Place,
+        getattr(importlib.import_module(module), name)(json.loads(options) if isinstance(options, str) else options),
+    )
