@@ -59,6 +59,15 @@ main(sys.argv[1:], lambda: "1.2.3", REGISTRY)' "$@"
 """
 
 
+def plugin_script(folder: Path) -> Path:
+    """An executable that serves the test's registry."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "pulumi-resource-anytier"
+    file.write_text(PLUGIN.format(python=sys.executable, root=ROOT))
+    file.chmod(0o755)
+    return file
+
+
 class Stack:
     """Files, one stack, and the engine's commands."""
 
@@ -73,10 +82,7 @@ class Stack:
             "PULUMI_STACK": name,
             "ANYTIER_TEST_PLACE": str(self.place.root),
         }
-        plugin = folder / "bin" / "pulumi-resource-anytier"
-        plugin.parent.mkdir()
-        plugin.write_text(PLUGIN.format(python=sys.executable, root=ROOT))
-        plugin.chmod(0o755)
+        plugin_script(folder / "bin")
         (folder / "Pulumi.yaml").write_text(
             f"name: {name}\nruntime: python\nplugins:\n  providers:\n    - {{name: anytier, path: ./bin}}\n"
         )

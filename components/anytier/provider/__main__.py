@@ -18,13 +18,9 @@ def main() -> None:
 
 
 def version() -> str:
-    """The installed package's version; a source tree that is not installed is a development one."""
-    from importlib import metadata
+    from anytier import __version__
 
-    try:
-        return metadata.version("anytier")
-    except metadata.PackageNotFoundError:
-        return "0.0.0-dev"
+    return __version__
 
 
 if __name__ == "__main__":
