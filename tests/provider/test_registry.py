@@ -16,7 +16,6 @@ def test_a_resource_has_models_and_effects(token: str) -> None:
     kind = Registry().load(token)
     assert kind is not None
     assert issubclass(kind, Resource)
-    assert kind.__doc__
     assert issubclass(kind.inputs, Frozen)
     assert issubclass(kind.outputs, Frozen)
     for step in ("create", "read", "update", "delete"):

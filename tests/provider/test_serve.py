@@ -110,12 +110,12 @@ def test_an_interrupt_waits_for_cancel_and_work_is_recorded(plugin_file: Path, t
 def test_it_does_not_outlive_the_engine(plugin_file: Path, tmp_path: Path) -> None:
     place = Place(tmp_path / "place")
     place.faults("slow")
-    script = f"{plugin_file} & echo $!; wait"
+    script = f"{plugin_file} & echo pid $!; wait"
     env = {**os.environ, "ANYTIER_TEST_PLACE": str(place.root)}
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, env=env) as engine:
         assert engine.stdout is not None
-        numbers = sorted(int(engine.stdout.readline()) for _ in range(2))
-        pid = next(number for number in numbers if Path(f"/proc/{number}").exists())
+        lines = [engine.stdout.readline() for _ in range(2)]
+        pid = next(int(line.split()[1]) for line in lines if line.startswith("pid"))
         engine.kill()
         assert gone(pid, within=6)
 

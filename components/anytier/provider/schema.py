@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from inspect import cleandoc
 from typing import Any, Literal, get_args, get_origin
 
@@ -105,4 +106,5 @@ def _named(model: type[BaseModel], token: str, types: Json) -> str:
 
 
 def _doc(kind: type) -> str:
-    return cleandoc(kind.__dict__.get("__doc__") or "")
+    """What a class says of itself; of one that says nothing, what its file says (a resource is one file)."""
+    return cleandoc(kind.__dict__.get("__doc__") or sys.modules[kind.__module__].__doc__ or "")
