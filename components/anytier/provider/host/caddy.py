@@ -1,6 +1,11 @@
 """Caddy's admin API of one app's proxy, on its unix socket: every change is one atomic load of the whole config.
 
 The config that was loaded last also lies in a file, which Caddy starts from: its restart loses nothing.
+
+Sockets are opened by the launcher and handed over, each under two numbers. Caddy by itself opens a second socket when
+it is given a new config and closes the first at once, which resets connections that wait to be accepted and cuts idle
+ones. With the other number for the same socket it takes the old config for one that ends: it waits `shutdown_delay`,
+answering `Connection: close`, and nothing that waits in the queue is lost.
 """
 
 from __future__ import annotations
@@ -19,6 +24,8 @@ from anytier.render import caddy as render
 from anytier.render.proxy import Pool, ProxyConfig, Upstream
 
 _PATIENCE = 15.0  # a proxy that was killed is back sooner
+_DELAY = "500ms"  # how long a replaced config tells keep-alive clients to come again
+FIRST_SOCKET = 100  # the launcher's number for the first listener; each has this one and the next
 
 
 def unit_name(layout: Layout) -> str:
@@ -33,10 +40,24 @@ class Caddy:
         self.file = f"{place.layout.proxy}/caddy.json"
         self.socket = f"{place.layout.sockets(place.facts, place.supervisor)}/proxy.sock"
 
-    def body(self, config: ProxyConfig) -> bytes:
-        """The config in Caddy's language, with our admin socket: a load without one would close the door behind us."""
+    async def body(self, config: ProxyConfig, other: bool = False) -> bytes:
+        """The config in Caddy's language, with our admin socket: a load without one would close the door behind us.
+
+        `other`: under the other number of each socket.
+        """
         admin = {"listen": f"unix/{self.socket}|0600", "config": {"persist": False}}
-        return json.dumps(render.render(config) | {"admin": admin}).encode()
+        out = render.render(config) | {"admin": admin}
+        out["apps"]["http"]["shutdown_delay"] = _DELAY
+        opened = await self.opened()
+        for server in out["apps"]["http"]["servers"].values():
+            server["listen"] = [_number(opened, address, other) for address in server["listen"]]
+        return json.dumps(out).encode()
+
+    async def opened(self) -> list[str]:
+        """The addresses that the launcher opens for Caddy, in the order of their numbers."""
+        path = f"{self.place.layout.proxy}/launch.json"
+        data = (await self.place.machine.read([path])).get(path)
+        return list(json.loads(data).get("listen") or []) if data else []
 
     async def alive(self) -> bool:
         try:
@@ -47,31 +68,31 @@ class Caddy:
 
     async def config(self, wait: bool = True) -> ProxyConfig:
         """What it does now."""
-        answer = json.loads(await self._patient("GET", "/config/") if wait else await self._request("GET", "/config/"))
-        answer.pop("admin", None)
-        return render.parse(answer)
+        return parse(await self._running(wait))
+
+    async def _running(self, wait: bool = True) -> bytes:
+        return await self._patient("GET", "/config/") if wait else await self._request("GET", "/config/")
 
     async def saved(self) -> ProxyConfig | None:
         """What it will do when it starts."""
         data = (await self.place.machine.read([self.file])).get(self.file)
-        return render.parse({k: v for k, v in json.loads(data).items() if k != "admin"}) if data else None
+        return parse(data) if data else None
 
     async def change(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
         """Read, edit, load, one at a time. The file goes first and comes back if Caddy refuses."""
         async with self.place.proxy_lock:
-            old = await self.config()
+            running = await self._running()
+            old = parse(running)
             new = edit(old)
             if new == old:
                 return
-            await self.save(new)
+            body = await self.body(new, other=not _is_other(running))
+            await self.place.machine.put([File(self.file, body)])
             try:
-                await self._patient("POST", "/load", self.body(new))
+                await self._patient("POST", "/load", body)
             except Rejected:
-                await self.save(old)
+                await self.place.machine.put([File(self.file, running)])
                 raise
-
-    async def save(self, config: ProxyConfig) -> None:
-        await self.place.machine.put([File(self.file, self.body(config), 0o644)])
 
     async def in_flight(self) -> Mapping[str, int]:
         """Requests under way by upstream, draining ones included."""
@@ -124,6 +145,21 @@ def last_error(text: str) -> str:
         return lines[-1]
 
 
+def parse(data: bytes) -> ProxyConfig:
+    return render.parse({key: value for key, value in (json.loads(data) or {}).items() if key != "admin"})
+
+
+def _number(opened: list[str], address: str, other: bool) -> str:
+    """`fd/100` for an address that the launcher has opened; one that came later is opened by Caddy itself."""
+    return f"fd/{FIRST_SOCKET + 2 * opened.index(address) + other}" if address in opened else address
+
+
+def _is_other(running: bytes) -> bool:
+    servers = json.loads(running)["apps"]["http"]["servers"].values()
+    numbers = [int(item[3:]) for server in servers for item in server["listen"] if item.startswith("fd/")]
+    return any(number % 2 for number in numbers)
+
+
 # edits: pure functions from one config to the next
 
 
@@ -137,8 +173,14 @@ def draining(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig
     return _edit(config, dials, lambda known, mine: [_drained(item) if item.dial in mine else item for item in known])
 
 
-def without(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
-    return _edit(config, dials, _without)
+def without_serving(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
+    """Those of `dials` that still take traffic take none. One that drains is in nobody's way and may stay a while."""
+    return _edit(config, dials, lambda known, mine: [item for item in known if item.draining or item.dial not in mine])
+
+
+def only(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
+    """The pools hold no upstream but `dials`."""
+    return _edit(config, dials, lambda known, mine: [item for item in known if item.dial in mine])
 
 
 def merged(wanted: ProxyConfig, running: ProxyConfig) -> ProxyConfig:

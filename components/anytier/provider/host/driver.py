@@ -24,6 +24,7 @@ from anytier.rollout.types import Instance
 
 Health = Literal["starting", "healthy", "unhealthy", "exited"]
 _AT_ONCE = 10
+_SETTLED = 5.0  # seconds after which a process that serves is no longer starting
 
 
 class HostDriver:
@@ -61,8 +62,8 @@ class HostDriver:
     async def attach(self, ids: Sequence[str]) -> None:
         records = await self._records(ids)
         if self.caddy:
-            dials = self._dials(records)
-            await self.caddy.change(lambda config: edits.with_upstreams(config, dials))
+            dials, known = self._dials(records), self._dials(await self.store.instances())
+            await self.caddy.change(lambda config: edits.with_upstreams(edits.only(config, known), dials))
         await self._mark([record for record in records if not record.attached or record.draining], attached=True)
 
     async def drain(self, ids: Sequence[str], timeout: float) -> None:
@@ -70,8 +71,8 @@ class HostDriver:
         await self._mark([record for record in records if not record.draining], draining=True)
         if not self.caddy:
             return
-        dials = self._dials(records)
-        await self.caddy.change(lambda config: edits.draining(config, dials))
+        dials, known = self._dials(records), self._dials(await self.store.instances())
+        await self.caddy.change(lambda config: edits.draining(edits.only(config, known), dials))
         mine = {dial for pool in dials.values() for dial in pool}
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -99,6 +100,12 @@ class HostDriver:
         secrets = self.kept[record.revision].secrets.values() if record.revision in self.kept else []
         return redact("; ".join(said) or "it did not become healthy", secrets)
 
+    async def tidy(self) -> None:
+        """Upstreams of instances that are gone: each load costs time, so they wait for the next or for this."""
+        if self.caddy:
+            known = self._dials(await self.store.instances())
+            await self.caddy.change(lambda config: edits.only(config, known))
+
     # looking
 
     async def _look(self, record: InstanceRecord, state: State | None, started: tuple[int, float]) -> Health:
@@ -106,14 +113,14 @@ class HostDriver:
         memory = self._health.setdefault(record.unit, _Memory())
         restarts, due = started
         if state is None or not state.running or due > time.time():
-            memory.well = memory.failed = 0
-            return "exited"
+            return memory.ended()
         restarts = max(restarts, state.restarts)
         died = memory.restarts is not None and restarts > memory.restarts
         memory.restarts, memory.restarted = restarts, memory.restarted or died
         if died:
-            memory.well = memory.failed = 0
-            return "exited"
+            return memory.ended()
+        if record.attached and not memory.looked and state.uptime > _SETTLED:
+            memory.healthy = True  # it serves: one bad answer is not enough to take that away
         return memory.judge(record, [await self._probe(item, state.pid) for item in gates(record)])
 
     async def _probe(self, item: Check, pid: int) -> Answer:
@@ -187,10 +194,10 @@ class HostDriver:
                     await self.place.machine.run(argv, timeout=max(1.0, record.stop_grace))
                 except AnytierError:
                     pass  # it is told to end all the same
-        await self.place.manager.stop(unit)
         if record is not None and self.caddy:
             dials = self._dials([record])
-            await self.caddy.change(lambda config: edits.without(config, dials))
+            await self.caddy.change(lambda config: edits.without_serving(config, dials))
+        await self.place.manager.stop(unit)
         await self.place.machine.remove([self.place.layout.instance(unit)])
 
     async def _runs(self, unit: str) -> bool:
@@ -312,23 +319,37 @@ class _Memory:
     def __init__(self) -> None:
         self.restarts: int | None = None
         self.restarted = False
+        self.looked = False
         self.well = self.failed = 0
+        self.failing_since = 0.0
         self.healthy = False
         self.said = ""
 
+    def ended(self) -> Health:
+        self.looked, self.healthy, self.well, self.failed = True, False, 0, 0
+        return "exited"
+
     def judge(self, record: InstanceRecord, answers: Sequence[Answer]) -> Health:
+        self.looked = True
         bad = next((answer for answer in answers if not answer.ok), None)
         self.said = bad.said if bad else ""
         if bad is None:
             self.well, self.failed = self.well + 1, 0
             self.healthy = self.healthy or self.well >= max([1, *(c.success_threshold for c in gates(record))])
             return "healthy" if self.healthy else "starting"
+        self.failing_since = time.monotonic() if self.failed == 0 else self.failing_since
         self.well, self.failed = 0, self.failed + 1
-        allowed = min([3, *(item.failure_threshold for item in gates(record))])
-        if self.healthy and self.failed < allowed:
-            return "healthy"
-        was, self.healthy = self.healthy, False
-        return "unhealthy" if was or record.attached else "starting"
+        if not self.healthy:
+            return "starting"
+        return "unhealthy" if self._given_up(record) else "healthy"
+
+    def _given_up(self, record: InstanceRecord) -> bool:
+        """As often as the probe allows; one that serves also for as long, up to a few seconds: looks come fast."""
+        checks = gates(record)
+        lasts = min(item.failure_threshold * item.period for item in checks)
+        patient = min(lasts, _SETTLED) if record.attached else 0.0
+        enough = self.failed >= min(item.failure_threshold for item in checks)
+        return enough and time.monotonic() - self.failing_since >= patient
 
 
 def gates(record: InstanceRecord) -> list[Check]:

@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 RECENT = 60.0  # starts within this many seconds count as crashing
+FIRST_SOCKET = 100  # sockets that a program is given: two numbers for each
 SLOWEST = 10.0  # longest pause between two starts of a crashing program
 
 
@@ -42,6 +43,8 @@ def run(folder: str) -> None:
     if spec["memory"]:
         resource.setrlimit(resource.RLIMIT_DATA, (spec["memory"], spec["memory"]))
     os.umask(0o022)
+    for number, address in enumerate(spec.get("listen") or []):
+        listen(address, FIRST_SOCKET + 2 * number)
     if spec["user"]:
         become(spec["user"], spec["owned"])
     about_user(env)
@@ -92,6 +95,27 @@ def record(path: str, starts: list[float]) -> None:
     with open(temporary, "w", encoding="ascii") as stream:
         stream.write("\n".join(f"{start:.3f}" for start in starts[-1000:]))
     os.replace(temporary, path)
+
+
+def listen(address: str, number: int) -> None:
+    """Opens a socket under `number` and the next. `:80` is every address of this machine, IPv6 too."""
+    import socket
+
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    every = "::" if os.path.exists("/proc/net/if_inet6") else "0.0.0.0"
+    family, _, _, _, where = socket.getaddrinfo(host or every, int(port), type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if host else 0)
+    try:
+        made.bind(where)
+    except OSError as error:
+        sys.exit(f"anytier: cannot listen on {address}: {error.strerror}")
+    made.listen(4096)
+    os.dup2(made.fileno(), number)
+    os.dup2(made.fileno(), number + 1)
 
 
 def about_user(env: dict[str, str]) -> None:
@@ -170,8 +194,7 @@ def hand_over(path: str, data: bytes, uid: int, gid: int) -> None:
 
 def execute(pid: int, argv: list[str]) -> None:
     base = f"/proc/{pid}/"
-    with open(base + "environ", "rb") as stream:
-        env = dict(item.partition(b"=")[::2] for item in stream.read().split(b"\0") if item)
+    env = environment(base)
     with open(base + "status", encoding="ascii") as stream:
         status = dict(line.partition(":")[::2] for line in stream.read().splitlines())
     uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
@@ -188,6 +211,17 @@ def execute(pid: int, argv: list[str]) -> None:
     except OSError as error:
         sys.stderr.write(f"anytier: cannot start {argv[0]}: {error.strerror}\n")
         sys.exit(127)
+
+
+def environment(base: str) -> dict[bytes, bytes]:
+    """What the program was started with; while its launcher still prepares, there is none to be had."""
+    for _ in range(100):
+        with open(base + "environ", "rb") as stream:
+            env = dict(item.split(b"=", 1) for item in stream.read().split(b"\0") if b"=" in item)
+        if b"ANYTIER_INSTANCE" in env:
+            return env
+        time.sleep(0.05)
+    sys.exit("anytier: the program has not started yet")
 
 
 def enter_mounts(path: str) -> None:

@@ -23,6 +23,7 @@ class State:
     pid: int = 0
     restarts: int = 0
     exit_code: int | None = None
+    uptime: float = 0  # seconds that the process has run
     detail: str = ""
 
 

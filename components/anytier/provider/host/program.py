@@ -20,9 +20,9 @@ from anytier.provider.host.manager import Supervisor
 from anytier.provider.host.models import Check, InstanceRecord
 from anytier.provider.host.transport import Facts, File
 from anytier.render.template import HostProcess, Port, Probe, Template
+from anytier.render.tokens import names, substitute
 from anytier.render.unit import Bind, Unit
 
-_TOKEN = re.compile(r"\$\{secrets\.([^}]+)\}")
 _HOMES = ("/home/", "/root/", "/run/user/")
 
 
@@ -90,7 +90,7 @@ def program(
     hidden = {key: value for key, value in hidden.items() if key not in ours}
     contents = files(folder, process, secrets)
     launch = {
-        "argv": process.command,
+        "argv": [substitute(item, {}) for item in process.command],
         "cwd": process.working_dir or folder,
         "env": {"PATH": site.facts.path, "LANG": "C.UTF-8", **plain, **ours},
         "secret": bool(hidden),
@@ -164,8 +164,9 @@ def toolchains(site: Site, process: HostProcess) -> list[str]:
 
 def environment(process: HostProcess, secrets: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """(without secrets, with secrets in them)."""
-    plain = {key: value for key, value in process.env.items() if not _TOKEN.search(value)}
-    hidden = {key: fill(value, secrets) for key, value in process.env.items() if _TOKEN.search(value)}
+    filled = {key: substitute(value, secrets) for key, value in process.env.items()}
+    plain = {key: value for key, value in filled.items() if not names(process.env[key])}
+    hidden = {key: value for key, value in filled.items() if names(process.env[key])}
     hidden |= {key: secret(name, secrets) for key, name in process.secret_env.items()}
     return {key: value for key, value in plain.items() if key not in hidden}, hidden
 
@@ -175,14 +176,10 @@ def files(folder: str, process: HostProcess, secrets: Mapping[str, str]) -> list
     made = []
     for item in process.files:
         path = f"{folder}/files{posixpath.normpath('/' + item.target.lstrip('/'))}"
-        text = fill(item.content or "", secrets).encode()
+        text = substitute(item.content or "", secrets).encode()
         data = base64.b64decode(item.binary) if item.binary is not None else text
         made.append(File(path, data, int(item.mode, 8), item.owner))
     return made
-
-
-def fill(text: str, secrets: Mapping[str, str]) -> str:
-    return _TOKEN.sub(lambda found: secret(found[1], secrets), text)
 
 
 def secret(name: str, secrets: Mapping[str, str]) -> str:
@@ -237,7 +234,7 @@ def problems(template: Template, facts_root: bool, user: str, supervisor: str) -
         return [Rejected("template.process", "is missing: a host runs native processes", "add a host: section")]
     found: list[AnytierError] = []
     for index, item in enumerate(process.command):
-        if _TOKEN.search(item):
+        if names(item):
             where = f"template.process.command[{index}]"
             found.append(
                 Rejected(where, "holds a secret, which every user could see", "give it in a variable or a file")

@@ -98,13 +98,21 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         caddy = Caddy(place)
         alive = await caddy.alive()
         await self._require_ports(place, inputs.config, await caddy.config(wait=False) if alive else None)
-        unit, files = await self._program(place, inputs, caddy)
+        opened = await caddy.opened() if alive else []
+        wanted = sockets_of(inputs.config)
+        # A socket that nobody wants any more can only be closed with the process that has it.
+        fresh = not alive or not set(opened) <= set(wanted)
+        unit, files = await self._program(place, inputs, caddy, wanted if fresh else opened)
         ctx.made(id, ProxyOutputs(running=alive))
         async with place.proxy_lock:
-            saved = await caddy.saved()
-            if not alive:
-                files.append(File(caddy.file, caddy.body(merged(inputs.config, saved or ProxyConfig()))))
             await place.machine.put(files)
+            if fresh:
+                saved = await caddy.saved()
+                config = merged(inputs.config, saved or ProxyConfig())
+                await place.machine.put([File(caddy.file, await caddy.body(config))])
+            if fresh and alive:
+                ctx.status("restarting: it gives up a port")
+                await place.manager.restart(unit.name)
         await place.manager.start(unit)
         await caddy.until_alive()
         await caddy.change(lambda running: merged(inputs.config, running))
@@ -124,7 +132,9 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             if found is not None:
                 raise port_error(f"config.listeners.{name}", port, found, _OTHER_PORT)
 
-    async def _program(self, place: Place, inputs: ProxyInputs, caddy: Caddy) -> tuple[Unit, list[File]]:
+    async def _program(
+        self, place: Place, inputs: ProxyInputs, caddy: Caddy, opened: list[str]
+    ) -> tuple[Unit, list[File]]:
         """The service may write its state and nothing else; its config and launch spec stay ours."""
         layout, site = place.layout, place.site
         folder, state, sockets = layout.proxy, f"{layout.proxy}/state", caddy.socket.rpartition("/")[0]
@@ -133,6 +143,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         launch = {
             "argv": [binary, "run", "--config", caddy.file],
             "cwd": state,
+            "listen": opened,
             "env": {
                 "PATH": place.facts.path,
                 "HOME": state,
@@ -189,6 +200,11 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         path = f"{place.layout.proxy}/proxy.json"
         data: Mapping[str, bytes] = await place.machine.read([path])
         return ProxyInputs.model_validate_json(data[path]) if path in data else None
+
+
+def sockets_of(config: ProxyConfig) -> list[str]:
+    """The addresses that the launcher opens. Caddy's own TLS automation wants to know the ports it listens on."""
+    return sorted({item.address for item in config.listeners.values() if item.tls is None})
 
 
 def split_address(address: str) -> tuple[str, int]:

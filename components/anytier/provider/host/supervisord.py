@@ -206,4 +206,5 @@ def _state(info: dict[str, Any]) -> State:
     running = info["statename"] in ("RUNNING", "STARTING", "STOPPING") and info["pid"] != 0
     ended = info["statename"] in ("EXITED", "FATAL", "BACKOFF", "STOPPED")
     code = info["exitstatus"] if ended and info["stop"] else None
-    return State(running, info["pid"], 0, code, info["spawnerr"] or info["description"])
+    uptime = float(info["now"] - info["start"]) if running else 0.0
+    return State(running, info["pid"], 0, code, uptime, info["spawnerr"] or info["description"])

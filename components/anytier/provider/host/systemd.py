@@ -23,6 +23,7 @@ _SHOWN = (
     "NRestarts",
     "ExecMainStatus",
     "ExecMainCode",
+    "ExecMainStartTimestampMonotonic",
     "Result",
 )
 
@@ -54,9 +55,9 @@ class Systemd:
             return {}
         shown = await self._systemctl("show", f"--property={','.join(_SHOWN)}", "--", *names)
         found = [_properties(block) for block in shown.out.split("\n\n") if block.strip()]
-        return {
-            item["Id"].removesuffix(".service"): _state(item) for item in found if item.get("LoadState") == "loaded"
-        }
+        now = float((await self.machine.read(["/proc/uptime"]))["/proc/uptime"].split()[0])
+        loaded = [item for item in found if item.get("LoadState") == "loaded"]
+        return {item["Id"].removesuffix(".service"): _state(item, now) for item in loaded}
 
     async def log(self, name: str, log: str, lines: int) -> str:
         found = await self.machine.run(self.log_argv(name, log, lines, False), env=self._environment())
@@ -103,7 +104,7 @@ class Systemd:
         if not known:
             return
         await self._systemctl("stop", "--", *known, timeout=900)
-        await self._try("disable", "--quiet", "--", *known)
+        await self._try("disable", "--quiet", "--no-reload", "--", *known)
         await self.machine.remove(list(files.values()))
         await self._systemctl("daemon-reload")
         await self._try("reset-failed", "--", *known)
@@ -153,7 +154,7 @@ def _properties(block: str) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in block.splitlines())
 
 
-def _state(item: Mapping[str, str]) -> State:
+def _state(item: Mapping[str, str], now: float) -> State:
     active = item["ActiveState"] in ("active", "reloading", "deactivating")
     ended = item.get("ExecMainCode", "0") != "0"
     code = int(item["ExecMainStatus"]) if ended else None
@@ -161,4 +162,5 @@ def _state(item: Mapping[str, str]) -> State:
         f", {item['Result']}" if item["Result"] != "success" else ""
     )
     running = active and item["MainPID"] != "0"
-    return State(running, int(item["MainPID"]), int(item.get("NRestarts") or 0), code, detail)
+    began = int(item.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    return State(running, int(item["MainPID"]), int(item.get("NRestarts") or 0), code, max(0.0, now - began), detail)

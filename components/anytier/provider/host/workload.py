@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from anytier.errors import AnytierError, NotFound, Rejected
+from anytier.errors import AnytierError, NotFound, Rejected, RolloutFailed
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces
 from anytier.provider.host import guard
@@ -125,6 +126,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             ctx.status(f"stopping {len(ids)}")
             await driver.drain(ids, inputs.update.drain_timeout)
             await asyncio.gather(*(driver.stop(item) for item in ids))
+            await driver.tidy()
         await store.forget()
         await release(place)
 
@@ -147,7 +149,13 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             previous=record.revision or None,
             replicas_before=record.replicas,
         )
-        await rollout(driver, goal, policy_for(inputs), status=ctx.status)
+        try:
+            await rollout(driver, goal, policy_for(inputs), status=ctx.status, name=f"workloads.{inputs.workload}")
+        except RolloutFailed:
+            with contextlib.suppress(AnytierError):
+                await driver.tidy()
+            raise
+        await driver.tidy()
         done = WorkloadRecord(inputs=without_secrets(inputs), revision=number, replicas=inputs.replicas)
         await store.save(done)
         await store.prune(number, inputs.update.retain)
