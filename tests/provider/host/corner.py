@@ -23,7 +23,7 @@ from anytier.provider.host.place import Place, of
 from anytier.provider.host.proxy import ProxyInputs, ProxyOutputs, ProxyResource
 from anytier.provider.host.workload import WorkloadInputs, WorkloadOutputs, WorkloadResource
 from anytier.provider.resource import Context
-from anytier.render.proxy import HealthCheck, Listener, Pool, ProxyConfig, Route
+from anytier.render.proxy import Listener, Pool, ProxyConfig, Route
 from anytier.render.template import HostProcess, HttpGet, Limits, Mount, Port, Probe, Template, UpdatePolicy
 
 APP = Path(__file__).with_name("hostapp.py")
@@ -73,7 +73,7 @@ class Corner:
         config = ProxyConfig(
             listeners={"public": Listener(address=f"127.0.0.1:{self.port}")},
             routes=[Route(listener="public", pool="web/http")],
-            pools={"web/http": Pool(health=HealthCheck(path="/healthz", interval=0.5, timeout=1))},
+            pools={"web/http": Pool()},
         )
         return ProxyInputs.model_validate({**self.base, "config": config, **more})
 

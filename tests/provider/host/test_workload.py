@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from anytier.errors import AnytierError, Conflict, NotFound, RolloutFailed
+from anytier.provider.host.models import Sources
 from anytier.provider.host.workload import WorkloadInputs, WorkloadResource
 from anytier.render.template import File, HostProcess, HttpGet, Port, Probe, Template
 
@@ -359,3 +360,28 @@ async def read_state(corner: Corner) -> Any:
 async def test_an_unknown_secret_is_an_error_that_names_it(corner: Corner) -> None:
     with pytest.raises(AnytierError, match=r"secrets\.db"):
         await corner.create(corner.inputs(secrets={}, pools={}, proxy=None))
+
+
+async def test_a_revision_keeps_the_sources_it_was_made_of(corner: Corner, tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    (sources / "bin").mkdir(parents=True)
+    program = sources / "bin" / "app.py"
+    program.write_text((Path(__file__).with_name("hostapp.py")).read_text())
+
+    def inputs(name: str, entries: dict[str, str]) -> WorkloadInputs:
+        process = {"command": ["python3", "web/bin/app.py"], "working_dir": ".", "release": name}
+        made = corner.inputs(name, replicas=1, template=corner.template(name, **process))
+        return made.model_copy(update={"release": Sources(entries=entries)})
+
+    state = await corner.up(inputs("one", {"web": str(sources)}))
+    program.write_text("raise SystemExit('broken')")
+    ((_, pid),) = (await corner.pids()).items()
+    os.kill(pid, signal.SIGKILL)
+    await corner.until(lambda: corner.get().startswith("one "))
+    with pytest.raises(RolloutFailed, match="broken"):
+        await corner.update(state, inputs("two", {"web": str(sources)}))
+    assert (await corner.aget()).startswith("one ")
+    with pytest.raises(AnytierError, match="leads out"):
+        await corner.update(state, inputs("three", {"../web": str(sources)}))
+    await corner.down()
+    corner.clean()

@@ -21,7 +21,7 @@ from anytier.provider.host.layout import Layout
 from anytier.provider.host.place import Place
 from anytier.provider.host.transport import File
 from anytier.render import caddy as render
-from anytier.render.proxy import Pool, ProxyConfig, Upstream
+from anytier.render.proxy import HealthCheck, Pool, ProxyConfig, Upstream
 
 _PATIENCE = 15.0  # a proxy that was killed is back sooner
 _DELAY = "500ms"  # how long a replaced config tells keep-alive clients to come again
@@ -183,19 +183,23 @@ def only(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
     return _edit(config, dials, lambda known, mine: [item for item in known if item.dial in mine])
 
 
+def with_health(config: ProxyConfig, checks: Mapping[str, HealthCheck | None]) -> ProxyConfig:
+    """The pools are checked as their instances' revision says."""
+    pools = dict(config.pools)
+    for key, check in checks.items():
+        pools[key] = pools.get(key, Pool()).model_copy(update={"health": check})
+    return config.model_copy(update={"pools": pools})
+
+
 def merged(wanted: ProxyConfig, running: ProxyConfig) -> ProxyConfig:
-    """The wanted listeners, routes and pools, with the upstreams that the workloads have put in."""
-    pools = {
-        key: pool.model_copy(update={"upstreams": running.pools[key].upstreams if key in running.pools else []})
-        for key, pool in wanted.pools.items()
-    }
+    """The wanted listeners, routes and pools, filled with what the workloads have put in."""
+    pools = {key: running.pools.get(key, pool) for key, pool in wanted.pools.items()}
     return wanted.model_copy(update={"pools": pools})
 
 
 def bare(config: ProxyConfig) -> ProxyConfig:
-    """Without upstreams: what the stack's program says of the proxy."""
-    pools = {key: pool.model_copy(update={"upstreams": []}) for key, pool in config.pools.items()}
-    return config.model_copy(update={"pools": pools})
+    """With empty pools: what the stack's program says of the proxy."""
+    return config.model_copy(update={"pools": {key: Pool() for key in config.pools}})
 
 
 def _edit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
@@ -18,7 +18,8 @@ from anytier.provider.host.probes import Answer, exec_argv, probe
 from anytier.provider.host.program import check, instance, program_log, redact
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.host.transport import File
-from anytier.render.proxy import ProxyConfig
+from anytier.render.health import pool_health
+from anytier.render.proxy import HealthCheck, ProxyConfig
 from anytier.render.template import Port, Template
 from anytier.rollout.types import Instance
 
@@ -62,8 +63,8 @@ class HostDriver:
     async def attach(self, ids: Sequence[str]) -> None:
         records = await self._records(ids)
         if self.caddy:
-            dials, known = self._dials(records), self._dials(await self.store.instances())
-            await self.caddy.change(lambda config: edits.with_upstreams(edits.only(config, known), dials))
+            dials = self._dials(records)
+            await self._traffic(lambda config: edits.with_upstreams(config, dials))
         await self._mark([record for record in records if not record.attached or record.draining], attached=True)
 
     async def drain(self, ids: Sequence[str], timeout: float) -> None:
@@ -71,8 +72,8 @@ class HostDriver:
         await self._mark([record for record in records if not record.draining], draining=True)
         if not self.caddy:
             return
-        dials, known = self._dials(records), self._dials(await self.store.instances())
-        await self.caddy.change(lambda config: edits.draining(edits.only(config, known), dials))
+        dials = self._dials(records)
+        await self._traffic(lambda config: edits.draining(config, dials))
         mine = {dial for pool in dials.values() for dial in pool}
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -102,9 +103,7 @@ class HostDriver:
 
     async def tidy(self) -> None:
         """Upstreams of instances that are gone: each load costs time, so they wait for the next or for this."""
-        if self.caddy:
-            known = self._dials(await self.store.instances())
-            await self.caddy.change(lambda config: edits.only(config, known))
+        await self._traffic(lambda config: config)
 
     # looking
 
@@ -196,7 +195,7 @@ class HostDriver:
                     pass  # it is told to end all the same
         if record is not None and self.caddy:
             dials = self._dials([record])
-            await self.caddy.change(lambda config: edits.without_serving(config, dials))
+            await self._traffic(lambda config: edits.without_serving(config, dials))
         await self.place.manager.stop(unit)
         await self.place.machine.remove([self.place.layout.instance(unit)])
 
@@ -284,6 +283,29 @@ class HostDriver:
                 raise port_error(f"template.ports.{name}", number, found, "give the service another port")
 
     # traffic
+
+    async def _traffic(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
+        """One load: the edit, without upstreams of instances that are gone, checked as those that serve want it."""
+        if self.caddy is None:
+            return
+        records = await self.store.instances()
+        known = self._dials(records)
+
+        def change(config: ProxyConfig) -> ProxyConfig:
+            edited = edit(edits.only(config, known))
+            return edits.with_health(edited, self._checks(records, edited))
+
+        await self.caddy.change(change)
+
+    def _checks(self, records: Sequence[InstanceRecord], config: ProxyConfig) -> dict[str, HealthCheck | None]:
+        """A pool in which two revisions serve that want different checks is not checked: the rollout looks itself."""
+        checks: dict[str, HealthCheck | None] = {}
+        for name, pool in self.pools.items():
+            serving = {item.dial for item in config.pools[pool].upstreams if not item.draining}
+            revisions = {r.revision for r in records if f"127.0.0.1:{r.ports.get(name)}" in serving}
+            wanted = [pool_health(self.kept[n].revision.template).get(name) for n in revisions if n in self.kept]
+            checks[pool] = wanted[0] if wanted and all(item == wanted[0] for item in wanted) else None
+        return checks
 
     def _dials(self, records: Sequence[InstanceRecord]) -> dict[str, list[str]]:
         """Pool -> where the instances listen."""

@@ -16,8 +16,9 @@ from anytier.provider.host.manager import State
 from anytier.provider.host.models import ProcessInputs
 from anytier.provider.host.place import Place, claim, of, release, remember_mount_points
 from anytier.provider.host.program import Program, json_bytes, problems, program, redact
+from anytier.provider.host.release import ensure
 from anytier.provider.host.transport import File
-from anytier.provider.host.workload import current_user, layout_problems, without_secrets
+from anytier.provider.host.workload import current_user, entries_of, layout_problems, release_of, without_secrets
 from anytier.provider.resource import Context, Resource
 
 _LINES = 12
@@ -96,7 +97,10 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     def _program(self, place: Place, inputs: JobInputs) -> Program:
         name = unit_name(place, inputs.job)
         folder = place.layout.job(inputs.job)
-        return program(place.site, name, folder, inputs.template, inputs.secrets, inputs.volumes, {}, restart=False)
+        releases = f"{folder}/releases"
+        return program(
+            place.site, name, folder, inputs.template, inputs.secrets, inputs.volumes, {}, releases, restart=False
+        )
 
     async def _attempt(self, place: Place, inputs: JobInputs, made: Program) -> str:
         """Empty, or what went wrong with the last lines of its log. The unit is gone afterwards, the log is not."""
@@ -108,6 +112,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
             await remember_mount_points(place, made.targets)
         folders = [File(place.layout.jobs, None, place.site.folder_mode)]
         await place.machine.put([*folders, *made.files, record])
+        await ensure(place, f"{made.folder}/releases", release_of(inputs), entries_of(inputs))
         started = time.time()
         await place.manager.start(made.unit)
         try:

@@ -28,9 +28,16 @@ class HostInputs(Frozen):
     owner: Annotated[str, ignored] = ""
 
 
+class Sources(Frozen):
+    """Folder in the snapshot -> folder here. Its content is named by `template.process.release`."""
+
+    entries: dict[str, str] = Field(default_factory=dict)
+
+
 class ProcessInputs(HostInputs):
     """What workloads and jobs have in common."""
 
+    release: Annotated[Sources | None, ignored] = None
     volumes: dict[str, str] = Field(default_factory=dict)
     template: Template
     secrets: Annotated[dict[str, str], secret] = Field(default_factory=dict)

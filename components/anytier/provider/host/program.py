@@ -61,7 +61,8 @@ def instance(
     """The program of one instance of a workload."""
     folder = site.layout.instance(record.unit)
     own = ports_env(template.ports, record.ports)
-    made = program(site, record.unit, folder, template, secrets, volumes, own, restart=True)
+    releases = f"{site.layout.workload(record.workload)}/releases"
+    made = program(site, record.unit, folder, template, secrets, volumes, own, releases, restart=True)
     record_file = File(f"{folder}/instance.json", json.dumps(record.wire()).encode(), 0o644)
     return Program(made.folder, made.unit, [made.files[0], record_file, *made.files[1:]], made.targets, made.needs)
 
@@ -74,10 +75,12 @@ def program(
     secrets: Mapping[str, str],
     volumes: Mapping[str, str],
     own_env: Mapping[str, str],
+    releases: str,
     *,
     restart: bool,
 ) -> Program:
-    process = process_of(template)
+    process = placed(process_of(template), releases)
+    snapshot = [f"{releases}/{process.release}"] if process.release else []
     mounts = {item.volume: volume_of(volumes, item.volume) for item in process.mounts}
     plain, hidden = environment(process, secrets)
     ours = {
@@ -113,7 +116,7 @@ def program(
         prepare=[*launcher(site), "prepare", folder] if site.sandboxed else None,
         user=process.user,
         own_user=site.layout.own_user,
-        reads=unique([site.layout.lib, folder, *workdir(process), *toolchains(site, process)]),
+        reads=unique([site.layout.lib, folder, *(snapshot or workdir(process)), *toolchains(site, process)]),
         writes=unique(mounts.values()),
         binds=binds,
         credentials={"secret": f"{folder}/secret.json"} if hidden else {},
@@ -134,6 +137,14 @@ def program(
     ]
     targets = [bind.target for bind in binds] if site.sandboxed else []
     return Program(folder, unit, written, targets, workdir(process))
+
+
+def placed(process: HostProcess, releases: str) -> HostProcess:
+    """With the working folder inside the snapshot of its sources, if it has one."""
+    if process.release is None:
+        return process
+    folder = posixpath.normpath(f"{releases}/{process.release}/{process.working_dir or '.'}")
+    return process.model_copy(update={"working_dir": folder})
 
 
 def launcher(site: Site) -> list[str]:
@@ -249,10 +260,23 @@ def problems(template: Template, facts_root: bool, user: str, supervisor: str) -
         found.append(
             Rejected("template.process.limits.cpu", "supervisord cannot hold it", "run systemd, or drop the limit")
         )
+    found += misplaced(process)
     for name, value in {**process.env, **{item.target: item.target for item in process.files}}.items():
         if "\0" in value or "\0" in name:
             found.append(Rejected(f"template.process {name!r}", "holds a NUL byte", "take it out"))
     return found
+
+
+def misplaced(process: HostProcess) -> list[AnytierError]:
+    """A working folder without a snapshot must be absolute, with one it must stay inside."""
+    folder, where = process.working_dir, "template.process.workingDir"
+    if folder is None:
+        return []
+    if process.release is None and not posixpath.isabs(folder):
+        return [Rejected(where, f"{folder!r} is not absolute", "give the whole path")]
+    if process.release is not None and (posixpath.isabs(folder) or posixpath.normpath(folder).split("/")[0] == ".."):
+        return [Rejected(where, f"{folder!r} is outside of the app's own folders", "use a folder below the spec's")]
+    return []
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

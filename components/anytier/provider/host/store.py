@@ -24,6 +24,11 @@ class Kept:
     revision: Revision
     secrets: Mapping[str, str]
 
+    @property
+    def release(self) -> str | None:
+        process = self.revision.template.process
+        return process.release if process else None
+
 
 class Store:
     """One workload's records. Nothing is cached: the machine is the truth."""
@@ -72,7 +77,7 @@ class Store:
         # Secrets first: a revision that is there is complete.
         await self.place.machine.put(
             [
-                File(self.folder, None, 0o700),
+                File(self.folder, None, self.place.site.folder_mode),
                 File(f"{self.folder}/r{number}.secret.json", json_bytes(dict(secrets)), 0o600),
                 File(f"{self.folder}/r{number}.json", json_bytes(made.revision.wire()), 0o600),
             ]

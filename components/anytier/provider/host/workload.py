@@ -20,6 +20,7 @@ from anytier.provider.host.layout import Layout
 from anytier.provider.host.models import HostInputs, InstanceRecord, ProcessInputs, Revision, WorkloadRecord
 from anytier.provider.host.place import Place, claim, of, release
 from anytier.provider.host.program import problems
+from anytier.provider.host.release import ensure, prune
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.resource import Context, Resource
 from anytier.render.template import UpdatePolicy
@@ -140,6 +141,8 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             await store.save(record)
         before = await outputs(place, store, record, kept)
         ctx.made(id, before.model_copy(update={"pending": True}))
+        process = wanted.revision.template.process
+        await ensure(place, f"{store.folder}/releases", process.release if process else None, entries_of(inputs))
         driver = HostDriver(place, store, kept, inputs.volumes, inputs.pools)
         if inputs.template.process is not None and inputs.template.process.liveness is not None:
             await guard.ensure(place)
@@ -159,7 +162,9 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         done = WorkloadRecord(inputs=without_secrets(inputs), revision=number, replicas=inputs.replicas)
         await store.save(done)
         await store.prune(number, inputs.update.retain)
-        return await outputs(place, store, done, await store.revisions())
+        kept = await store.revisions()
+        await prune(place, f"{store.folder}/releases", {name for item in kept.values() if (name := item.release)})
+        return await outputs(place, store, done, kept)
 
     async def _wanted(self, store: Store, inputs: WorkloadInputs) -> tuple[Kept, dict[int, Kept]]:
         if inputs.rollback_to is None:
@@ -176,6 +181,14 @@ def policy_for(inputs: WorkloadInputs) -> UpdatePolicy:
     if any(not port.http for port in inputs.template.ports):
         return inputs.update.model_copy(update={"order": "stop-first"})
     return inputs.update
+
+
+def entries_of(inputs: ProcessInputs) -> dict[str, str]:
+    return dict(inputs.release.entries) if inputs.release else {}
+
+
+def release_of(inputs: ProcessInputs) -> str | None:
+    return inputs.template.process.release if inputs.template.process else None
 
 
 def current_user() -> str:

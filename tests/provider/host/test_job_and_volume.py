@@ -1,0 +1,100 @@
+"""host:Job runs to its end, host:Volume outlives what uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anytier.errors import Rejected
+from anytier.provider.host.job import JobInputs, JobOutputs, JobResource
+from anytier.provider.host.volume import VolumeInputs, VolumeOutputs, VolumeResource
+from anytier.render.template import HostProcess, Mount, Template
+
+from .corner import CANARY, Corner
+
+
+def job(corner: Corner, script: str, **more: Any) -> JobInputs:
+    mounts = [Mount(target="/data", volume="data")]
+    process = HostProcess(command=["sh", "-c", script], secret_env={"PASSWORD": "db"}, mounts=mounts)
+    values = {
+        **corner.base,
+        "job": "migrate",
+        "volumes": {"data": corner.volume_path},
+        "template": Template(process=process),
+        "secrets": {"db": CANARY},
+        **more,
+    }
+    return JobInputs.model_validate(values)
+
+
+async def make_volume(corner: Corner, **more: Any) -> VolumeInputs:
+    inputs = VolumeInputs(path=corner.volume_path, **more)
+    await VolumeResource().create(corner.context(), inputs)
+    return inputs
+
+
+async def test_a_job_runs_once_with_what_it_was_given_and_leaves_nothing(corner: Corner) -> None:
+    volume = await make_volume(corner)
+    inputs = job(corner, 'test "$PASSWORD" && echo ran >> "$VOLUME_DATA/note"')
+    id, state = await JobResource().create(corner.context(), inputs)
+    assert state.attempts == 1 and state.finished_at > 0
+    assert Path(corner.volume_path, "note").read_text() == "ran\n"
+    assert corner.processes() == [] or corner.supervisor == "supervisord"
+    assert not any(CANARY in path.read_text() for path in Path(corner.root, "jobs").rglob("*") if path.is_file())
+    found = await JobResource().read(corner.context(), id, inputs, state)
+    assert found == (inputs, state) and JobResource().drifted(inputs, state) == []
+    await JobResource().update(corner.context(), id, inputs, state, inputs.model_copy(update={"trigger": 2}))
+    assert Path(corner.volume_path, "note").read_text() == "ran\nran\n"
+    await JobResource().delete(corner.context(), id, inputs, state)
+    await VolumeResource().delete(corner.context(), volume.path, volume, VolumeOutputs(path=volume.path))
+    corner.clean()
+
+
+async def test_a_failed_job_says_its_last_lines_without_secrets(corner: Corner) -> None:
+    await make_volume(corner)
+    context = corner.context()
+    with pytest.raises(Rejected) as failure:
+        await JobResource().create(context, job(corner, "echo no table for $PASSWORD >&2; exit 9"))
+    said = str(failure.value)
+    assert "ended with exit 9" in said and "no table for ***" in said and CANARY not in said
+    assert context.last_made is not None and context.last_made.id == f"{corner.ns}/migrate"
+    assert JobResource().drifted(job(corner, ""), JobOutputs()) == ["trigger"]
+
+
+async def test_a_job_is_tried_again_as_often_as_it_may(corner: Corner) -> None:
+    await make_volume(corner)
+    script = 'echo x >> "$VOLUME_DATA/n"; test $(wc -l < "$VOLUME_DATA/n") -ge 2'
+    _, state = await JobResource().create(corner.context(), job(corner, script, backoff_limit=2))
+    assert state.attempts == 2
+
+
+async def test_a_job_that_takes_too_long_is_ended(corner: Corner) -> None:
+    await make_volume(corner)
+    with pytest.raises(Rejected, match=r"did not end within 0\.5 s"):
+        await JobResource().create(corner.context(), job(corner, "sleep 60", timeout=0.5))
+    assert not any("sleep" in line for line in corner.processes())
+
+
+async def test_a_retained_volume_stays_and_another_goes_with_its_empty_folders(corner: Corner) -> None:
+    resource, state = VolumeResource(), VolumeOutputs(path=corner.volume_path)
+    kept = await make_volume(corner, retain=True)
+    Path(kept.path, "data").write_text("precious")
+    assert Path(kept.path).stat().st_mode & 0o777 == 0o700
+    await resource.delete(corner.context(), kept.path, kept, state)
+    assert Path(kept.path, "data").read_text() == "precious"
+    found = await resource.read(corner.context(), kept.path, kept, state)
+    assert found == (kept, state)
+    await make_volume(corner)
+    assert Path(kept.path, "data").read_text() == "precious", "an existing volume is taken as it is"
+    gone = kept.model_copy(update={"retain": False})
+    await resource.delete(corner.context(), kept.path, gone, state)
+    assert await resource.read(corner.context(), kept.path, gone, state) is None
+    await resource.delete(corner.context(), kept.path, gone, state)
+    corner.clean()
+
+
+@pytest.mark.parametrize("path", ["relative", "/", "/etc", "/a/../b", "/a/b/"])
+def test_a_dangerous_volume_path_is_refused(path: str) -> None:
+    assert VolumeResource().check(VolumeInputs(path=path))

@@ -1,0 +1,125 @@
+"""host:Proxy: what it holds outlives its own death, and a port that is taken is said before anything is made."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anytier.errors import Conflict, Rejected
+from anytier.provider.host.caddy import Caddy, bare, draining, merged, only, with_upstreams
+from anytier.provider.host.proxy import ProxyOutputs, ProxyResource, split_address
+from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Upstream
+
+from .corner import Corner, Load, free_port, listening
+
+POOL = ProxyConfig(pools={"web/http": Pool(upstreams=[Upstream(dial="a:1"), Upstream(dial="b:1")])})
+
+
+async def test_a_taken_port_is_a_conflict_that_names_its_holder_and_nothing_is_made(corner: Corner) -> None:
+    with listening(corner.port), pytest.raises(Conflict) as conflict:
+        await corner.make_proxy()
+    said = str(conflict.value)
+    assert f"port {corner.port} is taken on this machine by" in said and f"(pid {os.getpid()})" in said
+    assert "anytier:port" in said
+    assert corner.processes() == [] and not Path(corner.root, "proxy").exists()
+    assert (await corner.make_proxy()).running
+
+
+async def test_a_killed_proxy_is_back_with_all_that_it_held(corner: Corner) -> None:
+    await corner.up()
+    place = await corner.place()
+    state = (await place.manager.states())[f"{corner.ns}-proxy"]
+    os.kill(state.pid, signal.SIGKILL)
+    await corner.until(lambda: corner.get().startswith("1 "))
+    config = await Caddy(place).config()
+    assert len(config.pools["web/http"].upstreams) == 2
+    assert config.pools["web/http"].health is not None
+
+
+async def test_a_changed_config_keeps_upstreams_and_loses_no_request(corner: Corner) -> None:
+    await corner.up()
+    inputs = corner.proxy_inputs()
+    other = free_port()
+    config = inputs.config.model_copy(
+        update={
+            "listeners": {**inputs.config.listeners, "extra": Listener(address=f"127.0.0.1:{other}")},
+            "routes": [*inputs.config.routes, Route(listener="extra", pool="web/http")],
+        }
+    )
+    changed = inputs.model_copy(update={"config": config})
+    with Load(corner.port, clients=2) as load:
+        state = await ProxyResource().update(corner.context(), "id", inputs, ProxyOutputs(running=True), changed)
+    assert state.running and load.failed == []
+    first = corner.port
+    corner.port = other
+    assert (await corner.aget()).startswith("1 ")
+    corner.port = first
+    # given up again: the port is free for others
+    await ProxyResource().update(corner.context(), "id", changed, state, inputs)
+    with listening(other):
+        await corner.until(lambda: corner.get().startswith("1 "))
+
+
+async def test_read_shows_what_was_changed_behind_our_back(corner: Corner) -> None:
+    await corner.up()
+    inputs = corner.proxy_inputs()
+    resource = ProxyResource()
+    assert (await read(corner, inputs))[0] == inputs
+    place = await corner.place()
+    await Caddy(place).change(lambda config: config.model_copy(update={"routes": []}))
+    found, state = await read(corner, inputs)
+    assert found.config.routes == [] and resource.drifted(inputs, state) == []
+    await place.manager.stop(f"{corner.ns}-proxy")
+    found, state = await read(corner, inputs)
+    assert resource.drifted(inputs, state) == ["config"]
+    assert (await resource.update(corner.context(), "id", inputs, state, inputs)).running
+    assert (await read(corner, inputs))[0] == inputs
+    await corner.until(lambda: corner.get().startswith("1 "))
+    found, _ = await read(corner, None)
+    assert found == inputs
+
+
+async def read(corner: Corner, inputs: Any) -> Any:
+    id = f"{corner.ns}/proxy" if inputs else f"{corner.root}|{corner.ns}/proxy"
+    found = await ProxyResource().read(corner.context(), id, inputs, None)
+    assert found is not None
+    return found
+
+
+async def test_certificates_are_files_that_only_the_proxy_reads(corner: Corner) -> None:
+    pair = {"certificate": "CERT", "key": "KEY-canary"}
+    inputs = corner.proxy_inputs(certificates={"site": pair})
+    await ProxyResource().create(corner.context(), inputs)
+    folder = Path(corner.root, "proxy/certificates")
+    assert (folder / "site.key").read_text() == "KEY-canary" and (folder / "site.key").stat().st_mode & 0o077 == 0
+    assert "KEY-canary" not in Path(corner.root, "proxy/proxy.json").read_text()
+
+
+def test_upstreams_belong_to_workloads_not_to_the_program() -> None:
+    resource = ProxyResource()
+    inputs = {"root": "/srv/x", "supervisor": "supervisord", "ns": "x", "config": POOL}
+    (error,) = resource.check(resource.inputs.model_validate(inputs))
+    assert isinstance(error, Rejected) and error.path == "config.pools"
+
+
+def test_edits_touch_what_they_name() -> None:
+    def state(config: ProxyConfig) -> dict[str, bool]:
+        return {item.dial: item.draining for item in config.pools["web/http"].upstreams}
+
+    assert state(with_upstreams(POOL, {"web/http": ["c:1", "a:1"]})) == {"b:1": False, "c:1": False, "a:1": False}
+    assert state(draining(POOL, {"web/http": ["a:1", "gone:1"]})) == {"a:1": True, "b:1": False}
+    assert state(only(POOL, {"web/http": ["b:1"]})) == {"b:1": False}
+    assert with_upstreams(ProxyConfig(), {"new/http": ["a:1"]}).pools["new/http"].upstreams == [Upstream(dial="a:1")]
+    assert merged(bare(POOL), POOL) == POOL
+    assert merged(bare(POOL), ProxyConfig()) == bare(POOL)
+
+
+@pytest.mark.parametrize(
+    ("address", "pair"), [(":80", ("", 80)), ("127.0.0.1:8080", ("127.0.0.1", 8080)), ("[::1]:1", ("::1", 1))]
+)
+def test_addresses_are_split(address: str, pair: tuple[str, int]) -> None:
+    assert split_address(address) == pair
