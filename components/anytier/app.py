@@ -1,4 +1,4 @@
-"""The component that puts one app on one place: `App("guestbook", spec="app.yaml", place=...)` in any Pulumi program."""
+"""Puts one app on one place: `App("guestbook", spec="app.yaml", place=...)` in any Pulumi program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-
 from anytier.names import namespace
 from anytier.spec import App as Spec
 from anytier.spec.load import load

@@ -63,7 +63,9 @@ _ONE_PROCESS = _unsupported(
     "on a host a workload is one native process", "make it a workload of its own, or use the docker tier"
 )
 _HOST_IGNORES = _emulated("describes the container; where `host:` is given, `host:` is what runs")
-_KUBERNETES_ONLY = _unsupported("only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides")
+_KUBERNETES_ONLY = _unsupported(
+    "only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides"
+)
 _LATER = "not built yet on any tier"
 _ONE_MACHINE = "there is one machine"
 
@@ -113,9 +115,7 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.volumes": _row(
-        _emulated("a directory of the machine, named by VOLUME_<NAME>"), NATIVE
-    ),
+    f"{_C}.volumes": _row(_emulated("a directory of the machine, named by VOLUME_<NAME>"), NATIVE),
     f"{_C}.volumes.*.readOnly": _row(
         _but(
             _unsupported("a plain directory cannot be read-only for one process", "drop readOnly for this tier"),
@@ -128,7 +128,8 @@ TABLE: dict[str, dict[str, Support]] = {
     ),
     f"{_C}.resources.requests": _both(_emulated("checked and recorded; one machine has no scheduler to reserve with")),
     f"{_C}.resources.limits.memory": _row(
-        _but(NATIVE, supervisord=_emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")), NATIVE
+        _but(NATIVE, supervisord=_emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")),
+        NATIVE,
     ),
     f"{_C}.resources.limits.cpu": _row(
         _but(
@@ -154,11 +155,15 @@ TABLE: dict[str, dict[str, Support]] = {
         _emulated("gates a rollout; afterwards the proxy's checks take it out of rotation and back"),
     ),
     f"{_C}.startupProbe": _both(_emulated("gates a rollout, and holds liveness back")),
-    f"{_C}.livenessProbe.grpc": _both(_unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")),
+    f"{_C}.livenessProbe.grpc": _both(
+        _unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")
+    ),
     f"{_C}.readinessProbe.grpc": _both(
         _unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")
     ),
-    f"{_C}.startupProbe.grpc": _both(_unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")),
+    f"{_C}.startupProbe.grpc": _both(
+        _unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")
+    ),
     f"{_C}.before": _row(_ONE_PROCESS, _emulated("anytier starts the containers of an instance in this order")),
     f"{_C}.lifecycle": _both(_emulated("run by anytier at start and stop; a restart by the platform does not run it")),
     f"{_C}.lifecycle.postStart.sleep": _both(_unsupported("nothing waits for it here", "leave it out by overrides")),
@@ -186,8 +191,12 @@ TABLE: dict[str, dict[str, Support]] = {
     # scale
     "workloads.*.scale.replicas": _ALL,
     "workloads.*.scale.mode": _both(_emulated(f"{_ONE_MACHINE}: global is one replica")),
-    "workloads.*.scale.min": _both(_unsupported(f"nothing scales by itself here", "use scale.replicas and `anytier scale`")),
-    "workloads.*.scale.max": _both(_unsupported(f"nothing scales by itself here", "use scale.replicas and `anytier scale`")),
+    "workloads.*.scale.min": _both(
+        _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
+    ),
+    "workloads.*.scale.max": _both(
+        _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
+    ),
     "workloads.*.scale.metrics": _both(
         _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
     ),
@@ -203,7 +212,9 @@ TABLE: dict[str, dict[str, Support]] = {
     ),
     "workloads.*.placement": _both(_unsupported(_ONE_MACHINE, "drop it in `overrides`")),
     "workloads.*.disruption": _both(_unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`")),
-    "workloads.*.identity": _both(_unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")),
+    "workloads.*.identity": _both(
+        _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+    ),
     "workloads.*.metadata": _ALL,
     # resources
     "resources.*.type": _both(_planned("only `volume` is built", "run it as a workload of this app")),

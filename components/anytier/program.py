@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import pulumi
 from pydantic import ValidationError
 
+import pulumi
 from anytier import capabilities
 from anytier.errors import AnytierError, ConfigError
 from anytier.frozen import Frozen
@@ -115,7 +115,9 @@ def _tier_args(config: pulumi.Config, component: Any) -> Frozen:
 def _config_error(key: str, item: Any, known: list[str]) -> ConfigError:
     path = ".".join([f"anytier:{key}", *(str(part) for part in item["loc"])])
     if item["type"] == "extra_forbidden":
-        return ConfigError(path, "is not an option" + did_you_mean(str(item["loc"][-1]), known), f"one of {', '.join(known)}")
+        return ConfigError(
+            path, "is not an option" + did_you_mean(str(item["loc"][-1]), known), f"one of {', '.join(known)}"
+        )
     return ConfigError(path, item["msg"], "see the tier's page in docs/")
 
 
@@ -128,7 +130,9 @@ def _object(config: pulumi.Config, key: str) -> Mapping[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ConfigError(f"anytier:{key}", "must be a mapping", f"`pulumi config set --path 'anytier:{key}.name' value`")
+        raise ConfigError(
+            f"anytier:{key}", "must be a mapping", f"`pulumi config set --path 'anytier:{key}.name' value`"
+        )
     return value
 
 

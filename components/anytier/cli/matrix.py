@@ -23,7 +23,9 @@ def run(args: argparse.Namespace) -> int:
 
     for tier in args.tier or ():
         if tier not in TIERS:
-            raise ConfigError("--tier", f"there is no tier {tier!r}{did_you_mean(tier, TIERS)}", f"one of {', '.join(TIERS)}")
+            raise ConfigError(
+                "--tier", f"there is no tier {tier!r}{did_you_mean(tier, TIERS)}", f"one of {', '.join(TIERS)}"
+            )
     tiers = args.tier or TIERS
     if args.markdown:
         print(matrix.as_markdown(), end="")

@@ -45,7 +45,9 @@ def plan(workloads: list[Deployed], revision: str | None, stack: str) -> dict[st
         raise ConfigError("revision", f"{revision!r} is not a revision", "a number such as 7 or r7")
     wanted = int(revision.lstrip("r")) if revision else None
     if wanted is not None and len(workloads) > 1:
-        raise ConfigError("--workload", "is needed: revisions are counted by workload", "anytier rollback REVISION -w NAME")
+        raise ConfigError(
+            "--workload", "is needed: revisions are counted by workload", "anytier rollback REVISION -w NAME"
+        )
     pins = {}
     for item in workloads:
         kept = [int(entry["revision"]) for entry in item.history]

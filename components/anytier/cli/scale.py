@@ -1,4 +1,4 @@
-"""`anytier scale`: set replicas in the stack's config and deploy. The spec says how many by default, a stack how many here."""
+"""`anytier scale`: replicas go into the stack's config, then it deploys. The spec says how many elsewhere."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from anytier.errors import ConfigError
 
 APP = "conformance"
 PATIENCE = 240.0  # seconds for one run of the engine
+EMPTY = ("error: update failed", "error: Program failed", "error: preview failed")  # these say nothing
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -263,8 +264,9 @@ def free_ports(count: int) -> list[int]:
 def reason_in(output: str) -> str:
     """The line of the engine's output that says most about a failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error:") and "update failed" not in line.lower()]
-    return (errors or lines or ["no output"])[0][:300]
+    raised = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception): ", line)]
+    errors = [line for line in lines if line.startswith("error: ") and not line.startswith(EMPTY)]
+    return (raised or errors or lines or ["no output"])[0][:300]
 
 
 def read_spec(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The proxy's configuration as anytier sees it, independent of Caddy. Pure types; `render.caddy` turns it into JSON."""
+"""The proxy's configuration as anytier sees it, independent of Caddy. Pure types; `render.caddy` makes JSON."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class File(Frozen):
 
 
 class Mount(Frozen):
-    """A volume at `target`. `volume` is the volume's name in the spec's `resources` (the runtime knows its real name)."""
+    """A volume at `target`. `volume` is its name in the spec's `resources`; the runtime knows its real name."""
 
     target: str
     volume: str
@@ -102,9 +102,14 @@ class Container(Process):
 
 
 class HostProcess(Process):
-    """The native way: `command` runs from `working_dir` on the machine itself."""
+    """The native way: `command` runs from `working_dir` on the machine itself.
+
+    `release` names, by its content, the snapshot of the sources that it runs from; `working_dir` is then relative to
+    that snapshot. Without one `working_dir` is absolute.
+    """
 
     command: list[str]
+    release: str | None = None
     packages: list[str] = Field(default_factory=list)
 
 

@@ -175,7 +175,9 @@ def _public(app: App, plain: int, encrypted: int, certificate_dir: str) -> tuple
         name = "public-tls" if encrypted_route else "public"
         if name not in listeners:
             number = encrypted if encrypted_route else plain
-            listeners[name] = Listener(address=f":{number}", tls=_tls(route, certificate_dir) if encrypted_route else None)
+            listeners[name] = Listener(
+                address=f":{number}", tls=_tls(route, certificate_dir) if encrypted_route else None
+            )
         routes.append(
             Route(
                 listener=name,

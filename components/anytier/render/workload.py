@@ -6,7 +6,9 @@ Images are left by container name; the runtime puts in what its image resources 
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,23 @@ Body = Any  # a Workload or a Job: both have containers, host and metadata
 
 def for_docker(app: App, name: str, body: Body, app_dir: Path) -> t.Template:
     """The containers of one instance in start order: init containers, sidecars, then the rest."""
-    containers = [_container(body, key, item, app_dir, f"{name}.containers.{key}") for key, item in body.containers.items()]
+    containers = [
+        _container(body, key, item, app_dir, f"{name}.containers.{key}") for key, item in body.containers.items()
+    ]
     rank = {"init": 0, "sidecar": 1, "main": 2}
     ordered = sorted(containers, key=lambda item: rank[item.role])
     return t.Template(containers=ordered, ports=_ports(app, name), labels=dict(app.metadata.labels))
 
 
-def for_host(app: App, name: str, body: Body, app_dir: Path) -> t.Template:
+@dataclass(frozen=True)
+class Release:
+    """A snapshot of sources: its name by content, and folder in the snapshot -> folder on this machine."""
+
+    name: str
+    folders: Mapping[str, str]
+
+
+def for_host(app: App, name: str, body: Body, app_dir: Path, release: Release | None = None) -> t.Template:
     """The native process. What the container section says of env, files, probes and limits holds here as well."""
     if body.host is None:
         raise CapabilityError(
@@ -45,12 +57,17 @@ def for_host(app: App, name: str, body: Body, app_dir: Path) -> t.Template:
             "env": {**shared.get("env", {}), **host.variables},
             "files": list(files.values()),
             "user": host.user,
-            "working_dir": str((app_dir / (host.working_dir or ".")).resolve()),
+            "working_dir": _working_dir(host.working_dir or ".", app_dir, release),
+            "release": release.name if release else None,
         },
         command=list(host.command),
         packages=list(host.packages),
     )
     return t.Template(process=process, ports=_ports(app, name), labels=dict(app.metadata.labels))
+
+
+def _working_dir(folder: str, app_dir: Path, release: Release | None) -> str:
+    return os.path.normpath(folder) if release else str((app_dir / folder).resolve())
 
 
 def main_container(name: str, body: Body) -> tuple[str, Container | None]:
@@ -140,7 +157,12 @@ def _process(item: Container, app_dir: Path, path: str) -> dict[str, Any]:
         "secret_env": dict(item.secrets),
         "files": _files(item.files, app_dir, path),
         "mounts": [
-            t.Mount(target=target, volume=volume_name(mount.source), sub_path=mount.sub_path, read_only=bool(mount.read_only))
+            t.Mount(
+                target=target,
+                volume=volume_name(mount.source),
+                sub_path=mount.sub_path,
+                read_only=bool(mount.read_only),
+            )
             for target, mount in item.volumes.items()
         ],
         "limits": _limits(item),

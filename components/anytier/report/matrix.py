@@ -16,7 +16,9 @@ def rows(tiers: Iterable[str]) -> list[tuple[str, dict[str, Support]]]:
 
 
 def as_json(tiers: Iterable[str]) -> list[dict[str, Any]]:
-    return [{"field": path, "tiers": {tier: cell_json(cell) for tier, cell in row.items()}} for path, row in rows(tiers)]
+    return [
+        {"field": path, "tiers": {tier: cell_json(cell) for tier, cell in row.items()}} for path, row in rows(tiers)
+    ]
 
 
 def cell_json(cell: Support) -> dict[str, Any]:
@@ -70,7 +72,11 @@ def _note(tier: str, cell: Support) -> str:
     if cell.instead:
         text += f"; instead: {cell.instead}"
     for mode, other in cell.modes.items():
-        text += f" ({mode}: {SIGNS[other.status]}, {other.note}" + (f"; instead: {other.instead}" if other.instead else "") + ")"
+        text += (
+            f" ({mode}: {SIGNS[other.status]}, {other.note}"
+            + (f"; instead: {other.instead}" if other.instead else "")
+            + ")"
+        )
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from anytier.report.table import table
@@ -27,7 +27,7 @@ def as_json(workloads: Iterable[Any], instances: Sequence[Any]) -> list[dict[str
 
 
 def as_text(workloads: Iterable[Any], instances: Sequence[Any], now: datetime | None = None) -> str:
-    moment = now or datetime.now(timezone.utc)
+    moment = now or datetime.now(UTC)
     rows = [["workload", "revision", "ready", "instance", "state", "health", "restarts", "age"]]
     for item in workloads:
         head = [item.name, f"r{item.revision}", f"{_ready(item, instances)}/{_wanted(item)}"]
@@ -66,7 +66,7 @@ def age(started: str, now: datetime) -> str:
         then = datetime.fromisoformat(started)
     except ValueError:
         return "-"
-    seconds = int((now - then.astimezone(timezone.utc)).total_seconds())
+    seconds = int((now - then.astimezone(UTC)).total_seconds())
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit}"

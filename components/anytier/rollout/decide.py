@@ -84,7 +84,11 @@ def remember(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Polic
 
 def target(memory: Memory, goal: Goal) -> tuple[int | None, int]:
     """(revision, replicas) that this run moves towards now."""
-    return (goal.previous, goal.replicas_before if goal.previous is not None else 0) if memory.back else (goal.revision, goal.replicas)
+    return (
+        (goal.previous, goal.replicas_before if goal.previous is not None else 0)
+        if memory.back
+        else (goal.revision, goal.replicas)
+    )
 
 
 def decide(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Policy, now: float) -> Decision:
@@ -175,16 +179,18 @@ def _failure(memory: Memory, mine: Sequence[Instance], policy: Policy, now: floa
 
 def _exhausted(memory: Memory, revision: int | None) -> bool:
     tries = [count for (rev, _), count in memory.starts.items() if rev == revision]
-    return max(tries, default=0) >= ATTEMPTS or memory.failures.get("start", 0) >= ATTEMPTS or memory.failures.get("attach", 0) >= ATTEMPTS
+    return (
+        max(tries, default=0) >= ATTEMPTS
+        or memory.failures.get("start", 0) >= ATTEMPTS
+        or memory.failures.get("attach", 0) >= ATTEMPTS
+    )
 
 
 def _droppable(
     serving: Sequence[Instance], attached: int, replicas: int, before: int, policy: Policy
 ) -> list[Instance]:
     """Which of the others may go now: as many as have been replaced, or, stopping first, one step ahead of that."""
-    if attached >= replicas:
-        keep = 0
-    elif policy.strategy == "recreate":
+    if attached >= replicas or policy.strategy == "recreate":
         keep = 0
     else:
         ahead = policy.max_parallel if policy.order == "stop-first" else 0

@@ -127,7 +127,9 @@ class _Run:
         """A call that decides about the revision failed."""
         count = self.memory.failures.get(action, 0) + 1
         failures = {**self.memory.failures, action: count}
-        self.memory = replace(self.memory, failures=failures, refused=None if self.memory.back and count < ATTEMPTS else reason)
+        self.memory = replace(
+            self.memory, failures=failures, refused=None if self.memory.back and count < ATTEMPTS else reason
+        )
 
     def _stumble(self, action: str, error: AnytierError) -> None:
         """A call that only cleans up failed: it comes again in the next step, but not for ever."""
@@ -135,14 +137,18 @@ class _Run:
         self.memory = replace(self.memory, failures={**self.memory.failures, action: count})
         if count >= ATTEMPTS:
             what = f"{error.what}, {count} times"
-            raise RolloutFailed(self.name, f"could not {action}: {what}", error.do or "run `pulumi up` again: it continues")
+            raise RolloutFailed(
+                self.name, f"could not {action}: {what}", error.do or "run `pulumi up` again: it continues"
+            )
 
     # turning back
 
     async def _turn_back(self, failure: Back) -> None:
         reason = await self._explained(failure.reason, failure.culprit)
         if not self.policy.auto_rollback:
-            raise RolloutFailed(self.name, f"{reason}; nothing was rolled back (autoRollback: false)", "mend it and run again")
+            raise RolloutFailed(
+                self.name, f"{reason}; nothing was rolled back (autoRollback: false)", "mend it and run again"
+            )
         now = self.clock.now()
         self.memory = replace(
             self.memory, back=reason, refused=None, progress=now, best=0, starts={}, failures={}, ours=frozenset()

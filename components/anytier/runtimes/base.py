@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pulumi
-
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, certificate_pairs
 from anytier.runtimes.order import before_jobs, jobs_with, workload_order
@@ -111,7 +110,7 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
         return pulumi.Output.secret(given)
 
     def job_trigger(self, depends: Iterable[Resource]) -> Any:
-        """A postDeploy job runs again when a workload it follows got a new revision; a preDeploy one when it changes."""
+        """A postDeploy job runs again when a workload before it got a new revision; a preDeploy one when it changes."""
         revisions = [made.output("revision") for made in depends if made in self.made.values()]
         return pulumi.Output.all(*revisions) if revisions else []
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import hashlib
+import os
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pulumi
-
+from anytier.render.context import context_hash
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
-from anytier.render.workload import for_host, secrets_of, update_policy
+from anytier.render.workload import Release, for_host, secrets_of, update_policy
 from anytier.runtimes.base import Runtime
 from anytier.runtimes.resources import Resource
 from anytier.spec.placeholders import resolve
@@ -29,7 +31,12 @@ class HostRuntime(Runtime[Hosts]):
         return on_hosts(self.app, self.ns, self.place.port, self.place.tls_port, f"{self.root}/proxy/certificates")
 
     def prepare(self) -> None:
-        self.base = {"machine": self.place.machine, "root": self.root, "supervisor": self.place.supervisor, "ns": self.ns}
+        self.base = {
+            "machine": self.place.machine,
+            "root": self.root,
+            "supervisor": self.place.supervisor,
+            "ns": self.ns,
+        }
         self.resolved = resolve(self.app, self.context())
 
     def context(self) -> dict[str, str]:
@@ -45,15 +52,21 @@ class HostRuntime(Runtime[Hosts]):
         return Resource("host:Volume", f"{self.ns}-{name}", props, opts=self.child_options())
 
     def make_proxy(self) -> Resource:
-        props = {**self.base, "config": self.traffic.config.wire(), "certificates": self.certificates(), "owner": self.owner}
+        props = {
+            **self.base,
+            "config": self.traffic.config.wire(),
+            "certificates": self.certificates(),
+            "owner": self.owner,
+        }
         return Resource("host:Proxy", f"{self.ns}-proxy", props, opts=self.child_options())
 
     def workload(self, name: str, opts: pulumi.ResourceOptions) -> Resource:
         body = self.resolved.workloads[name]
-        template = for_host(self.resolved, name, body, self.app_dir)
+        release = self.release(body)
+        template = for_host(self.resolved, name, body, self.app_dir, release)
         replicas = self.replicas(name)
         props = {
-            **self._common(template),
+            **self._common(template, release),
             "workload": name,
             "replicas": replicas,
             "update": update_policy(self.resolved, name, replicas).wire(),
@@ -66,9 +79,10 @@ class HostRuntime(Runtime[Hosts]):
 
     def job(self, name: str, depends: list[Resource]) -> Resource:
         body = self.resolved.jobs[name]
-        template = for_host(self.resolved, name, body, self.app_dir)
+        release = self.release(body)
+        template = for_host(self.resolved, name, body, self.app_dir, release)
         props = {
-            **self._common(template),
+            **self._common(template, release),
             "job": name,
             "timeout": body.timeout,
             "backoffLimit": body.backoff_limit,
@@ -76,9 +90,20 @@ class HostRuntime(Runtime[Hosts]):
         }
         return Resource("host:Job", f"job-{name}", props, (), self.with_base(self.child_options(depends)))
 
-    def _common(self, template: Template) -> dict[str, Any]:
+    def release(self, body: Any) -> Release | None:
+        """The folders that the containers are built from are what the native process runs from, too."""
+        builds = [item.build for item in body.containers.values() if item.build]
+        folders = {os.path.normpath(build.context): str((self.app_dir / build.context).resolve()) for build in builds}
+        if not folders:
+            return None
+        digests = [context_hash(Path(path), "", {}, None) for _, path in sorted(folders.items())]
+        names = sorted(folders)
+        return Release(hashlib.sha256("\n".join([*names, *digests]).encode()).hexdigest()[:16], folders)
+
+    def _common(self, template: Template, release: Release | None) -> dict[str, Any]:
         return {
             **self.base,
+            "release": {"entries": dict(release.folders)} if release else None,
             "volumes": {key: f"{self.root}/volumes/{key}" for key in self.volumes},
             "template": template.wire(),
             "secrets": self.secret_props(secrets_of(template)),

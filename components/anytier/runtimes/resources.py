@@ -1,4 +1,4 @@
-"""The program's side of the provider's resources: one generic class, since inputs are rendered and checked elsewhere."""
+"""The program's side of the provider's resources: one class, since inputs are rendered and checked elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app's secrets as secret inputs of its workloads: read where the spec says, or generated once and kept in state."""
+"""The app's secrets as secret inputs of its workloads: read where the spec says, or generated once and kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-
 from anytier.errors import AnytierError
 from anytier.runtimes.resources import Resource
 from anytier.spec import App

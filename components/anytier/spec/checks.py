@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from anytier.spec.diagnostic import Path
-from anytier.spec.model import App, Container, Job, Workload
+from anytier.spec.container import FileSpec, Hook
+from anytier.spec.diagnostic import Finding, Path
+from anytier.spec.model import App, Container, Job, Route, Workload
+from anytier.spec.values import MAX_VALUE
 from anytier.suggest import did_you_mean
 
-Finding = tuple[Path, str, str]
 Body = Workload | Job
 
 
@@ -34,245 +35,379 @@ def containers(app: App) -> Iterator[tuple[Path, Container]]:
             yield (*path, "containers", name), container
 
 
-def _nothing_to_run(app: App) -> Iterator[Finding]:
-    if not app.workloads:
+# one thing at a time
+
+
+def _something_runs(app: App) -> Iterator[Finding]:
+    if not app.workloads and not app.jobs:
         yield ("workloads",), "there is none", "add at least one workload"
     for path, body in bodies(app):
         if not body.containers and body.host is None:
             yield path, "has neither containers nor host", "say what runs"
-    both = set(app.workloads) & set(app.jobs)
-    for name in sorted(both):
+    for name in sorted(set(app.workloads) & set(app.jobs)):
         yield ("jobs", name), "a workload has this name too", "rename one of the two"
 
 
 def _image_or_build(app: App) -> Iterator[Finding]:
     for path, item in containers(app):
-        if item.image is None and item.build is None:
-            yield path, "has neither image nor build", "give one of the two"
-        if item.image not in (None, ".") and item.build is not None:
-            yield (*path, "build"), "stands beside image", "keep one of the two"
+        yield from _exactly_one(path, item, ("image", "build"))
 
 
-def _one_of(app: App) -> Iterator[Finding]:
+def _one_way_each(app: App) -> Iterator[Finding]:
     for path, item in containers(app):
-        for name in ("liveness_probe", "readiness_probe", "startup_probe"):
-            probe = getattr(item, name)
-            if probe is None:
-                continue
-            kinds = [k for k in ("http_get", "exec", "tcp_socket", "grpc") if getattr(probe, k) is not None]
-            where = (*path, _camel(name))
-            if len(kinds) != 1:
-                yield where, f"has {len(kinds)} ways to probe", "give exactly one of httpGet, exec, tcpSocket, grpc"
-            if probe.timeout_seconds > probe.period_seconds:
-                yield (*where, "timeoutSeconds"), "is longer than periodSeconds", "probe less often, or wait less long"
-    for path, files in _file_maps(app):
-        for target, item in files.items():
-            given = [v for v in (item.content, item.source, item.binary_content) if v is not None]
-            if len(given) != 1:
-                yield (*path, target), f"has {len(given)} sources", "give exactly one of content, source, binaryContent"
-            if item.binary_content is not None and not _is_base64(item.binary_content):
-                yield (*path, target, "binaryContent"), "is not base64", "encode the bytes with base64"
+        for name, probe in (
+            ("livenessProbe", item.liveness_probe),
+            ("readinessProbe", item.readiness_probe),
+            ("startupProbe", item.startup_probe),
+        ):
+            if probe is not None:
+                where = (*path, name)
+                yield from _exactly_one(where, probe, ("httpGet", "exec", "tcpSocket", "grpc"))
+                if probe.timeout_seconds > probe.period_seconds:
+                    what = f"{probe.timeout_seconds:g} is longer than periodSeconds ({probe.period_seconds:g})"
+                    yield (*where, "timeoutSeconds"), what, "probe less often, or wait less long"
+        for name, hook in _hooks(item):
+            yield from _exactly_one((*path, "lifecycle", name), hook, ("exec", "httpGet", "sleep"))
+        for index, source in enumerate(item.env_from):
+            yield from _exactly_one((*path, "envFrom", index), source, ("secretRef", "configMapRef"))
+    for path, file in files(app):
+        yield from _exactly_one(path, file, ("content", "source", "binaryContent"))
+        if file.no_expand and file.content is None:
+            yield (*path, "noExpand"), "has no meaning without content", "leave it out: other files stay as they are"
 
 
-def _file_maps(app: App) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    for path, item in containers(app):
-        yield (*path, "files"), item.files
+def _hooks(item: Container) -> Iterator[tuple[str, Hook]]:
+    if item.lifecycle is not None:
+        for name, hook in (("postStart", item.lifecycle.post_start), ("preStop", item.lifecycle.pre_stop)):
+            if hook is not None:
+                yield name, hook
+
+
+def files(app: App) -> Iterator[tuple[Path, FileSpec]]:
+    for path, container in containers(app):
+        for target, item in container.files.items():
+            yield (*path, "files", target), item
     for path, body in bodies(app):
-        if body.host:
-            yield (*path, "host", "files"), body.host.files
+        for target, item in (body.host.files if body.host else {}).items():
+            yield (*path, "host", "files", target), item
 
 
-def _is_base64(text: str) -> bool:
-    import base64
-    import binascii
-
-    try:
-        base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
+def _exactly_one(path: Path, item: Any, names: tuple[str, ...]) -> Iterator[Finding]:
+    given = [name for name in names if getattr(item, _snake(name)) is not None]
+    if not given:
+        yield path, f"has none of {', '.join(names)}", "give exactly one of them"
+    if len(given) > 1:
+        yield (*path, given[1]), f"stands beside {given[0]}", f"keep one of {', '.join(given)}"
 
 
-def _sizes(app: App) -> Iterator[Finding]:
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+
+
+# sizes
+
+
+def _limits(app: App) -> Iterator[Finding]:
     for path, item in containers(app):
         limits, requests = item.resources.limits, item.resources.requests
-        for kind in ("cpu", "memory", "ephemeral_storage"):
-            most, least = getattr(limits, kind, None), getattr(requests, kind, None)
+        if limits is None or requests is None:
+            continue
+        for name in ("cpu", "memory", "gpu", "ephemeralStorage"):
+            most, least = getattr(limits, _snake(name)), getattr(requests, _snake(name))
             if most is not None and least is not None and most < least:
-                yield (*path, "resources", "limits", _camel(kind)), "is below the request", "raise the limit"
+                where = (*path, "resources", "limits", name)
+                yield where, "is below the request", "raise the limit, or lower the request"
+
+
+def _environment(app: App) -> Iterator[Finding]:
+    for path, item in containers(app):
+        for env in item.secrets.keys() & item.variables.keys():
+            yield (*path, "secrets", env), "is a variable too", "keep one of the two"
+        yield from _too_long((*path, "variables"), item.variables)
+    for path, body in bodies(app):
+        if body.host is not None:
+            yield from _too_long((*path, "host", "variables"), body.host.variables)
+
+
+def _too_long(path: Path, variables: Mapping[str, str]) -> Iterator[Finding]:
+    """The kernel counts `KEY=value` and the NUL behind it."""
+    for key, value in variables.items():
+        if len(value) > MAX_VALUE // 8 and len(f"{key}={value}".encode()) + 1 > MAX_VALUE:
+            yield (*path, key), "is longer than 128 KiB together with its name", "put it into a file (`files`)"
+
+
+def _scale(app: App) -> Iterator[Finding]:
     for name, body in app.workloads.items():
         scale, where = body.scale, ("workloads", name, "scale")
-        if scale.min is not None and scale.max is not None and scale.min > scale.max:
-            yield (*where, "min"), "is above max", "swap the two"
-        if scale.min is not None and "replicas" in scale.model_fields_set and scale.replicas < scale.min:
-            yield (*where, "replicas"), "is below min", "leave replicas out where metrics scale"
-        if scale.max is not None and scale.replicas > scale.max:
-            yield (*where, "replicas"), "is above max", "leave replicas out where metrics scale"
-        if scale.mode == "global" and "replicas" in scale.model_fields_set:
-            yield (*where, "replicas"), "has no meaning with mode global", "leave one of the two out"
-        update = body.update
-        if update.canary is not None and update.strategy != "canary":
-            yield ("workloads", name, "update", "canary"), "needs strategy canary", "set update.strategy to canary"
+        low, high = scale.min, scale.max
+        if low is not None and high is not None and low > high:
+            yield (*where, "min"), f"{low} is above max ({high})", "swap the two"
+        elif "replicas" in scale.model_fields_set:
+            if low is not None and scale.replicas < low:
+                yield (*where, "replicas"), f"{scale.replicas} is below min ({low})", "leave it out, or lower min"
+            if high is not None and scale.replicas > high:
+                yield (*where, "replicas"), f"{scale.replicas} is above max ({high})", "leave it out, or raise max"
+        if scale.metrics and high is None:
+            yield (*where, "metrics"), "has no max to scale to", "add max (and min)"
+        if scale.mode == "global" and scale.model_fields_set & {"replicas", "min", "max", "metrics"}:
+            yield (*where, "mode"), "global is one on every machine, so a number has no meaning", "keep one of the two"
+        for index, metric in enumerate(scale.metrics):
+            yield from _exactly_one((*where, "metrics", index), metric, ("cpu", "memory"))
+        disruption = body.disruption.min_available if body.disruption else None
+        if isinstance(disruption, int) and disruption > (high or scale.replicas):
+            what = f"{disruption} is more than there are replicas"
+            yield ("workloads", name, "disruption", "minAvailable"), what, "lower it"
 
 
-def _paths_twice(app: App) -> Iterator[Finding]:
-    for path, item in containers(app):
-        for target in item.volumes:
-            if target.rstrip("/") in {other.rstrip("/") for other in item.files}:
-                yield (*path, "files", target), "is a volume's path too", "choose another path"
-
-
-def _references(app: App) -> Iterator[Finding]:
+def _update(app: App) -> Iterator[Finding]:
     for name, body in app.workloads.items():
-        yield from _known(("workloads", name, "dependsOn"), body.depends_on, app.workloads, "workload")
+        update, where = body.update, ("workloads", name, "update")
+        if update.canary is not None and update.strategy != "canary":
+            yield (*where, "canary"), "needs strategy canary", "set `strategy: canary`, or leave it out"
+        if update.strategy == "canary" and update.canary is None:
+            yield (*where, "strategy"), "canary does not say how many come first", "add canary: 1"
+        if update.auto_promote and update.strategy not in ("canary", "bluegreen"):
+            yield (*where, "autoPromote"), "needs strategy canary or bluegreen", "leave it out"
+        if update.healthy_deadline > update.progress_deadline:
+            what = f"{update.healthy_deadline:g} s is longer than progressDeadline ({update.progress_deadline:g} s)"
+            yield (*where, "healthyDeadline"), what, "raise progressDeadline above it"
+        if update.min_healthy_time >= update.healthy_deadline:
+            what = f"{update.min_healthy_time:g} s cannot pass within healthyDeadline ({update.healthy_deadline:g} s)"
+            yield (*where, "minHealthyTime"), what, "lower it, or raise healthyDeadline"
+
+
+def _jobs(app: App) -> Iterator[Finding]:
     for name, job in app.jobs.items():
-        yield from _known(("jobs", name, "dependsOn"), job.depends_on, app.workloads, "workload")
+        where = ("jobs", name)
+        if job.trigger == "schedule" and job.schedule is None:
+            yield (*where, "trigger"), "schedule has no schedule", 'add schedule: "0 3 * * *"'
+        if job.trigger != "schedule" and job.schedule is not None:
+            yield (*where, "schedule"), f"has no meaning with trigger {job.trigger}", "set `trigger: schedule`"
+        if job.trigger != "schedule":
+            for field in ("timeZone", "concurrencyPolicy"):
+                if _snake(field) in job.model_fields_set:
+                    yield (*where, field), "has no meaning without a schedule", "leave it out"
         if job.depends_on and job.trigger != "preDeploy":
-            yield ("jobs", name, "dependsOn"), "only a preDeploy job can wait", "leave it out"
-        if job.trigger == "schedule" and not job.schedule:
-            yield ("jobs", name, "schedule"), "is missing", "give a cron expression"
-        if job.schedule and job.trigger != "schedule":
-            yield ("jobs", name, "schedule"), f"has no meaning with trigger {job.trigger}", "set trigger to schedule"
-        if job.schedule and len(job.schedule.split()) != 5 and not job.schedule.startswith("@"):
-            yield ("jobs", name, "schedule"), "is not a cron expression", "write five fields, such as 0 3 * * *"
+            yield (*where, "dependsOn"), "only a preDeploy job can wait for workloads", "leave it out"
+        if job.timeout <= 0:
+            yield (*where, "timeout"), "is no time at all", "give it some, such as 10m"
+
+
+def _targets(app: App) -> Iterator[Finding]:
+    for path, item in containers(app):
+        seen: dict[str, str] = {}
+        for kind, targets in (("volumes", item.volumes), ("files", item.files)):
+            for target in targets:
+                plain = "/" + "/".join(step for step in target.split("/") if step)
+                first = seen.setdefault(plain, f"{kind}.{target}")
+                if first != f"{kind}.{target}":
+                    yield (*path, kind, target), f"is the same place as {first}", "choose another path"
+
+
+# references
+
+
+def _dependencies(app: App) -> Iterator[Finding]:
     for path, body in bodies(app):
-        for key, item in body.containers.items():
-            others = [other for other in body.containers if other != key]
-            yield from _known((*path, "containers", key, "before"), item.before, others, "container")
+        for other in body.depends_on:
+            if path == ("workloads", other):
+                yield (*path, "dependsOn", other), "is the workload itself", "leave it out"
+            else:
+                yield from _known((*path, "dependsOn", other), other, app.workloads, "workload")
+        for name, container in body.containers.items():
+            others = [other for other in body.containers if other != name]
+            for other in container.before:
+                yield from _known((*path, "containers", name, "before", other), other, others, "other container")
+
+
+def _secret_references(app: App) -> Iterator[Finding]:
+    """A name that is not there is not repeated: it may be the secret itself."""
     for path, item in containers(app):
         for env, secret in item.secrets.items():
-            yield from _known((*path, "secrets", env), [secret], app.secrets, "secret", at_value=True)
-            if env in item.variables:
-                yield (*path, "secrets", env), "is a variable too", "keep one of the two"
+            if secret not in app.secrets:
+                near = did_you_mean(secret, app.secrets)
+                yield (*path, "secrets", env), f"names no secret of this app{near}", "add it to `secrets`, by name"
+
+
+def _volumes(app: App) -> Iterator[Finding]:
+    for path, item in containers(app):
         for target, mount in item.volumes.items():
-            yield from _volume((*path, "volumes", target, "source"), volume_name(mount.source), app)
-    for index, route in enumerate(app.routes):
-        yield from _route(("routes", index), route, app)
+            name, where = volume_name(mount.source), (*path, "volumes", target, "source")
+            if name not in app.resources:
+                near = did_you_mean(name, app.resources)
+                yield where, f"names no resource{near}", f"add `resources: {{{name[:63]}: {{type: volume}}}}`"
+            elif app.resources[name].type != "volume":
+                yield where, f"resource {name} is of type {app.resources[name].type}", "name one of type volume"
 
 
 def volume_name(source: str) -> str:
     """`${resources.data}` or `data` -> `data`."""
-    if source.startswith("${resources.") and source.endswith("}"):
-        return source[len("${resources.") : -1]
-    return source
+    return source.removeprefix("${resources.").removesuffix("}")
 
 
-def _volume(path: Path, name: str, app: App) -> Iterator[Finding]:
-    if name not in app.resources:
-        yield (
-            path,
-            f"there is no resource {name!r}{did_you_mean(name, app.resources)}",
-            f"add resources.{name}: {{type: volume}}",
-        )
-    elif app.resources[name].type != "volume":
-        yield path, f"resource {name!r} is a {app.resources[name].type}", "name one of type volume"
-
-
-def _route(path: Path, route: Any, app: App) -> Iterator[Finding]:
-    if route.workload not in app.workloads:
-        yield from _known((*path, "workload"), [route.workload], app.workloads, "workload", at_value=True)
-    else:
-        service = app.workloads[route.workload].service
-        ports = service.ports if service else {}
-        known = [*ports, *(str(port.port) for port in ports.values())]
-        yield from _known((*path, "port"), [route.port], known, "port", at_value=True)
-        found = ports.get(route.port)
-        if found and found.protocol == "UDP":
-            yield (*path, "port"), "is UDP", "a route needs an HTTP port"
-    if route.tls and route.tls.secret_ref:
-        yield from _known((*path, "tls", "secretRef"), [route.tls.secret_ref], app.secrets, "secret", at_value=True)
-    if route.tls and route.tls.auto and not route.host and not route.tls.secret_ref:
-        yield (*path, "tls"), "needs a host name for its certificate", "set host"
-
-
-def _known(
-    path: Path, names: Iterable[str], known: Iterable[str], kind: str, at_value: bool = False
-) -> Iterator[Finding]:
-    there = list(known)
-    for name in names:
-        if name not in there:
-            where = path if at_value else (*path, name)
-            do = f"one of {', '.join(there)}" if there else f"add the {kind}"
-            yield where, f"there is no {kind} {name!r}{did_you_mean(name, there)}", do
-
-
-def _routes_twice(app: App) -> Iterator[Finding]:
+def _routes(app: App) -> Iterator[Finding]:
     seen: dict[tuple[str | None, str], int] = {}
     for index, route in enumerate(app.routes):
-        first = seen.setdefault((route.host, route.path), index)
+        where = ("routes", index)
+        first = seen.setdefault((route.host, route.path.rstrip("/")), index)
         if first != index:
-            yield ("routes", index), f"has the same host and path as routes[{first}]", "keep one of the two"
+            yield where, f"has the same host and path as routes[{first}]", "keep one of the two"
+        yield from _route(where, route, app)
 
 
-def _ports_twice(app: App) -> Iterator[Finding]:
+def _route(path: Path, route: Route, app: App) -> Iterator[Finding]:
+    body = app.workloads.get(route.workload)
+    if body is None:
+        yield from _known((*path, "workload"), route.workload, app.workloads, "workload")
+    else:
+        ports = body.service.ports if body.service else {}
+        found = ports.get(str(route.port)) or next((p for p in ports.values() if p.port == route.port), None)
+        if found is None:
+            known = [*ports, *(str(port.port) for port in ports.values())]
+            yield from _known((*path, "port"), str(route.port), known, f"port of {route.workload}")
+        elif found.protocol == "UDP":
+            yield (*path, "port"), "is UDP", "a route needs an HTTP port"
+    if route.strip_prefix and route.path == "/":
+        yield (*path, "stripPrefix"), "there is no prefix to take off", "leave it out, or set path"
+    if route.tls is not None:
+        yield from _tls((*path, "tls"), route, app)
+
+
+def _tls(path: Path, route: Route, app: App) -> Iterator[Finding]:
+    tls = route.tls
+    if tls is None:
+        return
+    if tls.secret_ref is not None:
+        for field, name in (("certificate", tls.secret_ref.certificate), ("key", tls.secret_ref.key)):
+            yield from _known((*path, "secretRef", field), name, app.secrets, "secret")
+        if tls.auto:
+            yield (*path, "auto"), "stands beside secretRef", "keep one of the two"
+    elif tls.auto is False:
+        yield (*path, "auto"), "leaves no certificate", "set auto: true, or add secretRef"
+    elif tls.auto and route.host is None:
+        yield (*path, "auto"), "needs a host name for its certificate", "set the route's host"
+
+
+def _known(path: Path, name: str, known: Iterable[str], kind: str) -> Iterator[Finding]:
+    there = list(dict.fromkeys(known))
+    if name not in there:
+        do = f"one of {', '.join(there[:20])}" if there else f"there is no {kind} yet: add it"
+        yield path, f"there is no {kind} {name!r}{did_you_mean(name, there)}", do
+
+
+# clashes
+
+
+def _ports(app: App) -> Iterator[Finding]:
+    on_machine: dict[tuple[int, str], str] = {}
     for name, body in app.workloads.items():
-        seen: dict[tuple[int, str], str] = {}
+        own: dict[tuple[int, str], str] = {}
         for key, port in (body.service.ports if body.service else {}).items():
-            first = seen.setdefault((port.port, port.protocol), key)
+            where = ("workloads", name, "service", "ports", key, "port")
+            number = (port.port, port.protocol)
+            first = own.setdefault(number, key)
             if first != key:
-                yield (
-                    ("workloads", name, "service", "ports", key, "port"),
-                    f"is port {first}'s number too",
-                    "choose another",
-                )
+                yield where, f"{port.port} is the number of port {first} too", "choose another"
+            elif port.expose != "internal":
+                holder = on_machine.setdefault(number, f"{name}.{key}")
+                if holder != f"{name}.{key}":
+                    what = f"{port.port} is exposed by {holder} too, and a machine has it once"
+                    yield where, what, "choose another number, or use routes"
 
 
 def _cycles(app: App) -> Iterator[Finding]:
-    graph = {name: list(body.depends_on) for name, body in app.workloads.items()}
-    for cycle in find_cycles(graph):
-        yield ("workloads", cycle[0], "dependsOn"), f"goes in a circle: {' -> '.join([*cycle, cycle[0]])}", "break it"
+    for cycle in find_cycles({name: list(body.depends_on) for name, body in app.workloads.items()}):
+        path: Path = ("workloads", cycle[0], "dependsOn", cycle[1])
+        yield path, f"goes in a circle: {' -> '.join([*cycle, cycle[0]])}", "take one of these dependencies out"
     for path, body in bodies(app):
         for cycle in find_cycles({name: list(item.before) for name, item in body.containers.items()}):
-            where = (*path, "containers", cycle[0], "before")
-            yield where, f"goes in a circle: {' -> '.join([*cycle, cycle[0]])}", "break it"
+            where = (*path, "containers", cycle[0], "before", cycle[1 % len(cycle)])
+            yield where, f"goes in a circle: {' -> '.join([*cycle, cycle[0]])}", "take one of these out"
 
 
 def find_cycles(graph: Mapping[str, list[str]]) -> list[list[str]]:
     """One cycle for each knot, found without recursion: a thousand workloads in a row are fine."""
-    state: dict[str, int] = {}
+    done: set[str] = set()
     cycles: list[list[str]] = []
     for root in graph:
-        stack: list[tuple[str, Iterator[str]]] = [(root, iter(graph[root]))] if root not in state else []
-        if stack:
-            state[root] = 1
-        while stack:
-            name, below = stack[-1]
-            step = next((item for item in below if item in graph and state.get(item) != 2), None)
-            if step is None:
-                state[name] = 2
-                stack.pop()
-            elif state.get(step) == 1:
-                trail = [item for item, _ in stack]
-                cycles.append(trail[trail.index(step) :])
-            else:
-                state[step] = 1
-                stack.append((step, iter(graph[step])))
-    return cycles
+        if root not in done:
+            _visit(graph, root, done, cycles)
+    return [cycle for cycle in cycles if len(cycle) > 1]  # a workload that names itself is told elsewhere
+
+
+def _visit(graph: Mapping[str, list[str]], root: str, done: set[str], cycles: list[list[str]]) -> None:
+    trail: dict[str, Iterator[str]] = {root: iter(graph[root])}
+    while trail:
+        name = next(reversed(trail))
+        step = next((other for other in trail[name] if other in graph and other not in done), None)
+        if step is None:
+            done.add(name)
+            del trail[name]
+        elif step in trail:
+            names = list(trail)
+            cycles.append(names[names.index(step) :])
+        else:
+            trail[step] = iter(graph[step])
 
 
 def _secrets(app: App) -> Iterator[Finding]:
-    needs = {"file": ("path", "path"), "command": ("command", "command")}
     for name, secret in app.secrets.items():
-        if secret.from_ in needs:
-            attribute, key = needs[secret.from_]
-            if not getattr(secret, attribute):
-                yield ("secrets", name, key), f"is missing for from: {secret.from_}", f"give {key}"
+        where, takes = ("secrets", name), _TAKES[secret.from_]
+        for field in sorted(secret.model_fields_set - {"from_"} - set(takes)):
+            yield (*where, field), f"has no meaning with from: {secret.from_}", "leave it out"
+        for field in _NEEDS.get(secret.from_, ()):
+            if getattr(secret, field) is None:
+                yield where, f"has no {field}, which from: {secret.from_} needs", f"add {field}"
 
 
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.title() for part in tail)
+_TAKES: dict[str, tuple[str, ...]] = {
+    "config": ("key",),
+    "env": ("key",),
+    "file": ("path",),
+    "command": ("command", "timeout"),
+    "generate": ("length", "charset"),
+    "aws-sm": ("id", "key", "region"),
+    "gcp-sm": ("id", "version", "project"),
+    "azure-kv": ("id", "version", "vault"),
+}
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "file": ("path",),
+    "command": ("command",),
+    "aws-sm": ("id",),
+    "gcp-sm": ("id",),
+    "azure-kv": ("id", "vault"),
+}
+
+
+_OBJECT = "a Kubernetes object has apiVersion, kind and metadata.name"
+
+
+def _objects(app: App) -> Iterator[Finding]:
+    for index, item in enumerate(app.objects):
+        for field in ("apiVersion", "kind"):
+            if not isinstance(item.get(field), str):
+                yield ("objects", index), f"has no {field}", _OBJECT
+        metadata = item.get("metadata")
+        if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+            yield ("objects", index), "has no metadata.name", _OBJECT
 
 
 CHECKS = (
-    _nothing_to_run,
+    _something_runs,
     _image_or_build,
-    _one_of,
-    _sizes,
-    _paths_twice,
-    _references,
-    _routes_twice,
-    _ports_twice,
+    _one_way_each,
+    _limits,
+    _environment,
+    _scale,
+    _update,
+    _jobs,
+    _targets,
+    _dependencies,
+    _secret_references,
+    _volumes,
+    _routes,
+    _ports,
     _cycles,
     _secrets,
+    _objects,
 )

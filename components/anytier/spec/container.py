@@ -14,7 +14,7 @@ from anytier.spec import values as v
 
 
 class Node(Frozen):
-    """A mapping of the spec: nothing is coerced, since a quoted number and a number mean different things to a person."""
+    """A mapping of the spec. Nothing is coerced: a quoted number and a number mean different things to a person."""
 
     model_config = ConfigDict(strict=True)
 

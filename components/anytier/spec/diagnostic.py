@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Path = tuple[str | int, ...]
+# A finding before it has a position: path, what is wrong, what to do.
+Finding = tuple[Path, str, str]
 
 
 @dataclass(frozen=True, order=True)
@@ -22,8 +24,13 @@ class Diagnostic:
 
 
 def dotted(path: Path) -> str:
-    """("routes", 0, "port") -> `routes[0].port`."""
+    """("routes", 0, "port") -> `routes[0].port`; a name with a dot in it stands in brackets: `files["/etc/a.conf"]`."""
     out = ""
     for part in path:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else str(part)
+        if isinstance(part, int):
+            out += f"[{part}]"
+        elif "." in part or not part.isprintable():
+            out += f'["{part[:80]!s}"]' if part.isprintable() else f"[{part[:80]!r}]"
+        else:
+            out += f".{part[:80]}" if out else part[:80]
     return out

@@ -1,10 +1,12 @@
-"""YAML text to plain data with the position of every key and value. Knows nothing of the model.
+"""YAML text to plain data, and from a path in that data back to its line and column. Knows nothing of the model.
 
-Refuses what YAML allows and people regret: duplicate keys, alias bombs, several documents, odd keys, odd tags.
+Refuses what YAML allows and people regret: duplicate keys, alias bombs, several documents, odd keys and tags.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +15,20 @@ import yaml
 from anytier.spec.diagnostic import Path
 
 MAX_BYTES = 8 * 1024 * 1024
-MAX_NODES = 2_000_000
-_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
+# Values after aliases are written out; a spec of 10,000 workloads has about 400,000.
+MAX_NODES = 1_000_000
+MAX_DEPTH = 60
+_STR, _INT, _BOOL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"
+_MERGE = "tag:yaml.org,2002:merge"
+_CONSTRUCTED = {_INT, _BOOL, "tag:yaml.org,2002:float", "tag:yaml.org,2002:null"}
+# YAML 1.1 reads these specially, everybody else as the text that they are.
+_AS_TEXT = {_STR, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+_KINDS = {_INT: "number", "tag:yaml.org,2002:float": "number", _BOOL: "boolean", "tag:yaml.org,2002:null": "null"}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SECRET_KEY = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Problem:
     """Something wrong with the text itself, before it means anything."""
 
@@ -31,121 +41,250 @@ class Problem:
 
 @dataclass
 class Document:
-    """`data` is None where nothing could be read. `marks`: path -> (line, column) of its key, or of the item."""
+    """`data` is None where nothing could be read."""
 
+    text: str = ""
     data: Any = None
-    marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    root: yaml.Node | None = None
     problems: list[Problem] = field(default_factory=list)
 
-    def locate(self, path: Path) -> tuple[int, int]:
-        """The nearest known position at or above `path`."""
-        while path and path not in self.marks:
-            path = path[:-1]
-        return self.marks.get(path, (1, 1))
+    def locate(self, path: Path, at_key: bool = False) -> tuple[int, int]:
+        """Line and column of the value at `path` where that is a scalar, else of its key, else of what is above."""
+        depth, key, node = self._find(path)
+        at_value = depth == len(path) and not at_key and isinstance(node, yaml.ScalarNode)
+        there = node if at_value or key is None else key
+        return (there.start_mark.line + 1, there.start_mark.column + 1) if there is not None else (1, 1)
+
+    def depth(self, path: Path) -> int:
+        """How many steps of `path` are there."""
+        return self._find(path)[0]
+
+    def scalar(self, path: Path) -> tuple[str, str] | None:
+        """(kind, text) of an unquoted scalar that YAML does not read as text: ("boolean", "no")."""
+        depth, _, node = self._find(path)
+        if depth == len(path) and isinstance(node, yaml.ScalarNode) and not node.style and node.tag in _KINDS:
+            return _KINDS[node.tag], node.value
+        return None
+
+    def _find(self, path: Path) -> tuple[int, yaml.Node | None, yaml.Node | None]:
+        key, node = None, self.root
+        for depth, step in enumerate(path):
+            found = _child(node, step)
+            if found is None:
+                return depth, key, node
+            key, node = found
+        return len(path), key, node
+
+    def hidden(self) -> list[tuple[int, int, int, int]]:
+        """(line, column, end line, end column) of every scalar that may be a secret's value, counted from 0."""
+        return list(_hidden(self.root, False, 0)) if self.root is not None else []
+
+
+def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode):
+        if isinstance(step, int) and step < len(node.value):
+            return node.value[step], node.value[step]
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return key, value
+        for source in _merged(node):
+            found = _child(source, step)
+            if found:
+                return found
+    return None
+
+
+def _merged(node: yaml.MappingNode) -> Iterator[yaml.Node]:
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            yield from value.value if isinstance(value, yaml.SequenceNode) else (value,)
+
+
+def _hidden(node: yaml.Node, secret: bool, depth: int) -> Iterator[tuple[int, int, int, int]]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(node, yaml.ScalarNode):
+        if secret:
+            start, end = node.start_mark, node.end_mark
+            yield start.line, start.column, end.line, end.column
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _hidden(item, secret, depth + 1)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            below = (secret and name != "from") or bool(_SECRET_KEY.search(name))
+            yield from _hidden(value, below, depth + 1)
 
 
 def parse(raw: bytes) -> Document:
     """Never raises: what is wrong stands in `problems`."""
     document = Document()
     if len(raw) > MAX_BYTES:
-        document.problems.append(Problem(1, 1, (), f"the file has {len(raw)} bytes", f"keep it under {MAX_BYTES}"))
-        return document
+        do = "put large files beside it, and name them by `source`"
+        return _failed(document, Problem(1, 1, (), f"is larger than {MAX_BYTES // 2**20} MiB", do))
     try:
-        text = raw.decode("utf-8-sig")
+        document.text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        document.problems.append(Problem(line, 1, (), "is not UTF-8", "save the file as UTF-8"))
-        return document
-    node = _compose(text, document)
-    if node is not None:
-        builder = _Builder(document, _Loader(""))
-        document.data = builder.build(node, ())
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        return _failed(document, Problem(line, column, (), "is not UTF-8", "save the file as UTF-8"))
+    document.root = _compose(document)
+    if document.root is not None:
+        builder = _Builder(document)
+        data = builder.build(document.root, ())
+        if builder.stopped:
+            document.root = None  # endless: nobody may walk it
+        else:
+            document.data = data
     elif not document.problems:
         document.problems.append(Problem(1, 1, (), "the file is empty", "`anytier init` writes a first spec"))
     return document
 
 
-def _compose(text: str, document: Document) -> yaml.Node | None:
-    loader = _Loader(text)
+def _failed(document: Document, problem: Problem) -> Document:
+    document.problems.append(problem)
+    return document
+
+
+def _compose(document: Document) -> yaml.Node | None:
     try:
-        node: yaml.Node | None = loader.get_single_node()
-    except yaml.composer.ComposerError as error:
-        do = "one app a file" if "single document" in str(error) else "mend the YAML"
-        document.problems.append(_problem(error, do))
+        if _too_deep(document):
+            return None
+        loader = _Loader(document.text)
+        try:
+            node: yaml.Node | None = loader.get_single_node()
+            return node
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
-        do = "indent with spaces" if "\\t" in str(error.problem) else "mend the YAML"
-        document.problems.append(_problem(error, do))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        document.problems.append(Problem(1, 1, (), f"is not YAML: {str(error).splitlines()[0]}", "mend the YAML"))
-    else:
-        return node
-    finally:
-        loader.dispose()
+        document.problems.append(_problem(error))
+    except (yaml.YAMLError, ValueError) as error:
+        document.problems.append(_unmarked(document.text, error))
     return None
 
 
-def _problem(error: yaml.MarkedYAMLError, do: str) -> Problem:
+def _too_deep(document: Document) -> bool:
+    """The C composer recurses without a limit and would take the process down, so depth is counted first."""
+    loader = _Loader(document.text)
+    depth = 0
+    try:
+        while True:
+            event = loader.get_event()
+            kind = type(event)
+            if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                depth += 1
+                if depth > MAX_DEPTH:
+                    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+                    what = f"is nested more than {MAX_DEPTH} deep"
+                    document.problems.append(Problem(line, column, (), what, "flatten it"))
+                    return True
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                depth -= 1
+            elif kind is yaml.StreamEndEvent:
+                return False
+    finally:
+        loader.dispose()
+
+
+def _problem(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Problem(line, column, (), f"is not YAML: {error.problem or error.context}", do)
+    problem = str(error.problem or error.context)
+    if "single document" in str(error.context):
+        return Problem(line, column, (), "is a second document", "one app a file: put it into a file of its own")
+    if "undefined alias" in problem:
+        # the alias is the user's own name for a place, never a value
+        return Problem(line, column, (), "is an alias of nothing", "define it with & above, or write the value out")
+    if "'\\t'" in problem or "tab" in problem:
+        return Problem(line, column, (), "has a tab where YAML wants blanks", "indent with spaces")
+    where = f" ({error.context})" if error.context and error.context != problem else ""
+    return Problem(line, column, (), f"is not YAML: {problem}{where}", _YAML_HELP.get(problem, "mend the YAML"))
+
+
+_YAML_HELP = {
+    "mapping values are not allowed in this context": "check the indentation, and quote text that has `: ` in it",
+    "could not find expected ':'": "write `key: value`, or check the indentation",
+    "did not find expected key": "check the indentation, and the quotes above",
+    "did not find expected '-' indicator": "check the indentation",
+    "did not find expected ',' or '}'": "close the { of this mapping",
+    "did not find expected ',' or ']'": "close the [ of this list",
+    "found unexpected end of stream": "close the quotes",
+}
+
+
+def _unmarked(text: str, error: Exception) -> Problem:
+    position = getattr(error, "position", None)
+    line = column = 1
+    if isinstance(position, int) and 0 <= position <= len(text):
+        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+    what = "holds a control character" if "not allowed" in str(error) else "is not YAML"
+    return Problem(line, column, (), what, 'write it as an escape in double quotes, such as "\\x07"')
 
 
 class _Builder:
-    def __init__(self, document: Document, loader: Any) -> None:
-        self.document, self.loader = document, loader
-        self.count = 0
-        self.stack: set[int] = set()
+    """Composed nodes to plain data; what is odd goes into the document's problems."""
+
+    def __init__(self, document: Document) -> None:
+        self.problems, self.count, self.stopped = document.problems, 0, False
+        self.constructor = yaml.constructor.SafeConstructor()
 
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.count += 1
-        mark = (node.start_mark.line + 1, node.start_mark.column + 1)
-        self.document.marks.setdefault(path, mark)
-        if self.count > MAX_NODES or len(path) > 100 or id(node) in self.stack:
-            self._once(mark, path, "aliases make it too large or endless", "write it out without aliases")
-            return None
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, path, mark)
-        self.stack.add(id(node))
-        try:
-            if isinstance(node, yaml.SequenceNode):
-                return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-            return self._mapping(node, path)
-        finally:
-            self.stack.discard(id(node))
+        if self.count > MAX_NODES or len(path) > MAX_DEPTH:
+            return self._stop(node)
+        if type(node) is yaml.ScalarNode:
+            return node.value if node.tag in _AS_TEXT else self._scalar(node, path)
+        if type(node) is yaml.SequenceNode:
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._mapping(node, path)
 
     def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        if node.tag != "tag:yaml.org,2002:map":
+            self._odd(node, path, f"has the tag {node.tag}", "leave the tag out")
         for key_node, value_node in node.value:
-            mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.document.problems.append(Problem(*mark, path, "a key must be a string", "write a plain name"))
+            if self.stopped:
+                break
+            if key_node.tag == _MERGE:
+                continue
+            if type(key_node) is not yaml.ScalarNode:
+                self._odd(key_node, path, "is not a key", "write a plain name before the colon")
                 continue
             key = key_node.value
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                self.document.problems.append(
-                    Problem(*mark, path, "merge keys are not supported", "write the keys out")
-                )
-                continue
-            below = (*path, key)
             if key in out:
-                self.document.problems.append(Problem(*mark, below, "stands here twice", "keep one of the two"))
+                what = f"stands here twice (first on line {lines[key]})"
+                self._odd(key_node, (*path, key), what, "keep one of the two")
                 continue
-            self.document.marks[below] = mark
-            out[key] = self.build(value_node, below)
+            lines[key] = key_node.start_mark.line + 1
+            out[key] = self.build(value_node, (*path, key))
+        for source in _merged(node):
+            inherited = self.build(source, (*path, "<<")) if not self.stopped else None
+            if isinstance(inherited, dict):
+                out = {**inherited, **out}
+            elif not self.stopped:
+                self._odd(source, path, "is merged but is no mapping", "merge an alias of a mapping")
         return out
 
-    def _scalar(self, node: yaml.ScalarNode, path: Path, mark: tuple[int, int]) -> Any:
-        if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:binary", "tag:yaml.org,2002:value"):
-            return node.value  # 2024-01-01 is a string here, as in YAML 1.2
-        if node.tag not in _SCALARS:
-            self.document.problems.append(Problem(*mark, path, f"has the tag {node.tag}", "leave the tag out"))
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        if node.tag not in _CONSTRUCTED:
+            self._odd(node, path, f"has the tag {node.tag}", "leave the tag out")
             return None
         try:
-            return self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError):
-            self.document.problems.append(Problem(*mark, path, "is not a value that YAML can read", "put it in quotes"))
+            if node.tag == _INT and len(node.value) > 40:
+                raise ValueError  # no number here has so many digits, and reading it takes time
+            return self.constructor.construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError, LookupError):
+            self._odd(node, path, "is not a value that YAML can read", "put it in quotes")
             return None
 
-    def _once(self, mark: tuple[int, int], path: Path, what: str, do: str) -> None:
-        if not any(problem.what == what for problem in self.document.problems):
-            self.document.problems.append(Problem(*mark, path, what, do))
+    def _stop(self, node: yaml.Node) -> None:
+        if not self.stopped:
+            self.stopped = True
+            self._odd(node, (), "grows without end through its aliases", "write it out without & and *")
+
+    def _odd(self, node: yaml.Node, path: Path, what: str, do: str) -> None:
+        mark = node.start_mark
+        self.problems.append(Problem(mark.line + 1, mark.column + 1, path, what, do))

@@ -1,87 +1,258 @@
-"""A spec file to an `App`, with everything that is wrong in it at once. The only part of `spec` that reads files."""
+"""A spec file to an `App`, with everything that is wrong in it at once, each with its place in the file.
+
+The only part of `spec`, with `secrets`, that reads files.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from anytier.errors import SpecError
-from anytier.spec import checks, placeholders, score
-from anytier.spec.diagnostic import Diagnostic, Path, dotted
-from anytier.spec.document import Document, parse
-from anytier.spec.messages import explain
-from anytier.spec.model import App
-from anytier.spec.overrides import for_tier
+from anytier.spec import checks, overrides, placeholders, score
+from anytier.spec.diagnostic import Diagnostic, Finding, Path, dotted
+from anytier.spec.document import MAX_BYTES, Document, parse
+from anytier.spec.messages import explain, in_secret
+from anytier.spec.model import App, Tier
+
+TIERS: tuple[str, ...] = get_args(Tier)
+# Mappings by name: an entry that cannot be read makes every reference to it look wrong.
+_NAMED = {"workloads", "jobs", "resources", "secrets", "ports", "containers"}
 
 
 def load(source: str | FilePath, tier: str | None = None) -> App:
-    """The app in a file, with the overrides of `tier` merged in. SpecError (or a group of them) names what is wrong."""
+    """The app in a file (or in a text of several lines), with the overrides of `tier` merged in.
+
+    SpecError says what is wrong; a group of them where it is more than one thing.
+    """
     app, found = diagnose(source, tier)
-    errors = [
-        SpecError(f"{d.file}:{d.line}:{d.column}: {d.path}", d.what, d.do) for d in found if d.severity == "error"
-    ]
+    wrong = (item for item in found if item.severity == "error")
+    errors = [SpecError(f"{d.file}:{d.line}:{d.column}: {d.path}", d.what, d.do) for d in wrong]
     if len(errors) == 1:
         raise errors[0]
     if errors or app is None:
-        raise ExceptionGroup(f"{source} has {len(errors)} errors", errors)
+        raise ExceptionGroup(f"the spec has {len(errors)} errors", errors)
     return app
 
 
 def diagnose(source: str | FilePath, tier: str | None = None) -> tuple[App | None, list[Diagnostic]]:
-    """The app, or None with its errors in the order of the file. Never raises for what is in the file."""
+    """The app, or None with its errors in the order of the file. Never raises for what is in the file.
+
+    Without `tier` the overrides of every tier are tried; with it, the app is the one of that tier.
+    """
+    if isinstance(source, str) and "\n" in source:
+        return diagnose_bytes(source.encode("utf-8", "surrogatepass"), "<text>", tier)
     name = str(source)
     try:
-        raw = FilePath(source).read_bytes()
-    except OSError as error:
-        what = f"cannot be read: {error.strerror}"
+        file = FilePath(source)
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         return None, [Diagnostic(name, 1, 1, "", what, "give the path of an app spec")]
-    return diagnose_bytes(raw, name, tier)
+    return diagnose_bytes(raw, name, tier, file.absolute().parent)
 
 
-def diagnose_bytes(raw: bytes, name: str, tier: str | None = None) -> tuple[App | None, list[Diagnostic]]:
-    """As `diagnose`, of a text that was read already."""
-    document = parse(raw)
-    found = [Diagnostic(name, p.line, p.column, dotted(p.path), p.what, p.do) for p in document.problems]
-    if document.data is None or (found and not isinstance(document.data, dict)):
-        return None, found
-    app, problems = _model(document.data, tier)
-    moved = _score_name(document.data)
-    found += [_at(document, name, path, what, do, moved) for path, what, do in problems]
-    return (None if found else app), sorted(set(found))
+def diagnose_bytes(
+    raw: bytes, name: str, tier: str | None = None, folder: FilePath | None = None
+) -> tuple[App | None, list[Diagnostic]]:
+    """As `diagnose`, of a text that was read already. With `folder`, the files that the spec names are looked for."""
+    reading = _Reading(name, parse(raw), folder)
+    app = reading.app(tier)
+    wrong = any(item.severity == "error" for item in reading.found)
+    return (None if wrong else app), sorted(set(reading.found))
 
 
-def _score_name(data: Any) -> str | None:
-    if not score.is_score(data) or not isinstance(data.get("metadata"), dict):
-        return None
-    name = data["metadata"].get("name")
-    return name if isinstance(name, str) else None
+@dataclass
+class _Reading:
+    """One reading of one file: the findings as they come, each put in its place."""
+
+    name: str
+    document: Document
+    folder: FilePath | None
+    found: list[Diagnostic] = field(default_factory=list)
+    converted: score.Converted | None = None
+
+    def app(self, tier: str | None) -> App | None:
+        data = self._plain()
+        if data is None:
+            return None
+        app = self._validate(data)
+        if tier is not None and tier not in TIERS:
+            self._add((), f"there is no tier {tier!r}", f"one of {', '.join(TIERS)}")
+        self._add_all(overrides.findings(data))
+        if app is None:
+            self._add_all(self._rest(data))
+            return None
+        own = [*checks.findings(app), *placeholders.findings(app)]
+        self._add_all(own)
+        merged = {name: self._merged(data, name, set(own)) for name in self._tiers(data, tier)}
+        self._missing_files(app)
+        return merged.get(tier, app) if tier is not None else app
+
+    # from text to plain data
+
+    def _plain(self) -> dict[str, Any] | None:
+        problems, data = self.document.problems, self.document.data
+        self.found += [Diagnostic(self.name, p.line, p.column, dotted(p.path), p.what, p.do) for p in problems]
+        if data is None:
+            if not problems:
+                self._add((), "the file is empty", "`anytier init` writes a first spec")
+            return None
+        if not isinstance(data, dict):
+            self._add((), "must be a mapping", "begin with apiVersion: anytier.dev/v1")
+            return None
+        if not score.is_score(data):
+            return data
+        self.converted = score.to_app(data)
+        for path, what, do in self.converted.errors:
+            self._add(path, what, do, at_key=True, there=path)
+        for path, what, do in self.converted.warnings:
+            self._add(path, what, do, severity="warning", there=path)
+        return self.converted.data
+
+    def _validate(self, data: dict[str, Any]) -> App | None:
+        try:
+            return App.model_validate(data)
+        except ValidationError as error:
+            for item in _errors(error):
+                path, what, do = explain(App, item, lambda path: self.document.scalar(self._origin(path)))
+                if path and path[-1] == "apiVersion" and item["type"] == "literal_error":
+                    do = "write anytier.dev/v1 (or score.dev/v1b1, in Score's own form)"
+                self._add(path, what, do, at_key=_at_key(item))
+            return None
+
+    # what can still be said when the model refuses a part
+
+    def _rest(self, data: dict[str, Any]) -> list[Finding]:
+        """The checks over what is left when every value that was refused is taken out."""
+        left, gone = copy.deepcopy(data), list[Path]()
+        for _ in range(4):
+            try:
+                app = App.model_validate(left)
+            except ValidationError as error:
+                paths = [_culprit(item) for item in _errors(error)]
+                if any(_names_something(path) for path in paths) or not all(_remove(left, path) for path in set(paths)):
+                    return []
+                gone += paths
+            else:
+                found = [*checks.findings(app), *placeholders.findings(app)]
+                return [item for item in found if not any(_touches(item[0], path) for path in gone)]
+        return []
+
+    # overrides
+
+    def _tiers(self, data: Mapping[str, Any], tier: str | None) -> list[str]:
+        given = data.get("overrides")
+        patched = [name for name in TIERS if isinstance(given, Mapping) and given.get(name)]
+        return [tier] if tier in TIERS and tier is not None else patched if tier is None else []
+
+    def _merged(self, data: dict[str, Any], tier: str, own: set[Finding]) -> App | None:
+        """The app of a tier; what is wrong with it and was not wrong before is the override's doing."""
+        merged = overrides.for_tier(data, tier)
+        try:
+            app = App.model_validate(merged)
+        except ValidationError as error:
+            for item in _errors(error):
+                path, what, do = explain(App, item)
+                self._add_override(tier, path, what, do, _at_key(item))
+            return None
+        for path, what, do in (*checks.findings(app), *placeholders.findings(app)):
+            if (path, what, do) not in own:
+                self._add_override(tier, path, what, do)
+        return app
+
+    def _add_override(self, tier: str, path: Path, what: str, do: str, at_key: bool = False) -> None:
+        inside: Path = ("overrides", tier, *path)
+        there = self.document.depth(inside)
+        if there == len(inside) or there - 2 > self.document.depth(path):
+            self._add(inside, what, do, at_key)
+        else:
+            self._add(path, f"{what} (on tier {tier}, after its overrides)", do, at_key)
+
+    # files beside the spec
+
+    def _missing_files(self, app: App) -> None:
+        """Score files travel without what they name, so there it is only worth a warning."""
+        if self.folder is None:
+            return
+        severity = "warning" if self.converted is not None else "error"
+        for path, name, kind in _named_files(app):
+            there = self.folder / name
+            try:
+                fits = there.is_dir() if kind == "folder" else there.is_file()
+                exists = fits or there.exists()
+            except (OSError, ValueError):
+                fits = exists = False
+            if not fits:
+                what = f"is not a {kind}" if exists else f"there is no {kind} {name!r} in {self.folder}"
+                self._add(path, what, "the path is from the spec's folder", severity=severity)
+
+    # putting a finding in its place
+
+    def _origin(self, path: Path) -> Path:
+        return self.converted.origin(path) if self.converted is not None else path
+
+    def _add_all(self, findings: list[Finding]) -> None:
+        for path, what, do in findings:
+            self._add(path, what, do)
+
+    def _add(
+        self,
+        path: Path,
+        what: str,
+        do: str,
+        at_key: bool = False,
+        severity: Any = "error",
+        there: Path | None = None,
+    ) -> None:
+        where = self._origin(path) if there is None else there
+        line, column = self.document.locate(where, at_key)
+        self.found.append(Diagnostic(self.name, line, column, dotted(where), what, do, severity))
 
 
-def _at(document: Document, name: str, path: Path, what: str, do: str, moved: str | None) -> Diagnostic:
-    there = score.origin(path, moved) if moved else path
-    line, column = document.locate(there)
-    return Diagnostic(name, line, column, dotted(there), what, do)
+def _errors(error: ValidationError) -> list[Any]:
+    """Without the defaults that could not be computed because of another error beside them."""
+    found = error.errors(include_url=False, include_context=True)
+    return [item for item in found if item["type"] != "default_factory_not_called"]
 
 
-def _model(data: Any, tier: str | None) -> tuple[App | None, list[checks.Finding]]:
-    if not isinstance(data, dict):
-        return None, [((), "must be a mapping", "begin with apiVersion: anytier.dev/v1")]
-    plain = score.to_app(data) if score.is_score(data) else data
-    if "apiVersion" not in plain:
-        return None, [((), "has no apiVersion", "begin with apiVersion: anytier.dev/v1")]
-    wrong = _validate(plain)[1]
-    if wrong:
-        return None, wrong
-    app, wrong = _validate(for_tier(plain, tier) if tier else plain)
-    if app is None:
-        return None, [(path, f"{what} (after overrides.{tier})", do) for path, what, do in wrong]
-    return app, checks.findings(app) + placeholders.findings(app)
+def _at_key(item: Mapping[str, Any]) -> bool:
+    return item["type"] in ("extra_forbidden", "missing") or item["loc"][-1:] == ("[key]",)
 
 
-def _validate(data: dict[str, Any]) -> tuple[App | None, list[checks.Finding]]:
-    try:
-        return App.model_validate(data), []
-    except ValidationError as error:
-        return None, [explain(App, data, item) for item in error.errors(include_url=False, include_context=True)]
+def _culprit(item: Mapping[str, Any]) -> Path:
+    path: Path = tuple(part for part in item["loc"] if part != "[key]")
+    return path[:-1] if item["type"] == "missing" else path
+
+
+def _names_something(path: Path) -> bool:
+    return len(path) < 2 or path[-2] in _NAMED or in_secret(path)
+
+
+def _remove(data: Any, path: Path) -> bool:
+    for step in path[:-1]:
+        data = data.get(step) if isinstance(data, dict) else None
+    if not isinstance(data, dict) or path[-1] not in data:
+        return False
+    del data[path[-1]]
+    return True
+
+
+def _touches(path: Path, gone: Path) -> bool:
+    """Whether a finding is about what was taken out: below it, or beside it in the same mapping."""
+    return path[: len(gone) - 1] == gone[:-1]
+
+
+def _named_files(app: App) -> Iterator[tuple[Path, str, str]]:
+    for path, item in checks.files(app):
+        if item.source is not None:
+            yield (*path, "source"), item.source, "file"
+    for path, container in checks.containers(app):
+        if container.build is not None:
+            yield (*path, "build", "context"), container.build.context, "folder"

@@ -2,67 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from anytier.spec.diagnostic import Path
+from anytier.spec.diagnostic import Finding, Path
+from anytier.spec.values import shown
 from anytier.suggest import did_you_mean
 
+# ("boolean", "no") for a value that YAML did not read as text, by path.
+Scalars = Callable[[Path], tuple[str, str] | None]
 
-def explain(model: type[BaseModel], data: Any, item: Mapping[str, Any]) -> tuple[Path, str, str]:
-    """One of `ValidationError.errors()` as a finding. `data` is what was validated."""
+
+def explain(model: type[BaseModel], item: Mapping[str, Any], scalar: Scalars = lambda path: None) -> Finding:
+    """One of `ValidationError.errors()` as a finding."""
     path: Path = tuple(part for part in item["loc"] if part != "[key]")
-    kind = item["type"]
+    kind, given, ctx = item["type"], item["input"], item.get("ctx") or {}
+    if kind == "anytier":
+        return path, *_hide(path, given, ctx["what"], ctx["do"])
     if kind == "extra_forbidden":
-        known = known_fields(model, path[:-1])
-        return path, f"is not a field here{did_you_mean(str(path[-1]), known)}", f"known: {', '.join(known)}"
+        return path, *_unknown_field(model, path)
     if kind == "missing":
-        return path[:-1] or path, f"has no {path[-1]}", f"add {path[-1]}"
+        return path[:-1], f"has no {path[-1]}", f"add {path[-1]}"
     if kind == "literal_error":
-        known = [part.strip(" '") for part in item["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        given = item["input"]
-        shown = f"{str(given)[:60]!r} is not known here" if isinstance(given, str) else _misread(given)
-        return (
-            path,
-            shown + (did_you_mean(given, known) if isinstance(given, str) else ""),
-            f"one of {', '.join(known)}",
-        )
-    if kind in ("value_error", "assertion_error"):
-        what, _, do = str(item["ctx"]["error"] if "ctx" in item else item["msg"]).partition("; ")
-        return path, what, do
-    return path, _PLAIN.get(kind, item["msg"][:1].lower() + item["msg"][1:]), _DO.get(kind, "")
+        return path, *_not_one_of(path, given, str(ctx["expected"]), scalar(path))
+    if kind == "string_type":
+        return path, *_not_text(path, given, scalar(path))
+    what, do = _PLAIN.get(kind, (item["msg"][:1].lower() + item["msg"][1:], ""))
+    if kind in ("int_type", "bool_type") and isinstance(given, str) and not in_secret(path):
+        what = f"{shown(given)} is text, {what}"
+        do = "write it without quotes" if given.lower() in ("true", "false") or given.lstrip("-").isdigit() else do
+    return path, what.format(**ctx), do.format(**ctx)
 
 
 _PLAIN = {
-    "model_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping",
-    "dict_type": "must be a mapping",
-    "list_type": "must be a list",
-    "string_type": "must be a string",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "too_short": "is empty",
-    "string_too_short": "is empty",
-}
-_DO = {
-    "model_type": "write key: value below it",
-    "dict_type": "write key: value below it",
-    "list_type": "write - item below it",
-    "too_short": "give at least one",
-    "string_too_short": "give a value",
-    "int_type": "write a number without quotes",
-    "int_from_float": "write a number without a fraction",
+    "model_type": ("must be a mapping", "write `key: value` below it"),
+    "dict_type": ("must be a mapping", "write `name: ...` below it"),
+    "list_type": ("must be a list", "write `- item` lines below it, or [a, b]"),
+    "bool_type": ("must be true or false", "write true or false"),
+    "int_type": ("must be a whole number", "write digits only"),
+    "float_type": ("must be a number", "write digits, with a point if need be"),
+    "too_short": ("is empty", "give at least one"),
+    "string_too_short": ("is empty", "give a value"),
+    "string_too_long": ("has more than {max_length} characters", "shorten it"),
+    "string_pattern_mismatch": ("has characters that are not allowed here", "it must match {pattern}"),
+    "greater_than": ("must be more than {gt}", "raise it"),
 }
 
 
-def _misread(value: Any) -> str:
-    if isinstance(value, bool):
-        return f"is read by YAML as the boolean {str(value).lower()}"
-    return f"is a {type(value).__name__}"
+def in_secret(path: Path) -> bool:
+    """Whether a value at this path may be a secret that was written here by mistake."""
+    return "secrets" in path[:-1]
+
+
+def _hide(path: Path, given: Any, what: str, do: str) -> tuple[str, str]:
+    if in_secret(path) and isinstance(given, str) and path[-1] != given:
+        return what.replace(shown(given), "the value"), "name a secret of the app's `secrets` section"
+    return what, do
+
+
+def _unknown_field(model: type[BaseModel], path: Path) -> tuple[str, str]:
+    known = known_fields(model, path[:-1])
+    name = str(path[-1])
+    fix = _ELSEWHERE.get(name)
+    near = did_you_mean(name, known)
+    return f"is not a field here{near}", fix if fix and not near else f"known here: {', '.join(known)}"
+
+
+# What people know from elsewhere, and where it is here.
+_ELSEWHERE = {
+    "replicas": "it belongs below scale: `scale: {replicas: 2}`",
+    "ports": "ports belong below service: `service: {ports: {http: {port: 80}}}`",
+    "env": "variables belong below a container: `variables: {KEY: value}`",
+    "environment": "variables belong below a container: `variables: {KEY: value}`",
+    "image": "it belongs below a container: `containers: {main: {image: ...}}`",
+    "depends_on": "here it is dependsOn: `dependsOn: {store: {condition: healthy}}`",
+    "healthcheck": "here it is livenessProbe and readinessProbe, below a container",
+    "restart": "whatever ends is started again; what shall end is one of `jobs`",
+    "volumes": "mounts belong below a container, volumes into resources: `resources: {data: {type: volume}}`",
+    "services": "here they are workloads",
+    "spec": "there is no spec level: its keys come directly below",
+}
+
+
+def _not_one_of(path: Path, given: Any, expected: str, scalar: tuple[str, str] | None) -> tuple[str, str]:
+    known = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")]
+    do = f"one of {', '.join(known)}" if len(known) > 1 else f"write {known[0]}"
+    if in_secret(path) and path[-1] != given:
+        return "is not known here", do
+    if not isinstance(given, str):
+        return _read_as(scalar) if scalar else "must be text", do
+    same = [name for name in known if name.lower() == given.lower()]
+    near = did_you_mean(given, known) or did_you_mean("".join(same), same)
+    return f"{shown(given)} is not known here{near}", do
+
+
+def _not_text(path: Path, given: Any, scalar: tuple[str, str] | None) -> tuple[str, str]:
+    if isinstance(given, dict | list):
+        return f"must be text, not a {'mapping' if isinstance(given, dict) else 'list'}", "give one value"
+    if scalar is None:
+        return "must be text", "put it in quotes"
+    if scalar[0] == "null":
+        return "is empty", 'give a value; "" is empty text'
+    if in_secret(path):
+        return f"is read by YAML as a {scalar[0]}, not as text", "put it in quotes"
+    return _read_as(scalar), f'put it in quotes: "{scalar[1]}"'
+
+
+def _read_as(scalar: tuple[str, str]) -> str:
+    return f"{scalar[1][:60]} is read by YAML as a {scalar[0]}, not as text"
 
 
 def known_fields(model: type[BaseModel], path: Path) -> list[str]:

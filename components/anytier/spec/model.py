@@ -104,7 +104,8 @@ class Update(Node):
     progress_deadline: v.Duration = Field(
         default_factory=lambda data: max(120.0, 2 * data.get("healthy_deadline", 60.0))
     )
-    """Time in which the rollout must get one step further, pulling images included. Default 2m or 2 x healthyDeadline."""
+    """Time in which the rollout must get one step further, pulling images included. Default 2m, or 2 x healthyDeadline
+    where that is more."""
     auto_rollback: bool = True
     """Go back to the last good revision when the new one does not become healthy."""
     canary: v.CountOrPercent | None = None
@@ -234,7 +235,7 @@ class Route(Node):
 
     workload: v.Name
     """The workload that answers."""
-    port: v.Port | v.Name
+    port: v.PortRef
     """The service port, by name or number."""
     host: v.HostName | None = None
     """Only requests for this host name."""
@@ -298,7 +299,7 @@ class Secret(Node):
     length: v.Length = 32
     """generate: how many characters."""
     charset: Literal["alphanumeric", "hex", "ascii"] = "alphanumeric"
-    """generate: letters and digits, hexadecimal digits, or printable characters without blank, quotes, $ and backslash."""
+    """generate: letters and digits, hexadecimal digits, or printable characters without blank, quotes, $ and \\."""
     id: v.Text | None = None
     """aws-sm, gcp-sm, azure-kv: the secret's name there (or ARN)."""
     version: v.Text | None = None

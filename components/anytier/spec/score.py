@@ -1,70 +1,242 @@
 """A plain score.dev/v1b1 Workload as a one-workload app. Pure: plain data in, plain data out.
 
-The order of keys and the places of errors are kept: `Moved` tells where a piece of the app stood in the Score file.
+What Score says differently (lists with targets, `path`, bytes without a unit, `$$`, image ".") is put into the app's
+own words here and nowhere else; `Converted.origin` leads from the app back to the file.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from anytier.spec.diagnostic import Path
+from anytier.spec.diagnostic import Finding, Path
+from anytier.spec.placeholders import escape
 
 API_VERSION = "score.dev/v1b1"
+_TOP = ("apiVersion", "metadata", "containers", "service", "resources")
 _BODY = ("containers", "service")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DOLLARS = re.compile(r"\$+")
+
+
+@dataclass
+class Converted:
+    """The app as plain data. `moved`: path in the app -> path in the file, where more than the prefix differs."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    workload: str = ""
+    moved: dict[Path, Path] = field(default_factory=dict)
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+
+    def origin(self, path: Path) -> Path:
+        """Where in the Score file a path of the app stands."""
+        there = path[2:] if path[:2] == ("workloads", self.workload) else path
+        for length in range(len(there), 0, -1):
+            if there[:length] in self.moved:
+                return (*self.moved[there[:length]], *there[length:])
+        return there
 
 
 def is_score(data: Any) -> bool:
-    return isinstance(data, dict) and data.get("apiVersion") == API_VERSION
+    return isinstance(data, dict) and str(data.get("apiVersion", "")).startswith("score.dev/")
 
 
-def to_app(data: dict[str, Any]) -> dict[str, Any]:
-    """The app. Keys that Score does not have stay at the top, where the model refuses them by name."""
+def to_app(data: dict[str, Any]) -> Converted:
+    """The app. Whatever is not as Score has it stays as it is, for the model to refuse by name."""
+    out = Converted()
+    if data["apiVersion"] != API_VERSION:
+        what = f"{data['apiVersion']!r} is not a version known here"
+        out.errors.append((("apiVersion",), what, f"write {API_VERSION}"))
+    for key in data:
+        if key not in _TOP:
+            do = f"known: {', '.join(_TOP)}; kind: App has more"
+            out.errors.append(((key,), "is not a field of a Score file", do))
     metadata = data.get("metadata")
-    known = dict(metadata) if isinstance(metadata, dict) else metadata
-    name = known.get("name") if isinstance(known, dict) else None
-    body = {key: _containers(data[key]) if key == "containers" else data[key] for key in _BODY if key in data}
-    rest = {key: value for key, value in data.items() if key not in (*_BODY, "apiVersion", "metadata", "resources")}
-    app: dict[str, Any] = {"apiVersion": "anytier.dev/v1", "kind": "App", "metadata": _metadata(known), **rest}
-    if isinstance(name, str):
-        app["workloads"] = {name: body}
-    app["resources"] = data.get("resources") or {}
-    return app
-
-
-def _metadata(metadata: Any) -> Any:
-    """Score's metadata takes any key; what is not ours is kept as an annotation."""
-    if not isinstance(metadata, dict):
-        return metadata
-    ours = {key: metadata[key] for key in ("name", "labels", "annotations") if key in metadata}
-    others = {key: str(value) for key, value in metadata.items() if key not in ours}
-    if others:
-        ours["annotations"] = {**(ours.get("annotations") or {}), **others}
-    return ours
-
-
-def _containers(containers: Any) -> Any:
-    if not isinstance(containers, dict):
-        return containers
-    return {name: _container(item) for name, item in containers.items()}
-
-
-def _container(item: Any) -> Any:
-    """Score lets files and volumes be lists with a target; an app has them by target."""
-    if not isinstance(item, dict):
-        return item
-    out = dict(item)
-    for key in ("files", "volumes"):
-        if isinstance(out.get(key), list):
-            out[key] = {
-                str(entry.get("target", f"#{index}")): {k: v for k, v in entry.items() if k != "target"}
-                for index, entry in enumerate(out[key])
-                if isinstance(entry, dict)
-            }
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    out.workload = name if isinstance(name, str) else "main"
+    body = {key: data[key] for key in _BODY if key in data}
+    if "containers" not in body:
+        out.errors.append(((), "has no containers", "add containers"))
+    elif isinstance(body["containers"], dict):
+        body["containers"] = {key: _container(out, key, item) for key, item in body["containers"].items()}
+    out.data = {"apiVersion": "anytier.dev/v1", "kind": "App", "workloads": {out.workload: body}}
+    if metadata is not None:
+        out.data["metadata"] = _metadata(out, metadata)
+    if data.get("resources") is not None:
+        out.data["resources"] = _resources(data["resources"])
+    _undeclared_volumes(out)
     return out
 
 
-def origin(path: Path, workload: str) -> Path:
-    """Where in the Score file a path of the app stands."""
-    if path[:2] == ("workloads", workload):
-        return path[2:]
-    return path
+def _metadata(out: Converted, metadata: Any) -> Any:
+    """Score's metadata takes any key: what an app has no field for goes into `extra`."""
+    if not isinstance(metadata, dict):
+        return metadata
+    ours = {key: metadata[key] for key in ("name", "annotations") if key in metadata}
+    labels = metadata.get("labels")
+    if isinstance(labels, dict):
+        ours["labels"] = labels
+    extra = {key: value for key, value in metadata.items() if key not in ours}
+    if extra:
+        ours["extra"] = extra
+        out.moved |= {("metadata", "extra", key): ("metadata", key) for key in extra}
+    return ours
+
+
+def _resources(resources: Any) -> Any:
+    """Only `params` hold placeholders, and there Score's way of writing a dollar counts."""
+    if not isinstance(resources, dict):
+        return resources
+    return {
+        name: {**item, "params": _dollars_deep(item["params"])} if isinstance(item, dict) and "params" in item else item
+        for name, item in resources.items()
+    }
+
+
+def _container(out: Converted, name: str, item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    path: Path = ("containers", name)
+    made = dict(item)
+    for key in ("files", "volumes"):
+        if isinstance(made.get(key), list):
+            made[key] = _by_target(out, (*path, key), made[key])
+    if isinstance(made.get("files"), dict):
+        made["files"] = {target: _file(file) for target, file in made["files"].items()}
+    if isinstance(made.get("volumes"), dict):
+        made["volumes"] = {
+            target: _volume(out, (*path, "volumes", target), mount) for target, mount in made["volumes"].items()
+        }
+    if isinstance(made.get("variables"), dict):
+        made["variables"] = {key: _dollars_deep(value) for key, value in made["variables"].items()}
+    if isinstance(made.get("resources"), dict):
+        made["resources"] = {key: _amounts(value) for key, value in made["resources"].items()}
+    for key in ("livenessProbe", "readinessProbe"):
+        if isinstance(made.get(key), dict):
+            made[key] = _probe(out, (*path, key), made[key])
+    for key in ("command", "args"):
+        if key in made:
+            made[key] = _verbatim(made[key])
+    if made.get("image") == ".":
+        del made["image"]
+        made["build"] = {"context": "."}
+        out.moved[(*path, "build")] = (*path, "image")
+        out.warnings.append(((*path, "image"), "is built from the folder of this file", "or name an image"))
+    return made
+
+
+def _by_target(out: Converted, path: Path, items: Iterable[Any]) -> Any:
+    """Score's older form: a list whose entries carry their target."""
+    made: dict[str, Any] = {}
+    for index, item in enumerate(items):
+        here = (*path, index)
+        target = item.get("target") if isinstance(item, dict) else None
+        if not isinstance(target, str):
+            out.errors.append((here, "has no target", "add target: the path in the container"))
+        elif target in made:
+            out.errors.append(((*here, "target"), "is the target of another entry too", "choose another path"))
+        else:
+            made[target] = {key: value for key, value in item.items() if key != "target"}
+            out.moved[(*path, target)] = here
+    return made
+
+
+def _file(item: Any) -> Any:
+    if not isinstance(item, dict) or item.get("noExpand") is True or "content" not in item:
+        return item
+    content = item["content"]
+    if isinstance(content, list) and all(isinstance(line, str) for line in content):
+        content = "\n".join(content)  # the form of Score's first releases
+    return {**item, "content": _dollars_deep(content)}
+
+
+def _volume(out: Converted, path: Path, item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    renamed = {"path": "subPath", "read_only": "readOnly"}
+    there = out.moved.get(path, path)
+    for theirs, ours in renamed.items():
+        if theirs in item:
+            out.moved[(*path, ours)] = (*there, theirs)
+    made = {renamed.get(key, key): value for key, value in item.items()}
+    return {key: value for key, value in made.items() if not (key == "subPath" and value in ("", "/"))}
+
+
+def _amounts(item: Any) -> Any:
+    """Score counts memory without a unit in bytes."""
+    memory = item.get("memory") if isinstance(item, dict) else None
+    if isinstance(memory, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", memory):
+        return {**item, "memory": f"{memory}B"}
+    return item
+
+
+def _probe(out: Converted, path: Path, item: dict[str, Any]) -> Any:
+    """Where a probe has both ways, Score prefers the command."""
+    made = {key: _verbatim(value) for key, value in item.items()}
+    if "httpGet" in made and "exec" in made:
+        del made["httpGet"]
+        out.warnings.append(((*path, "httpGet"), "is not used: exec stands beside it", "keep one of the two"))
+    return made
+
+
+def _undeclared_volumes(out: Converted) -> None:
+    """Score may mount a volume that nothing declares ("external"); an app has a resource for it."""
+    containers = out.data["workloads"][out.workload].get("containers")
+    known = out.data.get("resources") or {}
+    if not isinstance(containers, dict) or not isinstance(known, dict):
+        return
+    for name, item in containers.items():
+        volumes = item.get("volumes") if isinstance(item, dict) else None
+        for target, mount in (volumes if isinstance(volumes, dict) else {}).items():
+            source = mount.get("source") if isinstance(mount, dict) else None
+            if isinstance(source, str) and _NAME.fullmatch(source) and source not in known:
+                known = {**known, source: {"type": "volume"}}
+                where: Path = ("containers", name, "volumes", target, "source")
+                what = f"{source!r} is not among the resources; a volume of that name is made with the app"
+                out.warnings.append((where, what, f"declare it: `resources: {{{source}: {{type: volume}}}}`"))
+    if known:
+        out.data["resources"] = known
+
+
+def _verbatim(value: Any) -> Any:
+    """Strings in which Score knows no placeholders."""
+    return _deep(value, escape)
+
+
+def _dollars_deep(value: Any) -> Any:
+    return _deep(value, dollars)
+
+
+def dollars(text: str) -> str:
+    """Score halves pairs of dollars everywhere and leaves a `${` that is never closed alone."""
+    if "$" not in text:
+        return text
+    out, position = "", 0
+    for run in _DOLLARS.finditer(text):
+        if run.start() < position:
+            continue
+        out += text[position : run.start()]
+        count, position = len(run[0]), run.end()
+        if not text.startswith("{", position):
+            out += "$" * (count // 2 + count % 2)
+        elif "}" in text[position:]:
+            out += run[0]
+            if count % 2:  # a placeholder: nothing in it is an escape
+                end = text.index("}", position) + 1
+                out, position = out + text[position:end], end
+        else:
+            out += "$" * (count // 2 + count % 2) * 2
+    return out + text[position:]
+
+
+def _deep(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_deep(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: _deep(item, change) for key, item in value.items()}
+    return value

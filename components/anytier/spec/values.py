@@ -34,9 +34,9 @@ _IMAGE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
     r"(?P<digest>@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
 )
-_CPU = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)m?")
-_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|[KMGTPE]i?|k)")
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_CPU = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})m?")
+_MEMORY = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(B|[KMGTPE]i?|k)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _PERCENT = re.compile(r"(?:100|[1-9]?[0-9])%")
 _CRON_FIELD = re.compile(
     r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?(?:,(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?)*"
@@ -218,7 +218,7 @@ def _memory(value: Any) -> int:
         bare = isinstance(value, str) and re.fullmatch(r"[0-9.]+", value)
         raise refuse(f"{shown(value)} has no unit" if bare else f"{shown(value)} is not an amount of memory", do)
     number, unit = match.groups()
-    amount = int(number) * _UNITS[unit] if number.isdigit() else math.ceil(float(number) * _UNITS[unit])
+    amount: int = int(number) * _UNITS[unit] if number.isdigit() else math.ceil(float(number) * _UNITS[unit])
     if not 1 <= amount < 2**63:
         raise refuse(f"{shown(value)} is out of range", "more than nothing and less than 8Ei")
     return amount
@@ -254,6 +254,14 @@ def _seconds(value: Any) -> float:
 
 def _kind(value: object) -> str:
     return {dict: "a mapping", list: "a list", type(None): "nothing", bool: "a boolean"}.get(type(value), shown(value))
+
+
+def _port_ref(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return bounded(1, 65535, "a port")(value)
+    if not isinstance(value, str):
+        raise refuse(f"{_kind(value)} is not a port", "name one of the service's ports, or give its number")
+    return _label(value)
 
 
 def _count_or_percent(value: Any) -> int | str:
@@ -449,6 +457,9 @@ _THRESHOLD, _RETRIES, _RETAIN = (
 )
 _GPUS, _LENGTH = _whole(1, 1024, "a number of GPUs"), _whole(8, 4096, "a length")
 Port = Annotated[int, _PORT[0], _PORT[1]]
+PortRef = Annotated[
+    int | str, BeforeValidator(_port_ref), WithJsonSchema({"anyOf": [_PORT[1].json_schema, {"type": "string"}]})
+]
 Replicas = Annotated[int, _REPLICAS[0], _REPLICAS[1]]
 Percentage = Annotated[int, _PERCENTAGE[0], _PERCENTAGE[1]]
 Threshold = Annotated[int, _THRESHOLD[0], _THRESHOLD[1]]

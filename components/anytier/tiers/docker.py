@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pulumi
-
 from anytier.errors import ConfigError
 from anytier.frozen import Frozen
 from anytier.tiers.places import DockerEndpoint

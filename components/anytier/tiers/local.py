@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import pulumi
-
 from anytier.frozen import Frozen
 from anytier.tiers.places import Hosts, Supervisor
 

@@ -33,7 +33,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class DockerEndpoint:
-    """A Docker daemon. `endpoint` is the provider's wire form: `{"host": "unix://..."}` with optional TLS file paths."""
+    """A Docker daemon. `endpoint` is the provider's wire form: `{"host": "unix://..."}`, with TLS file paths or not."""
 
     endpoint: dict[str, Any]
     port: int

@@ -18,7 +18,9 @@ REGISTRY: dict[str, str] = {
 def tier_class(tier: str) -> Any:
     """The component class of `tier`. ConfigError says whether the name is wrong or the tier is still planned."""
     if tier not in TIERS:
-        raise ConfigError("anytier:tier", f"there is no tier {tier!r}{did_you_mean(tier, TIERS)}", f"one of {', '.join(TIERS)}")
+        raise ConfigError(
+            "anytier:tier", f"there is no tier {tier!r}{did_you_mean(tier, TIERS)}", f"one of {', '.join(TIERS)}"
+        )
     if tier not in REGISTRY:
         raise ConfigError("anytier:tier", f"tier {tier} is planned, not built yet", f"one of {', '.join(REGISTRY)}")
     module, _, name = REGISTRY[tier].partition(":")

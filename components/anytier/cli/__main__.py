@@ -1,0 +1,85 @@
+"""The frame of `anytier`: finds the verb, runs it, and turns errors into one block on stderr and an exit code.
+
+Exit codes: 0 done; 1 it failed, or is not as wanted; 2 the command line is wrong; 130 interrupted. `exec` ends with the
+code of its command. Only argparse is imported here: `anytier --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from anytier import __version__
+from anytier.cli.registry import VERBS
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in given if not word.startswith("-")), None)
+    known = VERBS.get(verb or "")
+    module = importlib.import_module(known[0]) if known else None
+    args = parser(verb, module).parse_args(given)
+    assert module is not None  # the parser has refused anything else
+    try:
+        code: int = module.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough; what is left in the buffer must not fail a second time at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return failed(error)
+    return code
+
+
+def parser(verb: str | None = None, module: Any = None) -> argparse.ArgumentParser:
+    """All verbs with their help; only `verb` knows its options, so that no other module is loaded."""
+    made = argparse.ArgumentParser(
+        prog="anytier",
+        description="One app spec. Any place to run it.",
+        epilog="exit codes: 0 done; 1 it failed or is not as wanted; 2 wrong usage; 130 interrupted",
+    )
+    made.add_argument("--version", action="version", version=f"anytier {__version__}")
+    verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (_, line) in VERBS.items():
+        sub = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        if name == verb and module is not None:
+            module.configure(sub)
+    return made
+
+
+def failed(error: Exception) -> int:
+    """Tell what a user must mend. Anything else is a bug of ours and keeps its traceback."""
+    from anytier.errors import AnytierError
+
+    found = errors_in(error)
+    if not found or not all(isinstance(item, AnytierError) for item in found):
+        raise error
+    for item in found:
+        print(block(item, sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
+    return FAILED
+
+
+def errors_in(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for item in error.exceptions for leaf in errors_in(item)]
+    return [error]
+
+
+def block(error: Any, color: bool) -> str:
+    """An error as two lines: where and what; what to do."""
+    head = "\033[1;31merror:\033[0m" if color else "error:"
+    where = f"{error.path}: " if error.path else ""
+    return f"{head} {where}{error.what}" + (f"\n  -> {error.do}" if error.do else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""A machine on which systemd really runs: a container of a Debian image that is built once and kept.
+
+The repository, the virtual environment and its base interpreter are mounted read-only, so that what runs inside is
+what runs here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+IMAGE = "anytier-test-systemd"
+USER = "tester"
+_PACKAGES = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,python3,ca-certificates,procps,iproute2"
+_REPOSITORY = Path(__file__).resolve().parents[3]
+_CAPABILITIES = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"]
+_UNCONFINED = [
+    part for what in ("seccomp", "apparmor", "systempaths") for part in ("--security-opt", f"{what}=unconfined")
+]
+_TMPFS = ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"]
+
+
+class Box:
+    """One such machine."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, *argv: str, user: str = "root", timeout: float = 900) -> subprocess.CompletedProcess[str]:
+        runtime = ["--env", f"XDG_RUNTIME_DIR=/run/user/{self.uid(user)}"] if user != "root" else []
+        command = ["docker", "exec", "--user", user, *runtime, "--workdir", str(_REPOSITORY), self.name, *argv]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    def uid(self, user: str) -> str:
+        return docker("exec", self.name, "id", "-u", user).strip()
+
+    def pytest(self, supervisor: str, *arguments: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+        """The host tests, inside, under this process manager."""
+        home = "/root" if user == "root" else f"/home/{user}"
+        environment = [f"ANYTIER_TEST_SUPERVISOR={supervisor}", "PYTHONDONTWRITEBYTECODE=1", f"HOME={home}"]
+        temporary = f"{home}/t{uuid.uuid4().hex[:6]}"
+        options = ["-p", "no:cacheprovider", "-p", "no:randomly", f"--basetemp={temporary}", "-m", "not docker"]
+        return self.run("env", *environment, sys.executable, "-m", "pytest", *options, *arguments, user=user)
+
+
+@contextlib.contextmanager
+def box() -> Iterator[Box]:
+    """A fresh machine, gone afterwards however it went."""
+    build()
+    name = f"{IMAGE}-{uuid.uuid4().hex[:8]}"
+    mounts = ["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    for path in sorted({str(_REPOSITORY), sys.prefix, sys.base_prefix}):
+        mounts += ["--volume", f"{path}:{path}:ro"]
+    options = [*_CAPABILITIES, *_UNCONFINED, *_TMPFS, *mounts, "--env", "container=docker"]
+    docker("run", "--detach", "--name", name, *options, IMAGE, "/lib/systemd/systemd")
+    try:
+        made = Box(name)
+        _wait(made)
+        yield made
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
+def build() -> None:
+    """From Debian's archive by mmdebstrap, since no image registry is assumed."""
+    if docker("images", "--quiet", IMAGE).strip():
+        return
+    make = ["mmdebstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", "-"]
+    with subprocess.Popen(make, stdout=subprocess.PIPE) as made:
+        subprocess.run(["docker", "import", "-", IMAGE], stdin=made.stdout, check=True, capture_output=True)
+    assert made.returncode == 0, "mmdebstrap failed"
+
+
+def docker(*argv: str) -> str:
+    done = subprocess.run(["docker", *argv], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _wait(made: Box) -> None:
+    """Until it has booted, with a user whose own systemd stays without a login."""
+    for _ in range(100):
+        if made.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
+            break
+        time.sleep(0.2)
+    for argv in (["useradd", "--create-home", USER], ["chmod", "755", "/root"], ["loginctl", "enable-linger", USER]):
+        done = made.run(*argv)
+        assert done.returncode == 0, done.stderr
+    for _ in range(100):
+        if made.run("systemctl", "--user", "is-system-running", user=USER).stdout.strip() in ("running", "degraded"):
+            return
+        time.sleep(0.2)
+    raise AssertionError("the user's systemd did not start")

@@ -1,0 +1,110 @@
+# shellcheck shell=sh
+# Sourced by .venv/bin/pulumi, which sets anytier_root, anytier_venv and anytier_engine. Becomes the engine, with the
+# settings of this clone where the caller has none of their own:
+#   - this clone's Python first on PATH: an engine built from modules ignores the `virtualenv` option of Pulumi.yaml;
+#   - state and passphrase in .anytier, unless the user is logged in elsewhere;
+#   - a stack that has a file in stacks/ but no state yet is made, and the packages of its tier are installed.
+
+case ":$PATH:" in *":$anytier_engine:"*) ;; *) PATH=$anytier_engine:$PATH ;; esac
+PATH=$anytier_venv/bin:$PATH
+export PATH PULUMI_SKIP_UPDATE_CHECK="${PULUMI_SKIP_UPDATE_CHECK:-true}"
+
+case "$(pwd -P)/" in
+    "$anytier_root"/*) ;;
+    *) exec "$anytier_engine/pulumi" "$@" ;; # another project's business
+esac
+
+anytier_stack='' anytier_verb='' anytier_next=''
+for anytier_word in "$@"; do
+    case $anytier_next$anytier_word in
+        -s | --stack) anytier_next=stack= && continue ;;
+        stack=*) anytier_stack=${anytier_word} ;;
+        --stack=*) anytier_stack=${anytier_word#--stack=} ;;
+        -s?*) anytier_stack=${anytier_word#-s} ;;
+        -*) ;;
+        *) anytier_verb=${anytier_verb:-$anytier_word} ;;
+    esac
+    anytier_next=''
+done
+anytier_file=$anytier_root/stacks/Pulumi.$anytier_stack.yaml
+
+# 0 if the user keeps state somewhere else, by variable or by `pulumi login`.
+anytier_elsewhere() {
+    [ -n "${PULUMI_BACKEND_URL:-}${PULUMI_ACCESS_TOKEN:-}" ] ||
+        grep -q '"current": *"[^"]' "${PULUMI_HOME:-$HOME/.pulumi}/credentials.json" 2>/dev/null
+}
+
+# The salt belongs to the passphrase, so to the state, but the engine wants it in the stack's file; where it is missing
+# the engine writes the whole file anew, in its own formatting. So the line is put there before. A salt of another state
+# is replaced, unless the file holds values that were encrypted with it. .gitattributes keeps the line out of commits.
+anytier_salt() {
+    anytier_have=$(sed -n 's/^encryptionsalt: *//p' "$anytier_file")
+    anytier_want=''
+    if [ -f "$anytier_state" ]; then
+        anytier_want=$(sed -n '/"salt": "v1:/{s/.*"salt": "\([^"]*\)".*/\1/p;q;}' "$anytier_state")
+    fi
+    if [ "$anytier_have" = "$anytier_want" ] || grep -q '^[ -]*secure:' "$anytier_file"; then
+        return 0
+    fi
+    cp -p "$anytier_file" "$anytier_file.$$" &&
+        awk '!/^encryptionsalt:/' "$anytier_file" >"$anytier_file.$$" &&
+        if [ -n "$anytier_want" ]; then echo "encryptionsalt: $anytier_want" >>"$anytier_file.$$"; fi &&
+        mv "$anytier_file.$$" "$anytier_file"
+}
+
+# `stack init` formats the file too: the user's own text is put back.
+anytier_make() {
+    cp -p "$anytier_file" "$anytier_file.$$"
+    anytier_said=$("$anytier_engine/pulumi" stack init "$anytier_stack" 2>&1) || {
+        anytier_code=$?
+        mv "$anytier_file.$$" "$anytier_file"
+        echo "$anytier_said" >&2
+        exit "$anytier_code"
+    }
+    mv "$anytier_file.$$" "$anytier_file"
+}
+
+# $1: a tier's lock file. 0 if its packages are not installed, or older than the file.
+anytier_stale() {
+    [ -f "$1" ] || return 1
+    anytier_mark=$anytier_venv/anytier/ready-$(basename "$1" .lock)
+    [ ! -e "$anytier_mark" ] || [ "$1" -nt "$anytier_mark" ]
+}
+
+if ! anytier_elsewhere; then
+    export PULUMI_BACKEND_URL="file://$anytier_root/.anytier/state"
+    export PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER=true
+    if [ -z "${PULUMI_CONFIG_PASSPHRASE+x}${PULUMI_CONFIG_PASSPHRASE_FILE+x}" ]; then
+        case $(ls -ld "$anytier_root/.anytier/passphrase" 2>/dev/null) in
+            -r??------*) export PULUMI_CONFIG_PASSPHRASE_FILE="$anytier_root/.anytier/passphrase" ;;
+            '') "$anytier_venv/bin/python" "$anytier_root/tools/setup.py" >&2 || exit &&
+                export PULUMI_CONFIG_PASSPHRASE_FILE="$anytier_root/.anytier/passphrase" ;;
+            *)
+                echo "pulumi: .anytier/passphrase can be read by others: chmod 600 '$anytier_root/.anytier/passphrase'" >&2
+                exit 1
+                ;;
+        esac
+    fi
+    anytier_state=$anytier_root/.anytier/state/.pulumi/stacks/anytier/$anytier_stack.json
+fi
+
+if [ -n "$anytier_stack" ] && [ -f "$anytier_file" ]; then
+    case $anytier_verb in
+        up | update | preview | pre | refresh | import | watch)
+            anytier_tier=$(sed -n "s/^ *[\"']\{0,1\}anytier:tier[\"']\{0,1\}: *[\"']\{0,1\}\([a-z]*\).*/\1/p" "$anytier_file")
+            if anytier_stale "$anytier_root/requirements/$anytier_tier.lock"; then
+                "$anytier_venv/bin/python" "$anytier_root/tools/setup.py" --stack "$anytier_stack" >&2 || exit
+            fi
+            ;;
+    esac
+    if [ -n "${anytier_state:-}" ]; then
+        anytier_salt
+        case $anytier_verb in
+            up | update | preview | pre | refresh | import | watch)
+                if [ ! -f "$anytier_state" ]; then anytier_make && anytier_salt; fi
+                ;;
+        esac
+    fi
+fi
+
+exec "$anytier_engine/pulumi" "$@"
