@@ -10,7 +10,7 @@ from anytier.frozen import Frozen
 
 
 class Upstream(Frozen):
-    """One instance behind a pool. `dial` is host:port. A draining upstream gets no new requests but is still counted."""
+    """One instance behind a pool. `dial` is host:port. A draining one gets nothing new but is still counted."""
 
     dial: str
     draining: bool = False

@@ -1,0 +1,124 @@
+"""The running proxy of an app on a daemon: its config read, changed by one atomic load, its requests counted.
+
+Caddy listens for orders on a unix socket inside its container; we reach it by commands there. The config that was
+loaded last lies in the proxy's volume, so that a restart loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from anytier.errors import Conflict, NotFound, Rejected, Unreachable
+from anytier.provider.docker.client import Daemon, Result
+from anytier.provider.docker.tar import pack
+from anytier.render import caddy as render
+from anytier.render.docker import TOOLS
+from anytier.render.proxy import ProxyConfig
+
+CONFIG = "/config"
+FILE = f"{CONFIG}/caddy.json"
+_SOCKET = "/run/anytier/admin.sock"
+_STATUS = "127.0.0.1:2021"
+_BUSYBOX = f"{TOOLS}/busybox"
+_PATIENCE = 15.0
+# The old config comes back if Caddy refuses the new one, and a kill in between leaves a whole file.
+_LOAD = f"""cd {CONFIG} && {_BUSYBOX} cp caddy.json old.json && {_BUSYBOX} mv next.json caddy.json &&
+/usr/bin/caddy reload --config {FILE} --address unix/{_SOCKET} || {{ code=$?; {_BUSYBOX} mv old.json caddy.json; exit $code; }}"""
+
+
+def container_name(ns: str) -> str:
+    return f"{ns}-proxy"
+
+
+def body(config: ProxyConfig) -> bytes:
+    """The config in Caddy's language."""
+    made = render.render(config, _SOCKET, f"{CONFIG}/data", _STATUS)
+    made["admin"]["config"] = {"persist": False}
+    return json.dumps(made).encode()
+
+
+class Caddy:
+    """One app's proxy. One object a daemon and app, so that its lock means something: see `of`."""
+
+    def __init__(self, daemon: Daemon, ns: str) -> None:
+        self.daemon, self.name = daemon, container_name(ns)
+        self.lock = asyncio.Lock()
+
+    async def alive(self) -> bool:
+        try:
+            return (await self._ask("/config/admin", timeout=5)).code == 0
+        except (NotFound, Conflict, Rejected, TimeoutError):
+            return False
+
+    async def config(self) -> ProxyConfig:
+        """What it does now."""
+        answer = await self._patient(lambda: self._ask("/config/"))
+        return render.parse(json.loads(answer.out) or {})
+
+    async def change(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
+        """Read, edit, load, one at a time."""
+        async with self.lock:
+            old = await self.config()
+            new = edit(old)
+            if new != old:
+                await self._load(new)
+
+    async def in_flight(self) -> Mapping[str, int]:
+        """Requests under way by upstream, draining ones included."""
+        answer = await self._patient(lambda: self._ask("/reverse_proxy/upstreams"))
+        found: list[dict[str, Any]] = json.loads(answer.out) or []
+        return {item["address"]: int(item["num_requests"]) for item in found}
+
+    async def until_alive(self, timeout: float = _PATIENCE) -> None:
+        for _ in range(int(timeout / 0.1)):
+            if await self.alive():
+                return
+            await asyncio.sleep(0.1)
+        log = await self.daemon.log(self.name, 5)
+        raise Unreachable("proxy", f"Caddy does not answer: {last_error(log)}", f"see `docker logs {self.name}`")
+
+    async def _load(self, config: ProxyConfig) -> None:
+        await self.daemon.put_files(self.name, CONFIG, pack({"next.json": (body(config), 0o600, 0, 0)}))
+        done = await self._patient(lambda: self.daemon.run(self.name, [_BUSYBOX, "sh", "-c", _LOAD]), codes=True)
+        if done.code != 0:
+            raise Rejected("proxy", last_error(done.out), "mend the routes, then run again")
+
+    async def _ask(self, path: str, timeout: float = 30) -> Result:
+        return await self.daemon.run(self.name, [_BUSYBOX, "wget", "-q", "-O", "-", f"http://{_STATUS}{path}"], timeout)
+
+    async def _patient(self, ask: Callable[[], Any], codes: bool = False) -> Result:
+        """Docker brings it back within seconds; only then is it away."""
+        try:
+            done: Result = await ask()
+            if done.code == 0 or codes:
+                return done
+        except (Conflict, Rejected, TimeoutError):
+            pass
+        await self.until_alive()
+        again: Result = await ask()
+        if again.code != 0 and not codes:
+            raise Unreachable("proxy", f"Caddy does not answer: {again.last}", f"see `docker logs {self.name}`")
+        return again
+
+
+def of(daemon: Daemon, ns: str) -> Caddy:
+    """The app's proxy on the daemon."""
+    return daemon.shared(f"caddy {ns}", lambda: Caddy(daemon, ns))
+
+
+def last_error(text: str) -> str:
+    """What Caddy's last line that is an error says."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in reversed(lines):
+        try:
+            said = json.loads(line)
+        except ValueError:
+            if line.startswith("Error:"):
+                return line.removeprefix("Error:").strip()
+            continue
+        if isinstance(said, dict) and said.get("level") in ("error", "fatal", "panic"):
+            return str(said.get("error") or said.get("msg") or line)
+    return lines[-1] if lines else "it said nothing"

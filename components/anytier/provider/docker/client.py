@@ -1,0 +1,257 @@
+"""One Docker daemon: JSON in, JSON out, errors as ours. aiodocker carries the bytes, over a socket, SSH or TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from anytier.errors import AnytierError, NotFound, Rejected, Unreachable
+from anytier.frozen import Frozen
+from anytier.provider.docker import errors
+
+if TYPE_CHECKING:
+    import aiodocker
+
+T = TypeVar("T")
+_OLDEST = (1, 41)  # Docker 20.10
+_TIMEOUT = 120.0
+
+
+class Endpoint(Frozen):
+    """`unix://`, `ssh://` or `tcp://` with the paths of TLS files."""
+
+    host: str = "unix:///var/run/docker.sock"
+    ca_cert: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command in a container ended."""
+
+    code: int
+    out: str
+
+    @property
+    def last(self) -> str:
+        return next((line.strip() for line in reversed(self.out.splitlines()) if line.strip()), "")
+
+
+class Daemon:
+    """Calls by path below the API's version, such as `containers/json`."""
+
+    def __init__(self, endpoint: Endpoint, docker: aiodocker.Docker) -> None:
+        self.endpoint, self.docker = endpoint, docker
+        self.lock = asyncio.Lock()  # for what is made once a daemon
+        self.facts: Mapping[str, Any] = {}
+        self._shared: dict[str, Any] = {}
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """One object a key, for whatever must not be done twice at once."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        found: T = self._shared[key]
+        return found
+
+    @property
+    def local(self) -> bool:
+        """Whether containers can be reached by their addresses from here."""
+        options = [str(item) for item in self.facts.get("SecurityOptions") or ()]
+        desktop = "Desktop" in str(self.facts.get("OperatingSystem"))
+        rootless = any("rootless" in item for item in options)
+        return self.endpoint.host.startswith("unix://") and not desktop and not rootless
+
+    async def get(self, path: str, about: str = "", **params: Any) -> Any:
+        return await self.call("GET", path, None, about, **params)
+
+    async def post(self, path: str, body: Any = None, about: str = "", **params: Any) -> Any:
+        return await self.call("POST", path, body, about, **params)
+
+    async def delete(self, path: str, about: str = "", **params: Any) -> None:
+        """Gone already is fine."""
+        with contextlib.suppress(NotFound):
+            await self.call("DELETE", path, None, about, **params)
+
+    async def find(self, path: str) -> Any:
+        """What is at the path; None where the daemon says that there is nothing."""
+        try:
+            return await self.get(path)
+        except NotFound:
+            return None
+
+    async def call(
+        self, method: str, path: str, body: Any = None, about: str = "", timeout: float = _TIMEOUT, **params: Any
+    ) -> Any:
+        """The answer as JSON, or as text where it is none. `about` is the path of an error."""
+        with self.translated(about or path):
+            headers = {"Content-Type": "application/json"} if body is not None else None
+            data = json.dumps(body).encode() if body is not None else None
+            async with asyncio.timeout(timeout), self._query(method, path, params, data, headers) as answer:
+                text = await answer.text()
+        if "json" not in answer.headers.get("Content-Type", ""):
+            return text
+        return json.loads(text) if text.strip() else None
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, method: str, path: str, data: Any = None, about: str = "", type: str = "application/x-tar", **params: Any
+    ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The daemon's progress messages, one JSON object a line. `headers` among the params go as headers."""
+        headers = {"Content-Type": type, **params.pop("headers", {})}
+        with self.translated(about or path):
+            async with self._query(method, path, params, data, headers) as answer:
+
+                async def lines() -> AsyncIterator[dict[str, Any]]:
+                    rest = b""
+                    async for chunk in answer.content.iter_any():
+                        *whole, rest = (rest + chunk).split(b"\n")
+                        for line in whole:
+                            if line.strip():
+                                yield json.loads(line)
+                    if rest.strip():
+                        yield json.loads(rest)
+
+                yield lines()
+
+    async def put_files(self, container: str, path: str, tar: bytes) -> None:
+        """Unpack a tar archive at a path of a container, running or not."""
+        with self.translated(f"container {container}"):
+            headers = {"Content-Type": "application/x-tar"}
+            params = {"path": path, "noOverwriteDirNonDir": "false"}
+            async with self._query("PUT", f"containers/{container}/archive", params, tar, headers):
+                pass
+
+    async def get_files(self, container: str, path: str) -> bytes:
+        """A path of a container as a tar archive."""
+        with self.translated(f"container {container}"):
+            query = self._query("GET", f"containers/{container}/archive", {"path": path}, None, None)
+            async with query as answer:
+                return await answer.read()
+
+    async def run(
+        self, container: str, argv: Sequence[str], timeout: float = 60, user: str | None = None
+    ) -> Result:
+        """A command inside a running container. TimeoutError when it takes longer."""
+        body: dict[str, Any] = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(argv)}
+        if user is not None:
+            body["User"] = user
+        made = await self.post(f"containers/{container}/exec", body, f"container {container}")
+        with self.translated(f"container {container}", timeouts=False):
+            async with asyncio.timeout(timeout):
+                from aiodocker.execs import Exec
+
+                out = []
+                async with Exec(self.docker, made["Id"], tty=False).start(detach=False) as stream:
+                    while (message := await stream.read_out()) is not None:
+                        out.append(message.data)
+        ended = await self.get(f"exec/{made['Id']}/json", f"container {container}")
+        return Result(int(ended.get("ExitCode") or 0), b"".join(out).decode(errors="replace"))
+
+    async def log(self, container: str, tail: int) -> str:
+        """The last lines that a container printed; empty where it is gone or its log cannot be read."""
+        try:
+            with self.translated(f"container {container}"):
+                found = self.docker.containers.container(container)
+                lines = await found.log(stdout=True, stderr=True, tail=tail)
+        except AnytierError:
+            return ""
+        return "".join(lines)
+
+    @contextlib.contextmanager
+    def translated(self, about: str, timeouts: bool = True) -> Iterator[None]:
+        """aiodocker's errors as ours. With `timeouts` False a TimeoutError stays what it is."""
+        import aiohttp
+        from aiodocker.exceptions import DockerError
+
+        try:
+            yield
+        except DockerError as error:
+            raise errors.of_answer(about, error.status, str(error.message)) from error
+        except TimeoutError as error:
+            if not timeouts:
+                raise
+            raise Unreachable(f"docker {self.endpoint.host}", f"{about}: no answer in time", "run again") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.of_failure(self.endpoint.host, error) from error
+
+    def _query(self, method: str, path: str, params: Mapping[str, Any], data: Any, headers: Any) -> Any:
+        plain = {key: _param(value) for key, value in params.items() if value is not None}
+        return self.docker._query(path, method=method, params=plain, data=data, headers=headers)
+
+
+_daemons: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Endpoint, Daemon]] = WeakKeyDictionary()
+
+
+async def daemon(endpoint: Endpoint) -> Daemon:
+    """The daemon at the endpoint, asked once whether it is there and new enough."""
+    known = _daemons.setdefault(asyncio.get_running_loop(), {})
+    if endpoint not in known:
+        made = await open_daemon(endpoint)
+        if endpoint in known:
+            await made.docker.close()  # another operation was faster
+        known.setdefault(endpoint, made)
+    return known[endpoint]
+
+
+async def open_daemon(endpoint: Endpoint) -> Daemon:
+    """One of the caller's own, to be closed by `docker.close()`."""
+    import aiodocker
+    import aiohttp
+
+    context = _tls(endpoint)
+    connect = aiohttp.ClientTimeout(total=None, sock_connect=15)
+    try:
+        connector = None
+        url = endpoint.host
+        if context is not None:
+            connector, url = aiohttp.TCPConnector(ssl=context), endpoint.host.replace("tcp://", "https://", 1)
+        docker = aiodocker.Docker(url=url, connector=connector, timeout=connect)
+        if connector is not None:
+            docker.docker_host = url
+            docker._owns_connector = True
+    except (ValueError, OSError) as error:
+        raise errors.of_failure(endpoint.host, error) from error
+    made = Daemon(endpoint, docker)
+    try:
+        made.facts = await made.get("info")
+        version = await made.get("version")
+        if tuple(int(part) for part in str(version["ApiVersion"]).split(".")) < _OLDEST:
+            what = f"speaks API {version['ApiVersion']}, and 1.41 (Docker 20.10) is the oldest that will do"
+            raise Rejected(f"docker {endpoint.host}", what, "update Docker there")
+    except BaseException:
+        await docker.close()
+        raise
+    return made
+
+
+async def close_all() -> None:
+    """Ends every connection of this event loop."""
+    for made in _daemons.pop(asyncio.get_running_loop(), {}).values():
+        await made.docker.close()
+
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+    if not endpoint.host.startswith("tcp://"):
+        return None
+    if not (endpoint.ca_cert and endpoint.cert and endpoint.key):
+        what = "plain TCP gives everybody on the network root"
+        raise Rejected("endpoint", what, "set caCert, cert and key, or use ssh://")
+    try:
+        context = ssl.create_default_context(cafile=endpoint.ca_cert)
+        context.load_cert_chain(endpoint.cert, endpoint.key)
+    except (OSError, ssl.SSLError) as error:
+        raise Rejected("endpoint", f"its TLS files cannot be used: {error}", "mend caCert, cert and key") from error
+    return context
+
+
+def _param(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
