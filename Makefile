@@ -1,0 +1,50 @@
+# The commands of this project. `make` alone lists them; each sets up what it needs and says what it does meanwhile.
+
+PYTHON ?= python3
+STACK ?= local
+JOBS ?= 2
+BIN := .venv/bin
+SETUP := $(PYTHON) tools/setup.py
+SOURCES := components tools tests benchmarks __main__.py
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test e2e bench fmt lint engine lock dev
+
+help: ## this list
+	@awk -F ' *## *' '/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  make %-8s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
+	@echo; echo "  STACK=docker picks another stack, PYTHON=python3.12 another Python, ARGS=... is for the program that runs"
+
+up: ## set everything up and deploy the stack (STACK=local): the app serves when this ends
+	@$(SETUP) --stack $(STACK)
+	@$(BIN)/anytier up --stack $(STACK) $(ARGS)
+
+down: ## take what `make up` deployed away again
+	@$(SETUP) --stack $(STACK)
+	@$(BIN)/anytier down --stack $(STACK) $(ARGS)
+
+test: lint ## all checks and every test that needs no Docker daemon
+	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where one answers
+	@tools/e2e.sh $(ARGS)
+
+bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside it
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+fmt: dev ## format the code, and mend what the linter can mend
+	$(BIN)/ruff format $(wildcard $(SOURCES))
+	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
+
+lint: dev ## formatter, linter and type checker, changing nothing
+	$(BIN)/ruff format --check $(wildcard $(SOURCES))
+	$(BIN)/ruff check $(wildcard $(SOURCES))
+	$(BIN)/mypy
+
+engine: ## get the Pulumi engine only
+	@$(SETUP)
+
+lock: dev ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 takes newer versions
+	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
+
+dev:
+	@$(SETUP) --extra dev

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Runs the e2e suite with everything that this machine has, and says what is left out and why. `make e2e` calls it.
+#
+#   usage: tools/e2e.sh [PYTEST ARGUMENT...]
+#
+# Nothing is installed or started here: tools/e2e_setup.sh does that for machines made to be tested on.
+set -eu
+cd "$(dirname "$0")/.."
+
+# Prints why Docker tests cannot run here; nothing if they can.
+why_no_docker() {
+    if ! command -v docker >/dev/null; then
+        echo "there is no docker command (apt-get install docker.io)"
+    elif ! said=$(timeout 20 docker version 2>&1 >/dev/null); then
+        echo "no Docker daemon answers: $(echo "$said" | tail -n 1)"
+    elif ! said=$(.venv/bin/python tools/base_image.py 2>&1); then
+        echo "$said" | tail -n 1
+    fi
+}
+
+reason=$(why_no_docker)
+if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
+
+code=0
+.venv/bin/pytest -m "$marks" -v -rs --durations=15 "$@" || code=$?
+if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
+exit "$code"
