@@ -40,7 +40,7 @@ def test_a_mode_overrides_its_tier() -> None:
 
 
 def test_a_finding_names_the_field_the_tier_the_reason_and_the_way_out() -> None:
-    [finding] = c.check([("workloads.web.placement.hosts", None), ("kind", "App")], "docker")
+    [finding] = c.check([(("workloads", "web", "placement", "hosts"), None), (("kind",), "App")], "docker")
     text = str(finding.error())
     for part in ("workloads.web.placement.hosts", "docker", "there is one machine", "overrides"):
         assert part in text

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from anytier.errors import CapabilityError
+from anytier.spec.diagnostic import Path, dotted
 
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
@@ -263,33 +264,39 @@ TABLE |= {
 
 def lookup(path: str, tier: str, mode: str | None = None, value: object = None) -> Support:
     """The cell for a path, concrete (`workloads.web.scale.replicas`) or with `*`. KeyError if no row covers it."""
-    parts = path.split(".")
+    return _cell(path.split("."), tier, mode, value)
+
+
+def _cell(parts: list[str], tier: str, mode: str | None, value: object) -> Support:
     for length in range(len(parts), 0, -1):
         for key in _keys_for(parts[:length], value if length == len(parts) else None):
             cell = TABLE[key].get(tier)
             if cell is None:
                 raise KeyError(tier)
             return cell.modes.get(mode or "", cell)
-    raise KeyError(path)
+    raise KeyError(".".join(parts))
 
 
 def _keys_for(parts: list[str], value: object) -> Iterator[str]:
-    suffixes = [f"={value}", ""] if isinstance(value, str) else [""]
-    for suffix in suffixes:
-        for key in _BY_LENGTH.get(len(parts), ()):
-            bare, _, wanted = key.partition("=")
-            if (f"={wanted}" if wanted else "") == suffix and _fits(bare.split("."), parts):
-                yield key
+    fitting = [(wanted, key) for pattern, wanted, key in _BY_LENGTH.get(len(parts), ()) if _fits(pattern, parts)]
+    for said in [value, ""] if isinstance(value, str) else [""]:
+        yield from (key for wanted, key in fitting if wanted == said)
 
 
 def _fits(pattern: list[str], parts: list[str]) -> bool:
-    return all(p in ("*", part) or part == "*" for p, part in zip(pattern, parts, strict=True))
+    for wanted, part in zip(pattern, parts, strict=True):
+        if wanted != part and wanted != "*" and part != "*":
+            return False
+    return True
 
 
-def _index() -> dict[int, list[str]]:
-    index: dict[int, list[str]] = {}
+def _index() -> dict[int, list[tuple[list[str], str, str]]]:
+    """Number of steps -> (the steps, the value that it is for or "", the key) of each row."""
+    index: dict[int, list[tuple[list[str], str, str]]] = {}
     for key in TABLE:
-        index.setdefault(key.partition("=")[0].count(".") + 1, []).append(key)
+        path, _, wanted = key.partition("=")
+        steps = path.split(".")
+        index.setdefault(len(steps), []).append((steps, wanted, key))
     return index
 
 
@@ -300,19 +307,23 @@ _BY_LENGTH = _index()
 class Finding:
     """A field of an app that the tier does not carry, with the cell that says so."""
 
-    path: str
+    path: Path
     tier: str
     cell: Support
 
-    def error(self) -> CapabilityError:
+    @property
+    def what(self) -> str:
         said = {"planned": "is planned", "unsupported": "is not supported"}[self.cell.status]
-        return CapabilityError(self.path, f"{said} on tier {self.tier}: {self.cell.note}", self.cell.instead)
+        return f"{said} on tier {self.tier}: {self.cell.note}"
+
+    def error(self) -> CapabilityError:
+        return CapabilityError(dotted(self.path), self.what, self.cell.instead)
 
 
-def check(fields: Iterable[tuple[str, object]], tier: str, mode: str | None = None) -> list[Finding]:
+def check(fields: Iterable[tuple[Path, object]], tier: str, mode: str | None = None) -> list[Finding]:
     """Every used field (path, value) that `tier` does not carry. `fields` comes from `spec.walk.used_fields`.
 
     A field without a row is a defect of the table, not of the app: it raises KeyError, and a test walks the model.
     """
-    cells = ((path, lookup(path, tier, mode, value)) for path, value in fields)
+    cells = ((path, _cell([str(step) for step in path], tier, mode, value)) for path, value in fields)
     return [Finding(path, tier, cell) for path, cell in cells if not cell.carried]

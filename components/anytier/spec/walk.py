@@ -7,44 +7,44 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from anytier.spec.diagnostic import Path
 from anytier.spec.model import App
 
 
-def used_fields(app: App) -> Iterator[tuple[str, object]]:
+def used_fields(app: App) -> Iterator[tuple[Path, object]]:
     """(path, value) of every field that was written and says something other than its default.
 
-    Names with a dot in them (paths, labels) stand as they are; the table's `*` covers one step, so such a step is
-    written as `*`. Two facts that are not fields are told as values: a workload without `host` (`host=absent`) and one
-    with several containers (`containers=several`).
+    Two facts that are not fields are told as values: a workload without `host` (`host=absent`) and one with several
+    containers (`containers=several`).
     """
-    yield from _model(app, "", App)
+    yield from _model(app, (), App)
     for kind, bodies in (("workloads", app.workloads), ("jobs", app.jobs)):
         for name, body in bodies.items():
             if body.host is None:
-                yield f"{kind}.{name}.host", "absent"
+                yield (kind, name, "host"), "absent"
             if len(body.containers) > 1:
-                yield f"{kind}.{name}.containers", "several"
+                yield (kind, name, "containers"), "several"
 
 
-def _model(item: BaseModel, path: str, model: type[BaseModel]) -> Iterator[tuple[str, object]]:
+def _model(item: BaseModel, path: Path, model: type[BaseModel]) -> Iterator[tuple[Path, object]]:
     for name, info in model.model_fields.items():
         if name not in item.model_fields_set:
             continue
         value = getattr(item, name)
         if value is None or value == info.get_default(call_default_factory=True, validated_data=dict(item)):
             continue
-        yield from _value(value, f"{path}.{info.alias or name}" if path else (info.alias or name))
+        yield from _value(value, (*path, info.alias or name))
 
 
-def _value(value: Any, path: str) -> Iterator[tuple[str, object]]:
+def _value(value: Any, path: Path) -> Iterator[tuple[Path, object]]:
     if isinstance(value, BaseModel):
         yield from _model(value, path, type(value))
     elif isinstance(value, dict) and value and all(isinstance(item, BaseModel) for item in value.values()):
         for key, item in value.items():
-            yield from _value(item, f"{path}.{'*' if '.' in key else key}")
+            yield from _value(item, (*path, key))
     elif isinstance(value, list) and value and all(isinstance(item, BaseModel) for item in value):
-        for item in value:
-            yield from _value(item, f"{path}.*")
+        for index, item in enumerate(value):
+            yield from _value(item, (*path, index))
     else:
         yield path, value
 
