@@ -6,7 +6,7 @@ The only part of `spec`, with `secrets`, that reads files.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, get_args
@@ -68,6 +68,13 @@ def diagnose_bytes(
     return (None if wrong else app), sorted(set(reading.found))
 
 
+def locate(raw: bytes, name: str, findings: Iterable[Finding], tier: str | None = None) -> list[Diagnostic]:
+    """What somebody else found about the app in this text (as `tier` sees it), each in its place in the file."""
+    reading = _Reading(name, parse(raw), None)
+    reading.place(findings, tier)
+    return sorted(set(reading.found))
+
+
 @dataclass
 class _Reading:
     """One reading of one file: the findings as they come, each put in its place."""
@@ -94,6 +101,13 @@ class _Reading:
         merged = {name: self._merged(data, name, set(own)) for name in self._tiers(data, tier)}
         self._missing_files(app)
         return merged.get(tier, app) if tier is not None else app
+
+    def place(self, findings: Iterable[Finding], tier: str | None) -> None:
+        self._plain()
+        self.found.clear()
+        for path, what, do in findings:
+            inside: Path = ("overrides", tier or "", *path)
+            self._add(inside if self.document.depth(inside) == len(inside) else path, what, do)
 
     # from text to plain data
 
