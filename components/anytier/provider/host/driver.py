@@ -6,7 +6,6 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
 from anytier.provider.host import caddy as edits
@@ -14,18 +13,17 @@ from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.manager import State
 from anytier.provider.host.models import Check, InstanceRecord
 from anytier.provider.host.place import Place, remember_mount_points
-from anytier.provider.host.probes import Answer, exec_argv, probe
+from anytier.provider.host.probes import exec_argv, probe
 from anytier.provider.host.program import check, instance, program_log, redact
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.host.transport import File
+from anytier.provider.judge import SETTLED, Answer, Health, Judge
 from anytier.render.health import pool_health
 from anytier.render.proxy import HealthCheck, ProxyConfig
 from anytier.render.template import Port, Template
 from anytier.rollout.types import Instance
 
-Health = Literal["starting", "healthy", "unhealthy", "exited"]
 _AT_ONCE = 10
-_SETTLED = 5.0  # seconds after which a process that serves is no longer starting
 
 
 class HostDriver:
@@ -41,7 +39,7 @@ class HostDriver:
     ) -> None:
         self.place, self.store, self.kept, self.volumes, self.pools = place, store, kept, volumes, pools
         self.caddy = Caddy(place) if pools else None
-        self._health: dict[str, _Memory] = {}
+        self._health: dict[str, Judge] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
     # Driver
@@ -90,7 +88,7 @@ class HostDriver:
         """The last answer of its probe, how it ended, and what it said last."""
         record = (await self._records([id]))[0]
         state = (await self.place.manager.states()).get(id)
-        memory = self._health.get(id, _Memory())
+        memory = self._health.get(id, Judge())
         said = [memory.said] if memory.said else []
         if state is None or not state.running or state.restarts or memory.restarted:
             code = None if state is None else state.exit_code
@@ -109,18 +107,17 @@ class HostDriver:
 
     async def _look(self, record: InstanceRecord, state: State | None, started: tuple[int, float]) -> Health:
         """Healthy once its probe has answered well; unhealthy once it then fails as often as the probe allows."""
-        memory = self._health.setdefault(record.unit, _Memory())
+        memory = self._health.setdefault(record.unit, Judge())
         restarts, due = started
         if state is None or not state.running or due > time.time():
             return memory.ended()
-        restarts = max(restarts, state.restarts)
-        died = memory.restarts is not None and restarts > memory.restarts
-        memory.restarts, memory.restarted = restarts, memory.restarted or died
-        if died:
+        if memory.has_restarted(max(restarts, state.restarts)):
             return memory.ended()
-        if record.attached and not memory.looked and state.uptime > _SETTLED:
+        if record.attached and not memory.looked and state.uptime > SETTLED:
             memory.healthy = True  # it serves: one bad answer is not enough to take that away
-        return memory.judge(record, [await self._probe(item, state.pid) for item in gates(record)])
+        checks = gates(record)
+        answers = [await self._probe(item, state.pid) for item in checks]
+        return memory.judge(checks, answers, record.attached)
 
     async def _probe(self, item: Check, pid: int) -> Answer:
         return await probe(self.place, item, pid)
@@ -333,45 +330,6 @@ class HostDriver:
         if missing:
             raise NotFound(missing[0], "is gone", "run again: the rollout will start it anew")
         return [known[id] for id in ids]
-
-
-class _Memory:
-    """What earlier looks saw of one instance: probes count in a row."""
-
-    def __init__(self) -> None:
-        self.restarts: int | None = None
-        self.restarted = False
-        self.looked = False
-        self.well = self.failed = 0
-        self.failing_since = 0.0
-        self.healthy = False
-        self.said = ""
-
-    def ended(self) -> Health:
-        self.looked, self.healthy, self.well, self.failed = True, False, 0, 0
-        return "exited"
-
-    def judge(self, record: InstanceRecord, answers: Sequence[Answer]) -> Health:
-        self.looked = True
-        bad = next((answer for answer in answers if not answer.ok), None)
-        self.said = bad.said if bad else ""
-        if bad is None:
-            self.well, self.failed = self.well + 1, 0
-            self.healthy = self.healthy or self.well >= max([1, *(c.success_threshold for c in gates(record))])
-            return "healthy" if self.healthy else "starting"
-        self.failing_since = time.monotonic() if self.failed == 0 else self.failing_since
-        self.well, self.failed = 0, self.failed + 1
-        if not self.healthy:
-            return "starting"
-        return "unhealthy" if self._given_up(record) else "healthy"
-
-    def _given_up(self, record: InstanceRecord) -> bool:
-        """As often as the probe allows; one that serves also for as long, up to a few seconds: looks come fast."""
-        checks = gates(record)
-        lasts = min(item.failure_threshold * item.period for item in checks)
-        patient = min(lasts, _SETTLED) if record.attached else 0.0
-        enough = self.failed >= min(item.failure_threshold for item in checks)
-        return enough and time.monotonic() - self.failing_since >= patient
 
 
 def gates(record: InstanceRecord) -> list[Check]:

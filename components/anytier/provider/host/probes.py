@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from anytier.errors import AnytierError
 from anytier.provider.host import http
 from anytier.provider.host.models import Check
 from anytier.provider.host.place import Place
-
-
-@dataclass(frozen=True)
-class Answer:
-    ok: bool
-    said: str
+from anytier.provider.judge import Answer
 
 
 async def probe(place: Place, check: Check, pid: int) -> Answer:
