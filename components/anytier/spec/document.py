@@ -25,7 +25,7 @@ _CONSTRUCTED = {_INT, _BOOL, "tag:yaml.org,2002:float", "tag:yaml.org,2002:null"
 _AS_TEXT = {_STR, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
 _KINDS = {_INT: "number", "tag:yaml.org,2002:float": "number", _BOOL: "boolean", "tag:yaml.org,2002:null": "null"}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SECRET_KEY = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key")
+SECRET_KEY = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _hidden(node: yaml.Node, secret: bool, depth: int) -> Iterator[tuple[int, in
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
-            below = (secret and name != "from") or bool(_SECRET_KEY.search(name))
+            below = (secret and name != "from") or bool(SECRET_KEY.search(name))
             yield from _hidden(value, below, depth + 1)
 
 
