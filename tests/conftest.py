@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
+
+from bootstrap import engine
+from bootstrap.paths import Paths
 
 
 @pytest.fixture(scope="session")
@@ -30,15 +32,7 @@ def pulumi_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def _engine_folder() -> Path:
     """Where `pulumi` and its Python host are. Their absence is a failure: a test that is skipped proves nothing."""
-    cache = Path(os.environ.get("ANYTIER_TOOLS_DIR") or Path.home() / ".cache" / "anytier" / "tools")
-    candidates = [found.parent for name in ("pulumi",) if (found := _which(name))]
-    candidates += sorted((file.parent for file in cache.glob("**/pulumi-language-python")), reverse=True)
-    for folder in candidates:
-        if (folder / "pulumi").exists() and (folder / "pulumi-language-python").exists():
-            return folder
-    pytest.fail("no Pulumi engine on PATH or in the project's cached tools; run: make engine", pytrace=False)
-
-
-def _which(name: str) -> Path | None:
-    found = shutil.which(name)
-    return Path(found).resolve() if found else None
+    known = engine.remembered(Paths.here())
+    if known is None:
+        pytest.fail("set-up has got no Pulumi engine for this clone; run: make engine", pytrace=False)
+    return Path(known.folder)

@@ -132,7 +132,8 @@ def import_tarball(tarball: Path, image: str) -> None:
 
 
 def cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anytier"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier")
 
 
 def docker_socket() -> str:

@@ -9,24 +9,35 @@ case ":$PATH:" in *":$anytier_engine:"*) ;; *) PATH=$anytier_engine:$PATH ;; esa
 PATH=$anytier_venv/bin:$PATH
 export PATH PULUMI_SKIP_UPDATE_CHECK="${PULUMI_SKIP_UPDATE_CHECK:-true}"
 
-case "$(pwd -P)/" in
-    "$anytier_root"/*) ;;
-    *) exec "$anytier_engine/pulumi" "$@" ;; # another project's business
-esac
+if [ ! -x "$anytier_engine/pulumi" ]; then
+    echo "pulumi: the engine in $anytier_engine is gone; get it again: make -C '$anytier_root' engine" >&2
+    exit 127
+fi
 
-anytier_stack='' anytier_verb='' anytier_next=''
+# What the command line is about. An option's value is no verb; only the options that may stand before a verb matter.
+anytier_stack=${PULUMI_STACK:-} anytier_verb='' anytier_dir=. anytier_next=''
 for anytier_word in "$@"; do
-    case $anytier_next$anytier_word in
-        -s | --stack) anytier_next=stack= && continue ;;
-        stack=*) anytier_stack=${anytier_word} ;;
+    case $anytier_next in
+        -s | --stack) anytier_stack=$anytier_word && anytier_next='' && continue ;;
+        -C | --cwd) anytier_dir=$anytier_word && anytier_next='' && continue ;;
+        ?*) anytier_next='' && continue ;;
+    esac
+    case $anytier_word in
+        -s | --stack | -C | --cwd | -v | --verbose | --color) anytier_next=$anytier_word ;;
         --stack=*) anytier_stack=${anytier_word#--stack=} ;;
+        --cwd=*) anytier_dir=${anytier_word#--cwd=} ;;
         -s?*) anytier_stack=${anytier_word#-s} ;;
+        -C?*) anytier_dir=${anytier_word#-C} ;;
         -*) ;;
         *) anytier_verb=${anytier_verb:-$anytier_word} ;;
     esac
-    anytier_next=''
 done
 anytier_file=$anytier_root/stacks/Pulumi.$anytier_stack.yaml
+
+case "$(cd -- "$anytier_dir" 2>/dev/null && pwd -P)/" in
+    "$anytier_root"/*) ;;
+    *) exec "$anytier_engine/pulumi" "$@" ;; # another project's business
+esac
 
 # 0 if the user keeps state somewhere else, by variable or by `pulumi login`.
 anytier_elsewhere() {
@@ -50,6 +61,10 @@ anytier_salt() {
         awk '!/^encryptionsalt:/' "$anytier_file" >"$anytier_file.$$" &&
         if [ -n "$anytier_want" ]; then echo "encryptionsalt: $anytier_want" >>"$anytier_file.$$"; fi &&
         mv "$anytier_file.$$" "$anytier_file"
+    # To git the file is as before, but it compares sizes first and would list it as changed: let it look again.
+    if git -C "$anytier_root" diff --quiet -- "$anytier_file" 2>/dev/null; then
+        git -C "$anytier_root" update-index -- "$anytier_file" 2>/dev/null || : # another git holds the lock
+    fi
 }
 
 # `stack init` formats the file too: the user's own text is put back.
@@ -74,6 +89,7 @@ anytier_stale() {
 if ! anytier_elsewhere; then
     export PULUMI_BACKEND_URL="file://$anytier_root/.anytier/state"
     export PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER=true
+    export PULUMI_DIY_BACKEND_GZIP=false # the salt is read from the state below
     if [ -z "${PULUMI_CONFIG_PASSPHRASE+x}${PULUMI_CONFIG_PASSPHRASE_FILE+x}" ]; then
         case $(ls -ld "$anytier_root/.anytier/passphrase" 2>/dev/null) in
             -r??------*) export PULUMI_CONFIG_PASSPHRASE_FILE="$anytier_root/.anytier/passphrase" ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes a clone ready: the virtual environment, the Pulumi engine, the place for state. `make` calls it; so can a person.
+"""Makes a clone ready: the virtual environment, the Pulumi engine, the place for state. `make` calls it.
 
 Runs on a bare machine: standard library only, and whatever is there already costs nothing the second time.
 

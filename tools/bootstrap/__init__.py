@@ -1,1 +1,1 @@
-"""What `tools/setup.py` does, step by step. Standard library only, and nothing of anytier: it runs before either is there."""
+"""What `tools/setup.py` does, step by step. Standard library only, nothing of anytier: it runs before that is there."""

@@ -5,19 +5,24 @@ State and passphrase are made once and never replaced: losing either means that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 from bootstrap.packages import write
 from bootstrap.paths import Paths
 from bootstrap.say import SetupError, line
 
 # Drops the salt on the way into git, unless the file holds values that cannot be read without it.
-CLEAN = """awk '{ l[NR] = $0 } /^[ -]*secure:/ { s = 1 } END { for (i = 1; i <= NR; i++) if (s || l[i] !~ /^encryptionsalt:/) print l[i] }'"""
+CLEAN = (
+    "awk '{ l[NR] = $0 } /^[ -]*secure:/ { s = 1 } "
+    "END { for (i = 1; i <= NR; i++) if (s || l[i] !~ /^encryptionsalt:/) print l[i] }'"
+)
 
 
 def launcher(paths: Paths, engine: str) -> None:
@@ -28,9 +33,21 @@ def launcher(paths: Paths, engine: str) -> None:
     write(paths.venv / "bin" / "pulumi", text, 0o755)
 
 
+def elsewhere() -> bool:
+    """The user keeps state somewhere else, by variable or by `pulumi login`. tools/launch.sh asks the same."""
+    if os.environ.get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_ACCESS_TOKEN"):
+        return True
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    try:
+        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def passphrase(paths: Paths) -> None:
     """A random one in a file that only its owner can read, made together with the state that it protects."""
-    paths.state.mkdir(parents=True, exist_ok=True)
+    paths.state.parent.mkdir(mode=0o700, exist_ok=True)
+    paths.state.mkdir(exist_ok=True)
     file = paths.passphrase
     if file.exists():
         if file.stat().st_mode & 0o077:
@@ -56,7 +73,11 @@ def git_filter(paths: Paths) -> None:
     git = shutil.which("git")
     if git is None:
         return
-    subprocess.run([git, "-C", str(paths.root), "config", "filter.anytier-salt.clean", CLEAN], check=False)
+    done = subprocess.run(
+        [git, "-C", str(paths.root), "config", "filter.anytier-salt.clean", CLEAN], capture_output=True, text=True
+    )
+    if done.returncode:
+        line("git", f"no filter for the stacks' files (do not commit their encryptionsalt): {done.stderr.strip()}")
 
 
 def stack_names(paths: Paths) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which Pulumi engine this clone uses: one on PATH, else the official release, else one built from pinned Go modules."""
+"""Which Pulumi engine this clone uses: one on PATH, else the official release, else one built from Go modules."""
 
 from __future__ import annotations
 

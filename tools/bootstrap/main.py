@@ -19,7 +19,8 @@ def main(argv: list[str]) -> int:
         packages.expose(paths)
         if not args.no_engine:
             clone.launcher(paths, engine.ensure(paths, args.engine).folder)
-            clone.passphrase(paths)
+            if not clone.elsewhere():
+                clone.passphrase(paths)
             clone.git_filter(paths)
     except SetupError as error:
         print(f"\nset-up stopped: {error}", file=sys.stderr)

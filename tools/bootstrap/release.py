@@ -1,5 +1,7 @@
-"""The official release of the engine: downloaded, held against its published checksum, unpacked. Nothing is installed for
-the user: ~/.pulumi stays as it is."""
+"""The official release of the engine: downloaded, held against its published checksum, unpacked.
+
+Nothing is installed for the user: ~/.pulumi stays as it is.
+"""
 
 from __future__ import annotations
 
