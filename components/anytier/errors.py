@@ -75,3 +75,10 @@ class Rejected(AnytierError):
 
 class RolloutFailed(AnytierError):
     code = "rollout-failed"
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors of a group, however deep; an error that is no group by itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for item in error.exceptions for leaf in leaves(item)]
+    return [error]

@@ -58,20 +58,14 @@ def parser(verb: str | None = None, module: Any = None) -> argparse.ArgumentPars
 
 def failed(error: Exception) -> int:
     """Tell what a user must mend. Anything else is a bug of ours and keeps its traceback."""
-    from anytier.errors import AnytierError
+    from anytier.errors import AnytierError, leaves
 
-    found = errors_in(error)
+    found = leaves(error)
     if not found or not all(isinstance(item, AnytierError) for item in found):
         raise error
     for item in found:
         print(block(item, sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
     return FAILED
-
-
-def errors_in(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for item in error.exceptions for leaf in errors_in(item)]
-    return [error]
 
 
 def block(error: Any, color: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,28 +29,35 @@ class Deployed:
         return list(self.outputs.get("history") or [])
 
 
-@dataclass(frozen=True)
-class InstanceRow:
-    """One running (or dead) instance, the same on every tier. `started` is an ISO timestamp."""
+class InstanceRow(Protocol):
+    """One running (or dead) instance, the same on every tier: plain data. `started` is an ISO timestamp or empty."""
 
-    id: str
-    workload: str
-    index: int
-    revision: int
-    state: str
-    health: str
-    restarts: int
-    started: str
+    @property
+    def id(self) -> str: ...
+    @property
+    def workload(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def health(self) -> str: ...
+    @property
+    def restarts(self) -> int: ...
+    @property
+    def started(self) -> str: ...
 
 
 class Backend(Protocol):
     """What a kind of place can tell and do about its instances."""
 
-    async def instances(self) -> list[InstanceRow]: ...
+    async def instances(self) -> Sequence[InstanceRow]: ...
 
-    def logs(self, instance: InstanceRow, follow: bool, tail: int) -> AsyncIterator[str]: ...
+    def logs(self, instance: Any, follow: bool, tail: int) -> AsyncIterator[str]: ...
 
-    async def exec(self, instance: InstanceRow, command: list[str]) -> int: ...
+    async def exec(self, instance: Any, command: list[str]) -> int: ...
 
     async def close(self) -> None: ...
 

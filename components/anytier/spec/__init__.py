@@ -6,7 +6,7 @@ Pure: reads files, and knows neither Pulumi nor any place.
 from __future__ import annotations
 
 from anytier.spec.diagnostic import Diagnostic
-from anytier.spec.load import diagnose, diagnose_bytes, load
+from anytier.spec.load import diagnose, diagnose_bytes, load, locate
 from anytier.spec.model import App, Container, Job, Workload
 from anytier.spec.overrides import for_tier
 from anytier.spec.placeholders import references, resolve
@@ -21,6 +21,7 @@ __all__ = [
     "diagnose_bytes",
     "for_tier",
     "load",
+    "locate",
     "references",
     "resolve",
 ]

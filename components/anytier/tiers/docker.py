@@ -38,8 +38,8 @@ class DockerTier(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: DockerArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        endpoint = endpoint_of(args)  # first: a wrong address registers nothing
         super().__init__("anytier:tier:Docker", name, {}, opts)
-        endpoint = endpoint_of(args)
         self.place = DockerEndpoint(
             endpoint=endpoint,
             port=port,

@@ -1,0 +1,117 @@
+"""The line of a file that a finding is about, with a mark below it, as a compiler shows it. Pure.
+
+A value that may be a secret is never shown: where the document could be read, by its structure; else by its keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from anytier.report.text import CUT, clean, width
+from anytier.spec.document import SECRET_KEY, parse
+
+# (line, column, end line, end column), counted from 0, the end being the first place after it.
+Region = tuple[int, int, int, int]
+HIDDEN = "•••"
+_TAB = "    "
+_KEY = re.compile(r"""\s*(?:- +)*["']?([^\s"':{\[][^"':]*)["']?\s*:""")
+_INLINE_KEY = re.compile(r"""["']?([A-Za-z0-9_.-]+)["']?\s*:\s""")
+_TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,:{}\[\]#"']+""")
+
+
+# How much of a text that cannot be read at all is looked at.
+_ENOUGH = 2**16
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file's lines, and where in them nobody may look. `regions` is None where the text is no document."""
+
+    lines: Sequence[str]
+    regions: Sequence[Region] | None
+
+
+def source(raw: bytes) -> Source:
+    """Never raises, whatever the bytes are."""
+    document = parse(raw)
+    text = document.text or raw[:_ENOUGH].decode("utf-8", "replace")
+    # YAML counts all of these as line ends, and its positions must be ours.
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    return Source(lines, document.hidden() if document.root is not None else None)
+
+
+def excerpt(source: Source, line: int, column: int, room: int) -> tuple[str, str] | None:
+    """(text, mark) for a position counted from 1, neither wider than `room`. None where there is nothing to show."""
+    if not 1 <= line <= len(source.lines) or not source.lines[line - 1].strip():
+        return None
+    text = source.lines[line - 1].rstrip()
+    start = min(max(column - 1, 0), len(text))
+    return _window(_masked(source, line - 1, text), start, _token_length(text, start), max(room, 8))
+
+
+def _token_length(text: str, start: int) -> int:
+    """How many characters belong to what begins at `start`: a word, or what is in quotes."""
+    found = _TOKEN.match(text, start)
+    return len(found[0]) if found else 1
+
+
+def _masked(source: Source, index: int, text: str) -> list[str]:
+    """The line as pieces, one for each of its characters, "" where the piece before stands for it too."""
+    shown = [_TAB if sign == "\t" else clean(sign) for sign in text]
+    for start, end in _secret_spans(source, index, text):
+        if start < end:
+            shown[start:end] = [HIDDEN, *[""] * (end - start - 1)]
+    return shown
+
+
+def _secret_spans(source: Source, index: int, text: str) -> Iterator[tuple[int, int]]:
+    if source.regions is None:
+        yield from _guessed(source.lines, index, text)
+        return
+    for line, column, end_line, end_column in source.regions:
+        if line <= index <= end_line:
+            first = column if index == line else _indent(text)
+            yield first, min(end_column, len(text)) if index == end_line else len(text)
+
+
+def _guessed(lines: Sequence[str], index: int, text: str) -> Iterator[tuple[int, int]]:
+    """What a text that is not YAML may hide: all after a key that sounds like a secret's, and all below such a key."""
+    if _below_secret(lines, index):
+        yield _indent(text), len(text)
+        return
+    for found in _INLINE_KEY.finditer(text):
+        if SECRET_KEY.search(found[1]):
+            yield found.end(), len(text)
+            return
+
+
+def _below_secret(lines: Sequence[str], index: int) -> bool:
+    indent = _indent(lines[index])
+    for line in reversed(lines[max(0, index - 1000) : index]):
+        if line.strip() and _indent(line) < indent:
+            indent = _indent(line)
+            key = _KEY.match(line)
+            if key and SECRET_KEY.search(key[1]):
+                return True
+    return False
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def _window(pieces: list[str], start: int, marked: int, room: int) -> tuple[str, str]:
+    """The line, or the part of it around the mark that fits, with a `…` where something is missing."""
+    first, last = 0, len(pieces)
+    if width("".join(pieces)) > room:
+        first = last = start
+        while first > 0 and width("".join(pieces[first - 1 : start])) <= room // 3:
+            first -= 1
+        while last < len(pieces) and width("".join(pieces[first : last + 1])) <= room - 2:
+            last += 1
+    head, tail = (CUT if first else ""), (CUT if last < len(pieces) else "")
+    before = width(head + "".join(pieces[first:start]))
+    length = width("".join(pieces[start : min(start + marked, last)]))
+    return head + "".join(pieces[first:last]) + tail, " " * before + "^" * max(1, length)
