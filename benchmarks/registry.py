@@ -1,0 +1,16 @@
+"""Every benchmark: where it is and what it shows. The one list; the command line, the report and a test read it.
+
+A benchmark is a function `(Options) -> list[Row]`. It cleans up what it made, whatever happens.
+"""
+
+from __future__ import annotations
+
+CASES: dict[str, tuple[str, str]] = {
+    "help": ("benchmarks.cases.start:run", "how soon `anytier --help` answers"),
+    "validate": ("benchmarks.cases.validate:run", "`anytier validate` of one file with up to 2,000 workloads"),
+    "noop-local": ("benchmarks.cases.noop:local", "`pulumi up` of the deployed guestbook on this machine: no change"),
+    "noop-docker": ("benchmarks.cases.noop:docker", "`pulumi up` of the deployed guestbook on Docker: no change"),
+    "memory": ("benchmarks.cases.memory:run", "the provider plugin's memory while a stack has 500 resources"),
+    "proxy": ("benchmarks.cases.proxy:run", "requests per second through the proxy and without it"),
+    "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
+}
