@@ -6,9 +6,8 @@ Each check is a small generator of findings (path, what, do); `CHECKS` is their 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-from anytier.spec.container import FileSpec, Hook
+from anytier.spec.container import FileSpec, Hook, Node
 from anytier.spec.diagnostic import Finding, Path
 from anytier.spec.model import App, Container, Job, Route, Workload
 from anytier.spec.values import MAX_VALUE
@@ -50,7 +49,7 @@ def _something_runs(app: App) -> Iterator[Finding]:
 
 def _image_or_build(app: App) -> Iterator[Finding]:
     for path, item in containers(app):
-        yield from _exactly_one(path, item, ("image", "build"))
+        yield from _exactly_one(path, item)
 
 
 def _one_way_each(app: App) -> Iterator[Finding]:
@@ -62,16 +61,16 @@ def _one_way_each(app: App) -> Iterator[Finding]:
         ):
             if probe is not None:
                 where = (*path, name)
-                yield from _exactly_one(where, probe, ("httpGet", "exec", "tcpSocket", "grpc"))
+                yield from _exactly_one(where, probe)
                 if probe.timeout_seconds > probe.period_seconds:
                     what = f"{probe.timeout_seconds:g} is longer than periodSeconds ({probe.period_seconds:g})"
                     yield (*where, "timeoutSeconds"), what, "probe less often, or wait less long"
         for name, hook in _hooks(item):
-            yield from _exactly_one((*path, "lifecycle", name), hook, ("exec", "httpGet", "sleep"))
+            yield from _exactly_one((*path, "lifecycle", name), hook)
         for index, source in enumerate(item.env_from):
-            yield from _exactly_one((*path, "envFrom", index), source, ("secretRef", "configMapRef"))
+            yield from _exactly_one((*path, "envFrom", index), source)
     for path, file in files(app):
-        yield from _exactly_one(path, file, ("content", "source", "binaryContent"))
+        yield from _exactly_one(path, file)
         if file.no_expand and file.content is None:
             yield (*path, "noExpand"), "has no meaning without content", "leave it out: other files stay as they are"
 
@@ -92,7 +91,8 @@ def files(app: App) -> Iterator[tuple[Path, FileSpec]]:
             yield (*path, "host", "files", target), item
 
 
-def _exactly_one(path: Path, item: Any, names: tuple[str, ...]) -> Iterator[Finding]:
+def _exactly_one(path: Path, item: Node) -> Iterator[Finding]:
+    names = item.exactly_one
     given = [name for name in names if getattr(item, _snake(name)) is not None]
     if not given:
         yield path, f"has none of {', '.join(names)}", "give exactly one of them"
@@ -152,7 +152,7 @@ def _scale(app: App) -> Iterator[Finding]:
         if scale.mode == "global" and scale.model_fields_set & {"replicas", "min", "max", "metrics"}:
             yield (*where, "mode"), "global is one on every machine, so a number has no meaning", "keep one of the two"
         for index, metric in enumerate(scale.metrics):
-            yield from _exactly_one((*where, "metrics", index), metric, ("cpu", "memory"))
+            yield from _exactly_one((*where, "metrics", index), metric)
         disruption = body.disruption.min_available if body.disruption else None
         if isinstance(disruption, int) and disruption > (high or scale.replicas):
             what = f"{disruption} is more than there are replicas"

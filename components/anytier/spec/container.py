@@ -5,7 +5,7 @@ Types and single-field checks only; the docstring below a field is its descripti
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -17,6 +17,9 @@ class Node(Frozen):
     """A mapping of the spec. Nothing is coerced: a quoted number and a number mean different things to a person."""
 
     model_config = ConfigDict(strict=True)
+
+    exactly_one: ClassVar[tuple[str, ...]] = ()
+    """Fields of which exactly one must be there, by their names in the file."""
 
 
 class Build(Node):
@@ -36,6 +39,8 @@ class Build(Node):
 
 class FileSpec(Node):
     """A file given to the app: exactly one of `content`, `source` and `binaryContent`."""
+
+    exactly_one = ("content", "source", "binaryContent")
 
     content: v.FileText | None = None
     """The text itself; placeholders are resolved unless noExpand."""
@@ -87,7 +92,7 @@ class Compute(Node):
 class Header(Node):
     """One HTTP header."""
 
-    name: v.Text = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    name: v.HeaderName
     """The header's name."""
     value: v.Text
     """The header's value."""
@@ -139,6 +144,8 @@ class Grpc(Node):
 class Probe(Node):
     """A health probe: exactly one of httpGet, exec, tcpSocket and grpc."""
 
+    exactly_one = ("httpGet", "exec", "tcpSocket", "grpc")
+
     http_get: HttpGet | None = None
     """Ask by HTTP."""
     exec: Exec | None = None
@@ -149,9 +156,9 @@ class Probe(Node):
     """Ask by gRPC."""
     initial_delay_seconds: v.Seconds = 0
     """Wait so long before the first try."""
-    period_seconds: v.Seconds = Field(default=10, gt=0)
+    period_seconds: v.Period = 10
     """Time between two tries."""
-    timeout_seconds: v.Seconds = Field(default_factory=lambda data: min(1.0, data.get("period_seconds", 10.0)), gt=0)
+    timeout_seconds: v.Period = Field(default_factory=lambda data: min(1.0, data.get("period_seconds", 10.0)))
     """Time for an answer; at most the period. Default 1."""
     failure_threshold: v.Threshold = 3
     """Failures in a row that count."""
@@ -175,6 +182,8 @@ class Sleep(Node):
 
 class Hook(Node):
     """What to do at a point of the container's life: exactly one of exec, httpGet and sleep."""
+
+    exactly_one = ("exec", "httpGet", "sleep")
 
     exec: Exec | None = None
     """Run a command inside the container."""
@@ -216,6 +225,8 @@ class NameRef(Node):
 class EnvFrom(Node):
     """All entries of a Kubernetes Secret or ConfigMap as variables: exactly one of the two."""
 
+    exactly_one = ("secretRef", "configMapRef")
+
     prefix: v.Text | None = None
     """Put before each variable's name."""
     secret_ref: NameRef | None = None
@@ -226,6 +237,8 @@ class EnvFrom(Node):
 
 class Container(Node):
     """One container: exactly one of `image` and `build`."""
+
+    exactly_one = ("image", "build")
 
     image: v.Image | None = None
     """The image: registry/name:tag, or by digest."""

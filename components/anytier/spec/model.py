@@ -67,6 +67,8 @@ class Service(Node):
 class Metric(Node):
     """What to scale by: exactly one of cpu and memory, as a percentage of what is requested."""
 
+    exactly_one = ("cpu", "memory")
+
     cpu: v.Percentage | None = None
     """Wanted CPU use in percent."""
     memory: v.Percentage | None = None
@@ -196,13 +198,11 @@ class Workload(Node):
 class Resource(Node):
     """Something the app needs that is not a workload of its own, such as a volume or a database."""
 
-    type: v.Text = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")
+    type: v.TypeName
     """volume, postgres, mysql, redis, s3, dns, route ..."""
-    class_: v.Text | None = Field(default=None, alias="class", pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")
+    class_: v.TypeName | None = Field(default=None, alias="class")
     """A specialisation of the type."""
-    id: v.Text | None = Field(
-        default=None, pattern=r"^[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*$", max_length=63
-    )
+    id: v.ResourceId | None = None
     """Resources of the same type, class and id are one and the same."""
     params: JsonObject = Field(default_factory=dict)
     """Parameters by type; placeholders are resolved."""

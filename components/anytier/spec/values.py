@@ -26,6 +26,9 @@ _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY = re.compile(
     r"(([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 )
+_HEADER = re.compile(r"[A-Za-z0-9_-]+")
+_TYPE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_ID = re.compile(r"(?=.{1,63}$)[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _DNS = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(
@@ -105,6 +108,15 @@ def _label_value(text: str) -> str:
             "free text belongs into annotations",
         )
     return text
+
+
+def _of(pattern: re.Pattern[str], noun: str, do: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise refuse(f"{shown(text)} is not {noun}", do)
+        return text
+
+    return check
 
 
 def _host_name(text: str) -> str:
@@ -252,6 +264,13 @@ def _seconds(value: Any) -> float:
     return _duration(value)
 
 
+def _period(value: Any) -> float:
+    seconds = _seconds(value)
+    if seconds <= 0:
+        raise refuse(f"{value} is no time at all", "more than 0 seconds")
+    return seconds
+
+
 def _kind(value: object) -> str:
     return {dict: "a mapping", list: "a list", type(None): "nothing", bool: "a boolean"}.get(type(value), shown(value))
 
@@ -385,6 +404,19 @@ EnvKey = Annotated[str, AfterValidator(_env_key), _schema(f"^{_ENV.pattern}$")]
 MetaKey = Annotated[str, AfterValidator(_meta_key), _schema(f"^{_KEY.pattern}$")]
 LabelValue = Annotated[str, AfterValidator(_label_value), _schema(f"^{_LABEL_VALUE.pattern}$")]
 HostName = Annotated[str, AfterValidator(_host_name), _schema()]
+HeaderName = Annotated[
+    str, AfterValidator(_of(_HEADER, "a header's name", "letters, digits, - and _")), _schema(f"^{_HEADER.pattern}$")
+]
+TypeName = Annotated[
+    str,
+    AfterValidator(_of(_TYPE, "a type", "letters, digits and -, at most 63, such as volume or postgres")),
+    _schema(f"^{_TYPE.pattern}$"),
+]
+ResourceId = Annotated[
+    str,
+    AfterValidator(_of(_ID, "a resource's id", "a-z, 0-9, - and ., at most 63 characters, such as shop.orders-db")),
+    _schema(f"^{_ID.pattern}$"),
+]
 Text = Annotated[str, AfterValidator(_free_text), _schema()]
 FileText = Annotated[str, AfterValidator(_file_text), _schema()]
 Base64 = Annotated[str, AfterValidator(_binary), _schema(contentEncoding="base64")]
@@ -424,6 +456,7 @@ Duration = Annotated[
     ),
 ]
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number", "minimum": 0})]
+Period = Annotated[float, BeforeValidator(_period), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 CountOrPercent = Annotated[
     int | str,
     BeforeValidator(_count_or_percent),
