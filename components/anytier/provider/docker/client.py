@@ -5,31 +5,65 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import posixpath
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from anytier.errors import AnytierError, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.docker import errors
+from anytier.provider.fields import ignored, normalise
 
 if TYPE_CHECKING:
     import aiodocker
+    import aiohttp
 
 T = TypeVar("T")
 _OLDEST = (1, 41)  # Docker 20.10
 _TIMEOUT = 120.0
+_NO_CONNECTION = 900  # what aiodocker calls a connection that failed
+
+
+def same_host(host: object) -> object:
+    """The address without what does not tell daemons apart: the spelling of a socket's folder, who logs in, a port that
+    is the usual one. Moving to another daemon replaces everything, so a spelling must not look like it."""
+    if not isinstance(host, str):
+        return host
+    scheme, bar, rest = host.partition("://")
+    if not bar:
+        return host
+    if scheme.lower() == "unix":
+        return f"unix://{posixpath.normpath(rest).replace('/var/run/', '/run/', 1)}"
+    usual = {"ssh": ":22", "tcp": ":2376"}.get(scheme.lower(), "")
+    return f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}".lower().removesuffix(usual)
 
 
 class Endpoint(Frozen):
     """`unix://`, `ssh://` or `tcp://` with the paths of TLS files."""
 
-    host: str = "unix:///var/run/docker.sock"
-    ca_cert: str | None = None
-    cert: str | None = None
-    key: str | None = None
+    host: Annotated[str, normalise(same_host)] = "unix:///var/run/docker.sock"
+    ca_cert: Annotated[str | None, ignored] = None
+    cert: Annotated[str | None, ignored] = None
+    key: Annotated[str | None, ignored] = None
+
+
+def located(id: str) -> tuple[Endpoint, str]:
+    """An import's id: `name`, or `host|name` for a daemon that is not DOCKER_HOST's, nor the local one.
+
+    TLS files are where Docker's own tools look for them: DOCKER_CERT_PATH, else `~/.docker`.
+    """
+    given, _, name = id.rpartition("|")
+    host = given or os.environ.get("DOCKER_HOST") or Endpoint().host
+    if not host.startswith("tcp://"):
+        return Endpoint(host=host), name
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker").absolute()
+    ca_cert, cert, key = (str(folder / f"{part}.pem") for part in ("ca", "cert", "key"))
+    return Endpoint(host=host, ca_cert=ca_cert, cert=cert, key=key), name
 
 
 @dataclass(frozen=True)
@@ -101,24 +135,31 @@ class Daemon:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, method: str, path: str, data: Any = None, about: str = "", type: str = "application/x-tar", **params: Any
+        self,
+        method: str,
+        path: str,
+        data: Any = None,
+        about: str = "",
+        type: str = "application/x-tar",
+        explain: errors.Explain = errors.of_answer,
+        **params: Any,
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The daemon's progress messages, one JSON object a line. `headers` among the params go as headers."""
+        """The daemon's progress messages, one JSON object a line; one that tells of an error is raised by `explain`.
+
+        `headers` among the params go as headers.
+        """
         headers = {"Content-Type": type, **params.pop("headers", {})}
-        with self.translated(about or path):
+        with self.translated(about or path, explain=explain):
             async with self._query(method, path, params, data, headers) as answer:
 
-                async def lines() -> AsyncIterator[dict[str, Any]]:
-                    rest = b""
-                    async for chunk in answer.content.iter_any():
-                        *whole, rest = (rest + chunk).split(b"\n")
-                        for line in whole:
-                            if line.strip():
-                                yield json.loads(line)
-                    if rest.strip():
-                        yield json.loads(rest)
+                async def told() -> AsyncIterator[dict[str, Any]]:
+                    async for line in _lines(answer.content):
+                        message = json.loads(line)
+                        if error := errors.of_message(about or path, message, explain):
+                            raise error
+                        yield message
 
-                yield lines()
+                yield told()
 
     async def put_files(self, container: str, path: str, tar: bytes) -> None:
         """Unpack a tar archive at a path of a container, running or not."""
@@ -135,9 +176,7 @@ class Daemon:
             async with query as answer:
                 return await answer.read()
 
-    async def run(
-        self, container: str, argv: Sequence[str], timeout: float = 60, user: str | None = None
-    ) -> Result:
+    async def run(self, container: str, argv: Sequence[str], timeout: float = 60, user: str | None = None) -> Result:
         """A command inside a running container. TimeoutError when it takes longer."""
         body: dict[str, Any] = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(argv)}
         if user is not None:
@@ -165,7 +204,9 @@ class Daemon:
         return "".join(lines)
 
     @contextlib.contextmanager
-    def translated(self, about: str, timeouts: bool = True) -> Iterator[None]:
+    def translated(
+        self, about: str, timeouts: bool = True, explain: errors.Explain = errors.of_answer
+    ) -> Iterator[None]:
         """aiodocker's errors as ours. With `timeouts` False a TimeoutError stays what it is."""
         import aiohttp
         from aiodocker.exceptions import DockerError
@@ -173,7 +214,9 @@ class Daemon:
         try:
             yield
         except DockerError as error:
-            raise errors.of_answer(about, error.status, str(error.message)) from error
+            if error.status == _NO_CONNECTION:
+                raise errors.of_failure(self.endpoint.host, error.__context__ or error) from error
+            raise explain(about, error.status, str(error.message)) from error
         except TimeoutError as error:
             if not timeouts:
                 raise
@@ -181,9 +224,17 @@ class Daemon:
         except (aiohttp.ClientError, OSError) as error:
             raise errors.of_failure(self.endpoint.host, error) from error
 
-    def _query(self, method: str, path: str, params: Mapping[str, Any], data: Any, headers: Any) -> Any:
+    @contextlib.asynccontextmanager
+    async def _query(
+        self, method: str, path: str, params: Mapping[str, Any], data: Any, headers: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that was not read to its end closes its connection: that is how the daemon learns of a cancel."""
         plain = {key: _param(value) for key, value in params.items() if value is not None}
-        return self.docker._query(path, method=method, params=plain, data=data, headers=headers)
+        async with self.docker._query(path, method=method, params=plain, data=data, headers=headers) as answer:
+            try:
+                yield answer
+            finally:
+                answer.release()
 
 
 _daemons: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Endpoint, Daemon]] = WeakKeyDictionary()
@@ -249,6 +300,18 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise Rejected("endpoint", f"its TLS files cannot be used: {error}", "mend caCert, cert and key") from error
     return context
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length that are not blank."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield line
+    if rest.strip():
+        yield rest
 
 
 def _param(value: Any) -> str:

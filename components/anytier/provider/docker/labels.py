@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+PREFIX = "dev.anytier."
 NAMESPACE = "dev.anytier.namespace"
-ROLE = "dev.anytier.role"  # workload, pause, job, proxy, tools
+ROLE = "dev.anytier.role"  # workload, job, files, store, proxy, tools, network, volume, image
 WORKLOAD = "dev.anytier.workload"
 REVISION = "dev.anytier.revision"
 HASH = "dev.anytier.hash"
 INDEX = "dev.anytier.index"
 INSTANCE = "dev.anytier.instance"
 CONTAINER = "dev.anytier.container"
-KIND = "dev.anytier.kind"  # of a workload's container: init, sidecar, main
+KIND = "dev.anytier.kind"  # of a workload's container: init, sidecar, main, network
+OWNER = "dev.anytier.owner"  # whose deployment it is
 INPUTS = "dev.anytier.inputs"  # what it was made from, packed, without secrets: an import is exact
 CREATED = "dev.anytier.created"
+IMAGE = "dev.anytier.image"  # the name under which we built it
 
 
 def instance_name(ns: str, workload: str, revision: int, index: int) -> str:

@@ -1,0 +1,162 @@
+"""Building an image: the context packed, sent to the daemon, and its answer told and judged.
+
+The daemon's classic builder does the work, over the plain API. Packing runs in a thread and goes through a file: a
+context may be large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Any
+
+from pydantic import Field
+
+from anytier.errors import AnytierError, NoSpace, NotFound, Rejected
+from anytier.frozen import Frozen
+from anytier.provider.docker import credentials, errors
+from anytier.provider.docker.client import Daemon
+from anytier.provider.docker.patience import Pace
+from anytier.provider.docker.tar import write_context
+from anytier.provider.fields import ignored
+from anytier.provider.resource import Context
+from anytier.render.context import context_hash, entries
+
+_STEP = re.compile(r"Step (?P<number>\d+)/(?P<count>\d+) : (?P<text>.*)", re.DOTALL)
+_MADE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})\n?")
+_CACHED = " ---> Using cache"
+_TAIL = 12
+
+
+class Build(Frozen):
+    """`context` is where this machine has the sources; what is in it counts, by its hash. `dockerfile` lies in it."""
+
+    context: Annotated[str, ignored]
+    dockerfile: str = "Dockerfile"
+    args: dict[str, str] = Field(default_factory=dict)
+    target: str | None = None
+
+
+async def build(
+    there: Daemon, ctx: Context, wanted: Build, digest: str, tag: str, labels: Mapping[str, str], log: Log
+) -> str:
+    """The id of the image, which also has the tag. `log` gets what the builder says, also when it fails.
+
+    Rejected where the context is no longer what `digest` was taken of.
+    """
+    headers = await credentials.for_build()
+    ctx.status("packing the build context")
+    with TemporaryFile(prefix="anytier-context-") as archive:
+        size = await _packed(wanted, digest, archive)
+        ctx.status(f"sending the build context ({size / 1e6:.1f} MB)")
+        query = there.stream(
+            "POST", "build", archive, log.path, explain=log.explain, headers=headers,
+            t=tag, dockerfile=wanted.dockerfile, buildargs=wanted.args, target=wanted.target, labels=dict(labels),
+            rm=True, forcerm=True,
+        )  # fmt: skip
+        pace = Pace()
+        async with query as messages:
+            async for message in messages:
+                if log.take(message) or pace.due():
+                    ctx.status(log.status)
+    if log.id is None:
+        raise Rejected(log.path, "the daemon ended the build without an image", "run again")
+    return log.id
+
+
+class Log:
+    """What the builder says: the step it is at, its last lines, and the images it makes on the way."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.id: str | None = None
+        self.made: list[str] = []  # images between steps, newest last, that did not come from the cache
+        self._step, self._number, self._count = "", 0, 0
+        self._cached = False
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+
+    def take(self, message: Mapping[str, Any]) -> bool:
+        """Whether a new step began."""
+        aux = message.get("aux") or {}
+        if aux.get("ID"):
+            self.id = str(aux["ID"])
+        text = str(message.get("stream") or "")
+        if found := _STEP.match(text.strip()):
+            self._step, self._number, self._count = found["text"].strip(), int(found["number"]), int(found["count"])
+            self._cached = False
+            self._tail.clear()
+            return True
+        if text.startswith(_CACHED):
+            self._cached = True
+        elif found := _MADE.fullmatch(text):
+            if not self._cached and self._instruction != "FROM":
+                self.made.append(found["id"])
+        elif text.strip() and not text.startswith((" --->", "Removing intermediate container")):
+            self._tail.extend(line.rstrip() for line in text.splitlines() if line.strip())
+        return False
+
+    @property
+    def status(self) -> str:
+        last = f": {self._tail[-1][:80]}" if self._tail else ""
+        return f"step {self._number}/{self._count} {self._step.splitlines()[0][:60] if self._step else ''}{last}"
+
+    def explain(self, path: str, status: int, message: str) -> AnytierError:
+        """The step that failed with its last lines; for a base image, what its registry says."""
+        if self._instruction == "FROM":
+            name = next((word for word in self._step.split()[1:] if not word.startswith("--")), "")
+            found = errors.of_registry(f"image {name}", status, message)
+            return type(found)(path, f"its base {found.path}: {found.what}", found.do)
+        plain = errors.of_answer(path, status, message)
+        if isinstance(plain, NoSpace) or not self._step:
+            return plain
+        said = "".join(f"\n    {line}" for line in self._tail)
+        what = f"step {self._number}/{self._count} failed, `{self._step}`: {' '.join(message.split())}{said}\n"
+        return Rejected(path, what, "mend the Dockerfile or what it runs, then run again")
+
+    @property
+    def _instruction(self) -> str:
+        return self._step.partition(" ")[0].upper()
+
+
+async def _packed(wanted: Build, digest: str, archive: IO[bytes]) -> int:
+    """The archive's size, rewound. The work of a thread, which a cancel leaves behind to end by itself."""
+    context = Path(wanted.context)
+
+    def pack() -> int:
+        if context_hash(context, wanted.dockerfile, wanted.args, wanted.target) != digest:
+            do = "run again; what changes by itself belongs into .dockerignore"
+            raise Rejected(str(context), "changed since this deployment began", do)
+        names = with_dockerfile(list(entries(context)), wanted.dockerfile)
+        write_context(context, names, archive)
+        size = archive.tell()
+        archive.seek(0)
+        return size
+
+    try:
+        return await asyncio.to_thread(pack)
+    except OSError as error:
+        raise _unreadable(context, error) from error
+
+
+def with_dockerfile(names: Sequence[str], dockerfile: str) -> list[str]:
+    """The context's entries and the Dockerfile, which may be ignored for the image but not for its building."""
+    file = Path(dockerfile).as_posix()
+    above = [folder.as_posix() for folder in reversed(Path(file).parents) if folder.as_posix() != "."]
+    return [*names, *(name for name in [*above, file] if name not in names)]
+
+
+def _unreadable(context: Path, error: OSError) -> AnytierError:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(
+            "the build context", "does not fit into this machine's temporary folder", "free space, or TMPDIR"
+        )
+    if error.errno == errno.ENOENT:
+        return NotFound(str(error.filename or context), "is no longer there", "run again")
+    what = f"cannot be read: {error.strerror or error}"
+    return Rejected(str(error.filename or context), what, "mend it, or put it into .dockerignore")

@@ -1,0 +1,97 @@
+"""What a Dockerfile asks for, as far as we must know before the daemon does. Pure.
+
+The daemon's own builder (the classic one) builds over the plain API; BuildKit's additions need BuildKit's client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anytier.errors import Rejected
+
+_DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S.*?)\s*")
+_HEREDOC = re.compile(r"(?:^|[\s;|&])\d*<<-?\s*[\"']?([A-Za-z_]\w*)[\"']?")
+_FLAG = re.compile(r"--([a-z][a-z-]*)(?:=|\s|$)")
+# The classic builder knows no other ones.
+_FLAGS = {
+    "FROM": {"platform"},
+    "COPY": {"from", "chown"},
+    "ADD": {"chown"},
+    "RUN": set(),
+    "HEALTHCHECK": {"interval", "timeout", "start-period", "start-interval", "retries"},
+}
+_DO = "write it without, or build the image elsewhere (`docker buildx build --load`) and name it with `image`"
+
+
+@dataclass(frozen=True)
+class Instruction:
+    line: int
+    name: str
+    rest: str
+
+
+def instructions(text: str) -> Iterator[Instruction]:
+    """Instructions with continued lines joined; the body of a here-document is not looked for."""
+    escape = "\\"
+    lines = text.removeprefix("\ufeff").splitlines()
+    for line in lines:
+        found = _DIRECTIVE.fullmatch(line.strip())
+        if found is None:
+            break
+        if found[1].lower() == "escape":
+            escape = found[2]
+    joined, began = "", 0
+    for number, line in enumerate(lines, 1):
+        bare = line.strip()
+        if bare.startswith("#") or (not bare and not joined):
+            continue
+        began = began if joined else number
+        if bare.endswith(escape):
+            joined += bare[: -len(escape)] + " "
+            continue
+        name, _, rest = (joined + bare).strip().partition(" ")
+        joined = ""
+        if name:
+            yield Instruction(began, name.upper(), rest.strip())
+    if joined.strip():
+        name, _, rest = joined.strip().partition(" ")
+        yield Instruction(began, name.upper(), rest.strip())
+
+
+def for_buildkit_only(text: str, path: str) -> Rejected | None:
+    """The first thing in it that needs BuildKit, as an error with its line."""
+    for item in instructions(text):
+        what = _beyond(item)
+        if what:
+            return Rejected(path, f"line {item.line}: {item.name} {what} needs BuildKit, which is not used here", _DO)
+    return None
+
+
+def _beyond(item: Instruction) -> str | None:
+    known = _FLAGS.get(item.name)
+    flags = list(_leading_flags(item.rest))
+    if known is not None:
+        strange = next((flag for flag in flags if flag not in known), None)
+        if strange:
+            return f"--{strange}"
+    if item.name in ("RUN", "COPY", "ADD") and (found := _HEREDOC.search(_unquoted(item.rest))):
+        # A shell's own here-document cannot span lines in the classic builder either.
+        return f"<<{found[1]}"
+    if item.name == "ADD" and re.search(r"(?:^|\s)(?:git@|https?://\S+\.git\b)", item.rest):
+        return "of a git repository"
+    return None
+
+
+def _leading_flags(rest: str) -> Iterator[str]:
+    while found := _FLAG.match(rest):
+        yield found[1]
+        rest = rest[found.end() - 1 :].lstrip("=")
+        rest = rest if rest.startswith(" ") else re.sub(r"^(?:\"[^\"]*\"|\S)+", "", rest)
+        rest = rest.lstrip()
+
+
+def _unquoted(text: str) -> str:
+    """Without what is in quotes: `echo "a << b"` is no here-document."""
+    return re.sub(r"\"(?:\\.|[^\"])*\"|'[^']*'", lambda found: found[0] if "<<" not in found[0] else "", text)

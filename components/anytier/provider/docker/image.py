@@ -1,0 +1,264 @@
+"""`anytier:docker:Image`: an image on the daemon, pulled or built, and the exact reference that containers are made of.
+
+Whose is an image? What we build carries our label and goes with the resource, the versions that kept revisions may need
+included. What we pull belongs to nobody: it goes when we brought it and no container uses it, and can be pulled
+again by its digest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from anytier.errors import AnytierError, Conflict, NotFound, Rejected
+from anytier.frozen import Frozen
+from anytier.provider.docker import build as builder
+from anytier.provider.docker import labels, pull
+from anytier.provider.docker.build import Build
+from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
+from anytier.provider.docker.dockerfile import for_buildkit_only
+from anytier.provider.docker.patience import patiently
+from anytier.provider.docker.reference import parse
+from anytier.provider.fields import replaces
+from anytier.provider.resource import Context, Resource
+
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TAG = 16  # digits of the hash in a tag
+
+
+class ImageInputs(Frozen):
+    """`pull` is a reference; or `build` with the `contextHash` of all that goes in. `name` is a built image's
+    repository on the daemon. `keep` are the built versions that stay, the running one included."""
+
+    endpoint: Annotated[Endpoint, replaces] = Endpoint()
+    name: Annotated[str, replaces]
+    pull: str | None = None
+    build: Build | None = None
+    context_hash: str | None = None
+    keep: int = Field(default=6, ge=1)
+
+
+class ImageOutputs(Frozen):
+    """`ref` is what a container is made from: it means the same image for ever, whatever happens to tags.
+
+    `pulled`: it was not there before. `versions`: ids of what we built, newest first. `rest`: ids of what builds left
+    on the way. An empty `ref` is a build that failed.
+    """
+
+    ref: str = ""
+    image_id: str = ""
+    digest: str | None = None
+    pulled: bool = False
+    versions: list[str] = Field(default_factory=list)
+    rest: list[str] = Field(default_factory=list)
+
+
+class ImageResource(Resource[ImageInputs, ImageOutputs]):
+    inputs = ImageInputs
+    outputs = ImageOutputs
+
+    def check(self, inputs: ImageInputs) -> list[AnytierError]:
+        if (inputs.pull is None) == (inputs.build is None):
+            return [Rejected("pull", "an image is either pulled or built", "set `pull`, or `build` with `contextHash`")]
+        if inputs.pull is not None:
+            return _wrong_reference(inputs.pull)
+        return _wrong_build(inputs)
+
+    async def create(self, ctx: Context, inputs: ImageInputs) -> tuple[str, ImageOutputs]:
+        return inputs.name, await self._ensure(ctx, inputs.name, inputs, ImageOutputs())
+
+    async def read(
+        self, ctx: Context, id: str, inputs: ImageInputs | None, state: ImageOutputs | None
+    ) -> tuple[ImageInputs, ImageOutputs] | None:
+        if inputs is None or state is None:
+            return await _imported(id)
+        if not state.ref:
+            return inputs, state  # a build that failed; the next run goes on
+        there = await daemon(inputs.endpoint)
+        found = await pull.find(there, state.ref)
+        return (inputs, state) if found is not None else None
+
+    async def update(
+        self, ctx: Context, id: str, old_inputs: ImageInputs, state: ImageOutputs, inputs: ImageInputs
+    ) -> ImageOutputs:
+        return await self._ensure(ctx, id, inputs, state)
+
+    async def delete(self, ctx: Context, id: str, inputs: ImageInputs, state: ImageOutputs) -> None:
+        there = await daemon(inputs.endpoint)
+        if inputs.build is None:
+            await _leave(there, state)
+            return
+        built = [str(item["Id"]) for item in await _built(there, inputs.name)]
+        for version in dict.fromkeys([*built, *state.versions]):
+            await patiently(partial(_remove, there, inputs.name, version), Conflict)
+        await _sweep(there, state.rest)
+
+    async def _ensure(self, ctx: Context, id: str, inputs: ImageInputs, old: ImageOutputs) -> ImageOutputs:
+        there = await daemon(inputs.endpoint)
+        if inputs.build is not None:
+            return await self._build(ctx, there, id, inputs, inputs.build, old)
+        wanted = parse(inputs.pull or "", "pull")
+        found, pulled = await pull.present(there, ctx, wanted)
+        digest = _digest(found, wanted.repository)
+        ref = f"{wanted.repository}@{digest}" if digest else str(found["Id"])
+        return ImageOutputs(ref=ref, image_id=str(found["Id"]), digest=digest, pulled=pulled or old.pulled)
+
+    async def _build(
+        self, ctx: Context, there: Daemon, id: str, inputs: ImageInputs, wanted: Build, old: ImageOutputs
+    ) -> ImageOutputs:
+        """The version of this hash, made where the daemon has none; then older ones go."""
+        digest = inputs.context_hash or ""
+        tag = f"{inputs.name}:{digest[:_TAG]}"
+        log = builder.Log(f"image {inputs.name}")
+        found = await pull.find(there, tag)
+        if found is None or labels.label(found, labels.HASH) != digest:
+            marks = {labels.ROLE: "image", labels.IMAGE: inputs.name, labels.HASH: digest}
+            try:
+                made = await builder.build(there, ctx, wanted, digest, tag, marks, log)
+            except BaseException:
+                ctx.made(id, old.model_copy(update={"rest": [*old.rest, *log.made]}))
+                raise
+        else:
+            ctx.status("unchanged: the image is there already")
+            made = str(found["Id"])
+        versions = [made, *(item for item in old.versions if item != made)]
+        now = ImageOutputs(ref=made, image_id=made, versions=versions, rest=[*old.rest, *log.made])
+        ctx.made(id, now)
+        kept = [*versions[: inputs.keep], *await _pruned(there, inputs.name, versions[inputs.keep :])]
+        return now.model_copy(update={"versions": kept, "rest": await _sweep(there, now.rest)})
+
+
+def _wrong_reference(text: str) -> list[AnytierError]:
+    try:
+        parse(text, "pull")
+    except Rejected as error:
+        return [error]
+    return []
+
+
+def _wrong_build(inputs: ImageInputs) -> list[AnytierError]:
+    found: list[AnytierError] = []
+    if not _REPOSITORY.fullmatch(inputs.name):
+        do = "lower-case letters, digits and single `-`, `_`, `.` between them"
+        found.append(Rejected("name", f"{inputs.name!r} cannot be an image's name", do))
+    if not _HASH.fullmatch(inputs.context_hash or ""):
+        found.append(Rejected("contextHash", "is not 64 hex digits", "take anytier.render.context.context_hash"))
+    if inputs.build is not None:
+        file = Path(inputs.build.context) / inputs.build.dockerfile
+        try:
+            wrong = for_buildkit_only(file.read_text(encoding="utf-8"), f"build.dockerfile ({file})")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+            found.append(NotFound("build.dockerfile", what, "mend build.context or build.dockerfile"))
+        else:
+            found += [wrong] if wrong else []
+    return found
+
+
+async def _imported(id: str) -> tuple[ImageInputs, ImageOutputs] | None:
+    """By the reference of an image that is pulled, or by the name of one that we built."""
+    endpoint, name = located(id)
+    there = await daemon(endpoint)
+    built = await _built(there, name)
+    if built:
+        versions = [str(item["Id"]) for item in built]
+        hash = labels.label(built[0], labels.HASH)
+        inputs = ImageInputs(endpoint=endpoint, name=name, build=Build(context=""), context_hash=hash)
+        return inputs, ImageOutputs(ref=versions[0], image_id=versions[0], versions=versions)
+    wanted = parse(name, "id")
+    found = await pull.find(there, str(wanted))
+    if found is None:
+        return None
+    digest = _digest(found, wanted.repository)
+    ref = f"{wanted.repository}@{digest}" if digest else str(found["Id"])
+    return ImageInputs(endpoint=endpoint, name=name, pull=name), ImageOutputs(
+        ref=ref, image_id=str(found["Id"]), digest=digest
+    )
+
+
+async def _built(there: Daemon, name: str) -> list[Any]:
+    """What we built under a name, newest first."""
+    listed = await there.get("images/json", filters=labels.filters(role="image", image=name))
+    return sorted(listed, key=lambda item: int(item.get("Created") or 0), reverse=True)
+
+
+def _digest(found: Any, repository: str) -> str | None:
+    """What its registry calls it; nothing for an image that comes from none. The daemon writes short names."""
+    for item in found.get("RepoDigests") or ():
+        name, _, digest = str(item).partition("@")
+        if _familiar(name) == _familiar(repository):
+            return digest
+    return None
+
+
+def _familiar(repository: str) -> str:
+    """As the daemon writes it."""
+    return repository.removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
+
+
+async def _leave(there: Daemon, state: ImageOutputs) -> None:
+    """A pulled image that a container uses, that others are built on, or that was there before us: it stays."""
+    if not state.pulled or not state.ref:
+        return
+    found = await pull.find(there, state.ref)
+    if found is None or await _used(there, str(found["Id"])):
+        return
+    for tag in found.get("RepoTags") or [state.ref]:
+        try:
+            await there.delete(f"images/{tag}", f"image {tag}")
+        except Conflict:
+            return
+
+
+async def _remove(there: Daemon, name: str, version: str) -> None:
+    """A version of ours, by all its tags; Conflict names the containers that are made of it."""
+    found = await pull.find(there, version)
+    if found is None:
+        return
+    ours = [tag for tag in found.get("RepoTags") or () if tag.rpartition(":")[0] == name]
+    others = [tag for tag in found.get("RepoTags") or () if tag not in ours]
+    try:
+        for tag in ours if others or ours else [version]:
+            await there.delete(f"images/{tag}", f"image {tag}")
+    except Conflict as error:
+        users = await _used(there, str(found["Id"]))
+        if not users:
+            raise
+        do = "remove them (`docker rm -f NAME`), then run again"
+        raise Conflict(f"image {name}", f"is used by {', '.join(users)}", do) from error
+
+
+async def _pruned(there: Daemon, name: str, versions: Sequence[str]) -> list[str]:
+    """Those that have to stay, because a container is made of them."""
+    stay = []
+    for version in versions:
+        try:
+            await _remove(there, name, version)
+        except Conflict:
+            stay.append(version)
+    return stay
+
+
+async def _sweep(there: Daemon, ids: Sequence[str]) -> list[str]:
+    """Removes what builds left on the way and nothing needs; the ids that something still needs."""
+    stay = []
+    for id in reversed(ids):
+        found = await pull.find(there, id)
+        if found is None or found.get("RepoTags"):
+            continue
+        try:
+            await there.delete(f"images/{found['Id']}", f"image {id}")
+        except Conflict:
+            stay.append(id)
+    return stay[::-1]
+
+
+async def _used(there: Daemon, id: str) -> list[str]:
+    listed = await there.get("containers/json", all=True, filters={"ancestor": [id]})
+    return sorted(labels.name_of(item) for item in listed if item.get("ImageID") == id)

@@ -1,0 +1,123 @@
+"""`anytier:docker:Volume`: data that outlives the containers that use it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from anytier.errors import AnytierError, Conflict, Rejected
+from anytier.frozen import Frozen
+from anytier.provider.docker import labels
+from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
+from anytier.provider.docker.network import wrong_name
+from anytier.provider.docker.patience import patiently
+from anytier.provider.fields import replaces
+from anytier.provider.resource import Context, Resource
+
+
+class VolumeInputs(Frozen):
+    """`name` is also the name on the daemon. `retain`: the data stays when the volume is destroyed."""
+
+    endpoint: Annotated[Endpoint, replaces] = Endpoint()
+    name: Annotated[str, replaces]
+    labels: dict[str, str] = Field(default_factory=dict)
+    retain: bool = False
+
+
+class VolumeOutputs(Frozen):
+    """`created_at` tells this volume from a later one of the same name; empty while it may not be there."""
+
+    created_at: str = ""
+
+
+class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
+    inputs = VolumeInputs
+    outputs = VolumeOutputs
+
+    def check(self, inputs: VolumeInputs) -> list[AnytierError]:
+        taken = [key for key in inputs.labels if key.startswith(labels.PREFIX)]
+        wrong = [Rejected(f'labels["{key}"]', "is one of anytier's own labels", "choose another key") for key in taken]
+        return [*wrong_name(inputs.name), *wrong]
+
+    async def create(self, ctx: Context, inputs: VolumeInputs) -> tuple[str, VolumeOutputs]:
+        return inputs.name, await self._ensure(ctx, inputs.name, inputs)
+
+    async def read(
+        self, ctx: Context, id: str, inputs: VolumeInputs | None, state: VolumeOutputs | None
+    ) -> tuple[VolumeInputs, VolumeOutputs] | None:
+        endpoint, name = (inputs.endpoint, inputs.name) if inputs else located(id)
+        found = await find(await daemon(endpoint), name)
+        if found is None:
+            return None
+        retain = inputs.retain if inputs else False
+        known = VolumeInputs(endpoint=endpoint, name=name, labels=_own_labels(found), retain=retain)
+        return known, VolumeOutputs(created_at=_created(found))
+
+    async def update(
+        self, ctx: Context, id: str, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs
+    ) -> VolumeOutputs:
+        """`retain` is ours alone; a half-made volume is made. Docker cannot change labels, and data is not risked."""
+        return await self._ensure(ctx, id, inputs, state.created_at)
+
+    async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
+        if inputs.retain:
+            return
+        there = await daemon(inputs.endpoint)
+        found = await find(there, inputs.name)
+        if found is None:
+            return
+        if not is_ours(found) and _created(found) != state.created_at:
+            ctx.warn(f"the volume {inputs.name} is another one by now, made by somebody else: it stays")
+            return
+
+        async def attempt() -> None:
+            try:
+                await there.delete(f"volumes/{inputs.name}", f"volume {inputs.name}")
+            except Conflict as error:
+                users = await _users(there, inputs.name)
+                what = f"is used by {', '.join(users)}" if users else error.what
+                raise Conflict(f"volume {inputs.name}", what, "remove what uses it, then run again") from error
+
+        await patiently(attempt, Conflict)
+
+    async def _ensure(self, ctx: Context, id: str, inputs: VolumeInputs, known: str = "") -> VolumeOutputs:
+        """`known` is when the volume on record was made: an imported one carries no label of ours."""
+        there = await daemon(inputs.endpoint)
+        path = f"volume {inputs.name}"
+        found = await find(there, inputs.name)
+        if found is None:
+            ctx.made(id, VolumeOutputs())
+            body = {"Name": inputs.name, "Labels": {**inputs.labels, labels.ROLE: "volume"}}
+            # An existing one of this name would be answered with, as if it had been made just now.
+            return VolumeOutputs(created_at=_created(await there.post("volumes/create", body, path)))
+        if not is_ours(found) and _created(found) != known:
+            do = f"`docker volume rm {inputs.name}`, or `pulumi import anytier:docker:Volume NAME {inputs.name}`"
+            raise Conflict(path, "is there already and is not ours", do)
+        if _own_labels(found) != inputs.labels:
+            do = "put the old labels back, or copy the data to a volume of another name"
+            raise Rejected(path, "Docker cannot change the labels of a volume", do)
+        return VolumeOutputs(created_at=_created(found))
+
+
+async def find(there: Daemon, name: str) -> Any:
+    return await there.find(f"volumes/{name}")
+
+
+def is_ours(found: Any) -> bool:
+    return labels.label(found, labels.ROLE) == "volume"
+
+
+def _own_labels(found: Any) -> dict[str, str]:
+    """The user's labels, without ours."""
+    every = found.get("Labels") or {}
+    return {str(key): str(value) for key, value in every.items() if not key.startswith(labels.PREFIX)}
+
+
+def _created(found: Any) -> str:
+    return str(found.get("CreatedAt") or "")
+
+
+async def _users(there: Daemon, name: str) -> list[str]:
+    listed = await there.get("containers/json", all=True, filters={"volume": [name]})
+    return sorted(labels.name_of(item) for item in listed)
