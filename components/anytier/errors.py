@@ -4,6 +4,7 @@ Each has a path (the field or the thing), what is wrong, and what to do; a place
 confused with a place where something is missing.
 
     AnytierError
+    ├── UsageError          the command line is wrong
     ├── SpecError           the app spec is wrong
     ├── ConfigError         the stack's config is wrong
     ├── CapabilityError     the spec asks for what the tier cannot carry
@@ -35,6 +36,10 @@ class AnytierError(Exception):
     def __str__(self) -> str:
         head = f"{self.path}: {self.what}" if self.path else self.what
         return f"{head} -> {self.do}" if self.do else head
+
+
+class UsageError(AnytierError):
+    code = "usage"
 
 
 class SpecError(AnytierError):

@@ -17,6 +17,7 @@ from anytier import __version__
 from anytier.cli.registry import VERBS
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+EXIT_CODES = "exit codes: 0 done; 1 it failed or is not as wanted; 2 wrong usage; 130 interrupted"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = next((word for word in given if not word.startswith("-")), None)
     known = VERBS.get(verb or "")
     module = importlib.import_module(known[0]) if known else None
+    if verb is not None and known is None:
+        return unknown(verb)
     args = parser(verb, module).parse_args(given)
     assert module is not None  # the parser has refused anything else
     try:
@@ -45,27 +48,35 @@ def parser(verb: str | None = None, module: Any = None) -> argparse.ArgumentPars
     made = argparse.ArgumentParser(
         prog="anytier",
         description="One app spec. Any place to run it.",
-        epilog="exit codes: 0 done; 1 it failed or is not as wanted; 2 wrong usage; 130 interrupted",
+        epilog=EXIT_CODES,
     )
     made.add_argument("--version", action="version", version=f"anytier {__version__}")
     verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, (_, line) in VERBS.items():
-        sub = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        sub = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".", epilog=EXIT_CODES)
         if name == verb and module is not None:
             module.configure(sub)
     return made
 
 
+def unknown(verb: str) -> int:
+    from anytier.errors import UsageError
+    from anytier.suggest import did_you_mean
+
+    return failed(UsageError(verb, f"is not a verb{did_you_mean(verb, VERBS)}", "`anytier --help` lists them"))
+
+
 def failed(error: Exception) -> int:
     """Tell what a user must mend. Anything else is a bug of ours and keeps its traceback."""
-    from anytier.errors import AnytierError, leaves
+    from anytier.cli.terminal import colors
+    from anytier.errors import AnytierError, UsageError, leaves
 
     found = leaves(error)
     if not found or not all(isinstance(item, AnytierError) for item in found):
         raise error
     for item in found:
-        print(block(item, sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
-    return FAILED
+        print(block(item, colors(sys.stderr)), file=sys.stderr)
+    return USAGE if all(isinstance(item, UsageError) for item in found) else FAILED
 
 
 def block(error: Any, color: bool) -> str:

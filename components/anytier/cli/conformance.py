@@ -15,12 +15,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 only if no check failed."""
-    from anytier.errors import ConfigError
+    from anytier.errors import UsageError
 
     if args.list:
         return show_list()
     if not args.stack:
-        raise ConfigError("--stack", "is needed", "the stack whose place is to be tested, such as `-s local`")
+        raise UsageError("--stack", "is needed", "the stack whose place is to be tested, such as `-s local`")
     return test(args)
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from anytier.errors import ConfigError, NotFound
+from anytier.errors import ConfigError
 from anytier.suggest import did_you_mean
 
 
@@ -68,7 +68,7 @@ def stack_argument(parser: argparse.ArgumentParser) -> None:
 
 def deployed(stack: str) -> list[Deployed]:
     """The stack's workloads in the state's order. NotFound if nothing is deployed."""
-    from anytier.cli.stack import stack_state
+    from anytier.cli.stack import not_deployed, stack_state
 
     found = []
     for item in stack_state(stack).get("resources") or ():
@@ -77,7 +77,7 @@ def deployed(stack: str) -> list[Deployed]:
             name = item["urn"].rpartition("::")[2]
             found.append(Deployed(name, parts[1], item.get("inputs") or {}, item.get("outputs") or {}))
     if not found:
-        raise NotFound(f"stack {stack}", "nothing is deployed", f"`pulumi up -s {stack}`")
+        raise not_deployed(stack)
     return found
 
 

@@ -19,13 +19,13 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from anytier.cli.day2 import backend, deployed, pick
-    from anytier.errors import ConfigError, NotFound
+    from anytier.errors import NotFound, UsageError
 
     workloads = deployed(args.stack)
     pick(workloads, args.workload)
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
-        raise ConfigError("command", "is missing", f"anytier exec -s {args.stack} {args.workload} -- COMMAND")
+        raise UsageError("COMMAND", "is missing", f"anytier exec -s {args.stack} {args.workload} -- COMMAND")
 
     async def call() -> int:
         place = backend(workloads)

@@ -3,44 +3,99 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from anytier.cli.day2 import stack_argument
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from anytier.cli.day2 import Backend, InstanceRow
+
+# How often `--follow` looks for instances that a rollout or a restart brought.
+EVERY = 2.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     stack_argument(parser)
     parser.add_argument("workload", nargs="?", help="only this workload")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
-    parser.add_argument("-n", "--tail", type=int, default=100, metavar="N", help="last N lines of each (default 100)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until interrupted, with new instances too")
+    parser.add_argument("-n", "--tail", type=count, default=100, metavar="N", help="last N lines of each (default 100)")
+
+
+def count(text: str) -> int:
+    """argparse turns the ValueError into its own message."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def run(args: argparse.Namespace) -> int:
+    """Interrupting `--follow` is how it ends, so that is a success."""
     import asyncio
 
-    from anytier.cli.day2 import backend, deployed, pick
+    from anytier.cli.day2 import deployed, pick
 
     workloads = deployed(args.stack)
     if args.workload:
         pick(workloads, args.workload)
+    names = [args.workload] if args.workload else [item.name for item in workloads]
 
     async def show() -> None:
+        from anytier.cli.day2 import backend
+
         place = backend(workloads)
         try:
-            found = [i for i in await place.instances() if args.workload in (None, i.workload)]
-            names = {i.id: f"{i.workload}.{i.index}" for i in found}
-            width = max((len(name) for name in names.values()), default=0)
-            await asyncio.gather(*(_print(place, i, names[i.id].ljust(width), args) for i in found))
+            await (follow if args.follow else once)(place, names, args.tail)
         finally:
             await place.close()
 
     try:
         asyncio.run(show())
     except KeyboardInterrupt:
-        return 0
+        if not args.follow:
+            raise
     return 0
 
 
-async def _print(place: Any, instance: Any, name: str, args: argparse.Namespace) -> None:
-    async for line in place.logs(instance, args.follow, args.tail):
-        print(f"{name}  {line}", flush=args.follow)
+async def once(place: Backend, names: Sequence[str], tail: int) -> None:
+    """One instance after the other, so that its lines stay together."""
+    found = [item for item in await place.instances() if item.workload in names]
+    width = max((len(label(item)) for item in found), default=0)
+    for item in found:
+        await copy(place, item, width, False, tail)
+
+
+async def follow(place: Backend, names: Sequence[str], tail: int) -> None:
+    """All instances at once, whichever there are, until this is cancelled or nobody reads any more."""
+    import asyncio
+
+    tasks: dict[str, asyncio.Task[None]] = {}
+    try:
+        while True:
+            found = {item.id: item for item in await place.instances() if item.workload in names}
+            width = max((len(label(item)) for item in found.values()), default=0)
+            for id in tasks.keys() - found.keys():
+                tasks.pop(id).cancel()
+            for id in found.keys() - tasks.keys():
+                tasks[id] = asyncio.create_task(copy(place, found[id], width, True, tail))
+            await asyncio.sleep(EVERY)
+            for task in tasks.values():
+                if task.done():
+                    task.result()  # what went wrong there ends all of it
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+def label(item: InstanceRow) -> str:
+    return f"{item.workload}.{item.index}"
+
+
+async def copy(place: Backend, item: InstanceRow, width: int, follow: bool, tail: int) -> None:
+    name = label(item).ljust(width)
+    async for line in place.logs(item, follow, tail):
+        print(f"{name}  {line}", flush=follow)

@@ -17,13 +17,13 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from anytier.capabilities import TIERS
-    from anytier.errors import ConfigError
+    from anytier.errors import UsageError
     from anytier.report import matrix
     from anytier.suggest import did_you_mean
 
     for tier in args.tier or ():
         if tier not in TIERS:
-            raise ConfigError(
+            raise UsageError(
                 "--tier", f"there is no tier {tier!r}{did_you_mean(tier, TIERS)}", f"one of {', '.join(TIERS)}"
             )
     tiers = args.tier or TIERS

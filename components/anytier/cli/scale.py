@@ -6,6 +6,8 @@ import argparse
 
 from anytier.cli.day2 import stack_argument
 
+MOST = 1000  # as in the stack's config
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     stack_argument(parser)
@@ -28,10 +30,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def parse(text: str) -> tuple[str, int]:
-    """`web=3` -> ("web", 3). ConfigError for anything else."""
-    from anytier.errors import ConfigError
+    """`web=3` -> ("web", 3). UsageError for anything else."""
+    import re
+
+    from anytier.errors import UsageError
 
     name, _, count = text.partition("=")
-    if not name or not count.isdigit() or int(count) > 1000:
-        raise ConfigError(text, "is not WORKLOAD=REPLICAS", "such as web=3, from 0 to 1000")
+    if not name or not re.fullmatch(r"[0-9]{1,4}", count) or int(count) > MOST:
+        raise UsageError(text, "is not WORKLOAD=REPLICAS", f"such as web=3, from 0 to {MOST}")
     return name, int(count)

@@ -90,7 +90,7 @@ def ask_pulumi(args: Sequence[str], stack: str) -> str:
         text=True,
     )
     if done.returncode == STACK_NOT_FOUND:
-        raise NotFound(f"stack {stack}", "nothing is deployed under this name", f"`pulumi up -s {stack}` deploys it")
+        raise not_deployed(stack)
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         what = lines[0].removeprefix("error: ") if lines else f"`pulumi {args[0]}` ended with {done.returncode}"
@@ -106,6 +106,15 @@ def stacks_dir(project: Path) -> Path:
 
 def stack_names(project: Path) -> list[str]:
     return sorted(re.sub(r"^Pulumi\.|\.yaml$", "", file.name) for file in stacks_dir(project).glob("Pulumi.*.yaml"))
+
+
+def not_deployed(stack: str) -> NotFound:
+    """Says what can be done: deploy it, if it has a file; else the nearest name that has one."""
+    names = stack_names(project_dir())
+    if stack in names:
+        return NotFound(f"stack {stack}", "nothing is deployed", f"`anytier up -s {stack}` deploys it")
+    known = ", ".join(names) or "none yet"
+    return NotFound(f"stack {stack}", f"there is no such stack{did_you_mean(stack, names)}", f"one of {known}")
 
 
 def stack_config(stack: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from anytier.cli.day2 import backend, deployed
+    from anytier.cli.terminal import room
     from anytier.report.status import as_json, as_text, complete
 
     workloads = deployed(args.stack)
@@ -29,5 +30,5 @@ def run(args: argparse.Namespace) -> int:
             await place.close()
 
     instances = asyncio.run(look())
-    print(json.dumps(as_json(workloads, instances), indent=2) if args.json else as_text(workloads, instances))
+    print(json.dumps(as_json(workloads, instances), indent=2) if args.json else as_text(workloads, instances, room()))
     return 0 if complete(workloads, instances) else 1

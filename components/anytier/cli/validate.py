@@ -49,16 +49,16 @@ class Target:
 
 def _target(args: argparse.Namespace) -> Target:
     from anytier.capabilities import MODES, TIERS
-    from anytier.errors import ConfigError
+    from anytier.errors import UsageError
     from anytier.suggest import did_you_mean
 
     if args.stack:
         return _of_stack(args)
     if not args.files:
-        raise ConfigError("FILE", "is needed", "anytier validate FILE..., or -s STACK for the app of a stack")
+        raise UsageError("FILE", "is needed", "anytier validate FILE..., or -s STACK for the app of a stack")
     if args.tier and args.tier not in TIERS:
         near = did_you_mean(args.tier, TIERS)
-        raise ConfigError("--tier", f"there is no tier {args.tier!r}{near}", f"one of {', '.join(TIERS)}")
+        raise UsageError("--tier", f"there is no tier {args.tier!r}{near}", f"one of {', '.join(TIERS)}")
     return Target(args.files, args.tier, MODES.get(args.tier or "", (None,)))
 
 
@@ -68,10 +68,10 @@ def _of_stack(args: argparse.Namespace) -> Target:
 
     from anytier import config
     from anytier.cli.stack import project_dir, stack_config
-    from anytier.errors import ConfigError
+    from anytier.errors import UsageError
 
     if args.tier:
-        raise ConfigError("--tier", "stands beside --stack, which names one already", "leave one of them out")
+        raise UsageError("--tier", "stands beside --stack, which names one already", "leave one of them out")
     settings = config.read(config.from_yaml(stack_config(args.stack)))
     app = os.path.relpath(project_dir() / settings.app_file)
     return Target(args.files or [app], settings.tier, (settings.mode,))

@@ -26,7 +26,9 @@ def as_json(workloads: Iterable[Any], instances: Sequence[Any]) -> list[dict[str
     ]
 
 
-def as_text(workloads: Iterable[Any], instances: Sequence[Any], now: datetime | None = None) -> str:
+def as_text(
+    workloads: Iterable[Any], instances: Sequence[Any], room: int | None = None, now: datetime | None = None
+) -> str:
     moment = now or datetime.now(UTC)
     rows = [["workload", "revision", "ready", "instance", "state", "health", "restarts", "age"]]
     for item in workloads:
@@ -35,7 +37,7 @@ def as_text(workloads: Iterable[Any], instances: Sequence[Any], now: datetime | 
             tail = _instance(found, item.revision, moment) if found else ["-", "none", "-", "-", "-"]
             rows.append([*head, *tail])
             head = ["", "", ""]
-    return table(rows)
+    return table(rows, room)
 
 
 def _instance(found: Any, revision: int, now: datetime) -> list[str]:

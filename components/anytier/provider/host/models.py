@@ -75,12 +75,13 @@ class InstanceRecord(Frozen):
 
 
 class Revision(Frozen):
-    """One kept revision. The template holds no secret value."""
+    """One kept revision. The template holds no secret value. `served`: a rollout of it has once ended well."""
 
     revision: int
     hash: str
     template: Template
     created_at: float
+    served: bool = False
 
 
 class WorkloadRecord(Frozen):

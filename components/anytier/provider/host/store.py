@@ -84,6 +84,12 @@ class Store:
         )
         return made, kept | {number: made}
 
+    async def served(self, kept: Kept) -> None:
+        """A rollout of this revision ended well: from now on it is one to go back to."""
+        revision = kept.revision.model_copy(update={"served": True})
+        path = f"{self.folder}/r{revision.revision}.json"
+        await self.place.machine.put([File(path, json_bytes(revision.wire()), 0o600)])
+
     async def prune(self, current: int, retain: int) -> None:
         """Keeps the newest `retain` revisions, the current one always."""
         numbers = sorted(await self.revisions(), reverse=True)

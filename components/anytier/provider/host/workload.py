@@ -159,6 +159,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
                 await driver.tidy()
             raise
         await driver.tidy()
+        await store.served(wanted)
         done = WorkloadRecord(inputs=without_secrets(inputs), revision=number, replicas=inputs.replicas)
         await store.save(done)
         await store.prune(number, inputs.update.retain)
