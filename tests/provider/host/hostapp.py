@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -74,6 +75,8 @@ def main() -> None:
     print(f"starting {VERSION} {MODE} {os.environ.get('PASSWORD', '')}", flush=True)
     if MODE == "exits":
         sys.exit("cannot go on: MODE=exits")
+    if MODE == "parent":
+        subprocess.Popen(["sh", "-c", "trap '' TERM; exec sleep 300"], stdout=subprocess.DEVNULL)
     if MODE == "dies":
         threading.Timer(0.4, lambda: os._exit(3)).start()
     port = int(os.environ["PORT"]) + (1 if MODE == "wrong-port" else 0)

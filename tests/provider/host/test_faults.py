@@ -135,6 +135,29 @@ async def test_a_killed_supervisord_is_brought_back_without_orphans(corner: Corn
     corner.clean()
 
 
+async def test_children_go_with_the_process_that_started_them(corner: Corner) -> None:
+    """Also those that ignore TERM, and those of a process that was killed: the next one finds no orphan beside it."""
+    inputs = corner.inputs(mode="parent", replicas=1)
+    await corner.up(inputs)
+
+    def children() -> int:
+        return sum("sleep 300" in line for line in corner.processes())
+
+    assert children() == 1
+    ((name, pid),) = (await corner.pids()).items()
+    os.kill(pid, signal.SIGKILL)
+
+    async def back() -> bool:
+        return (await corner.pids()).get(name, pid) != pid and (await corner.aget()).startswith("1 ")
+
+    await corner.until(back)
+    assert children() == 1
+    await corner.delete(inputs)
+    assert children() == 0
+    await corner.delete_proxy()
+    corner.clean()
+
+
 async def test_one_sick_answer_does_not_take_a_serving_instance_away(corner: Corner) -> None:
     """A rollout that looks at what serves already must not be nervous."""
     state = await corner.up(corner.inputs(replicas=1))

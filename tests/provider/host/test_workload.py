@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,17 @@ async def test_a_port_without_proxy_is_the_services_own_and_its_holder_is_named(
     newer = template.model_copy(update={"labels": {"new": "yes"}})
     state = await corner.update(state, inputs.model_copy(update={"template": newer}))
     assert state.revision == 2 and state.instances[0].dial == {"tcp": f"127.0.0.1:{number}"}
+
+
+async def test_service_ports_of_one_target_lead_to_one_port_of_the_instance(corner: Corner) -> None:
+    ports = [Port(name=name, port=number, target=8080) for name, number in (("http", 80), ("extra", 81))]
+    template = corner.template().model_copy(update={"ports": ports})
+    state = await corner.create(corner.inputs(template=template, replicas=1, pools={}, proxy=None))
+    dial = state.instances[0].dial
+    assert dial["http"] == dial["extra"]
+    number = int(dial["http"].rpartition(":")[2])
+    with urllib.request.urlopen(f"http://127.0.0.1:{number}/", timeout=5) as answer:
+        assert answer.status == 200
 
 
 def test_what_a_machine_would_refuse_is_said_before(corner: Corner) -> None:

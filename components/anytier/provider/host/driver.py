@@ -248,10 +248,13 @@ class HostDriver:
         fixed = {port.name: port.port for port in template.ports if not port.http}
         await self._require_free(fixed)
         balanced = [port for port in template.ports if port.http]
-        known = {port.name: old.ports[port.name] for port in balanced if port.name in old.ports} if old else {}
-        if len(known) == len(balanced) and all(free for free in await self._free(list(known.values()))):
-            return fixed | known
-        return fixed | await self._new_ports(unit, balanced)
+        # Service ports that lead to one port of the app lead to one port of the instance.
+        leading = list({port.target: port for port in reversed(balanced)}.values())
+        known = {port.name: old.ports[port.name] for port in leading if port.name in old.ports} if old else {}
+        if len(known) < len(leading) or not all(await self._free(list(known.values()))):
+            known = await self._new_ports(unit, leading)
+        by_target = {port.target: known[port.name] for port in leading}
+        return fixed | {port.name: by_target[port.target] for port in balanced}
 
     async def _new_ports(self, unit: str, wanted: Sequence[Port]) -> dict[str, int]:
         if not wanted:

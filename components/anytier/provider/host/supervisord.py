@@ -46,6 +46,7 @@ class Supervisord:
             if alive:
                 await self._quiet("stopProcess", name, True, ignore=(_BAD_NAME, _NOT_RUNNING), timeout=600)
                 await self._remove_group(name)
+            await self._reap(name)
             await self.machine.remove([self._program(name)])
 
     async def restart(self, name: str) -> None:
@@ -158,6 +159,11 @@ class Supervisord:
                 await self._quiet("stopProcess", name, True, ignore=(_BAD_NAME, _NOT_RUNNING), timeout=600)
                 await asyncio.sleep(0.1)
         raise Rejected(name, "supervisord does not let go of it", f"see {self.folder}/supervisord.log")
+
+    async def _reap(self, name: str) -> None:
+        """supervisord lets go when the process it started has ended; what that one started goes as well."""
+        asked = {"root": self.layout.root, "instance": name, "grace": 0}
+        await tool(self.machine, self.layout, self.facts, "reap", asked)
 
     def _program(self, name: str) -> str:
         return f"{self.folder}/programs/{name}.conf"

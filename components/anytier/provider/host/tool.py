@@ -99,23 +99,25 @@ def missing(asked: dict[str, Any]) -> list[str]:
 
 
 def reap(asked: dict[str, Any]) -> list[int]:
-    """Ends every process that carries our marker: TERM, then KILL. Nothing else can be hit: the marker is the path."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.time() + asked["grace"]
-        for pid in marked(asked["root"]):
+    """Ends every process that carries our marker: TERM, then KILL. Nothing else can be hit: the marker is the path.
+
+    `instance` narrows it down to what one instance has started.
+    """
+    root, instance = asked["root"], asked.get("instance")
+    for number, grace in ((signal.SIGTERM, asked["grace"]), (signal.SIGKILL, max(2.0, asked["grace"]))):
+        deadline = time.time() + grace
+        for pid in marked(root, instance):
             send(pid, number)
-        while time.time() < deadline and marked(asked["root"]):
+        while marked(root, instance) and time.time() < deadline:
             time.sleep(0.05)
-    return marked(asked["root"])
+    return marked(root, instance)
 
 
-def marked(root: str) -> list[int]:
-    wanted = b"ANYTIER_ROOT=" + os.fsencode(root)
-    found = []
-    for pid in processes():
-        if pid != os.getpid() and wanted in environment(pid):
-            found.append(pid)
-    return found
+def marked(root: str, instance: str | None = None) -> list[int]:
+    wanted = {b"ANYTIER_ROOT=" + os.fsencode(root)}
+    if instance is not None:
+        wanted.add(b"ANYTIER_INSTANCE=" + os.fsencode(instance))
+    return [pid for pid in processes() if pid != os.getpid() and wanted <= set(environment(pid))]
 
 
 def processes() -> list[int]:
