@@ -87,6 +87,19 @@ def test_a_connection_that_is_dropped_without_an_answer_is_a_loss() -> None:
     assert len(running.outcome.lost) < running.outcome.total
 
 
+def test_a_connection_that_was_closed_while_idle_is_no_loss() -> None:
+    """Closed with the answer, but not announced: nothing was under way, and whoever looks before sending sees it."""
+
+    def hangs_up(handler: Any) -> None:
+        well(handler)
+        handler.close_connection = True
+
+    shape = Shape(kept=2, fresh=0, slow=0, pause=0.05)
+    with server(hangs_up) as port, Load(port, shape) as running:
+        time.sleep(0.5)
+    assert running.outcome.lost == [] and running.outcome.total > 4
+
+
 def test_a_port_where_nobody_listens_is_a_loss_and_not_hammered() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))

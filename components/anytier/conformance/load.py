@@ -1,7 +1,8 @@
 """A steady, bounded load on one address of this machine: keep-alive, new-connection and slow requests.
 
 Every request that does not come back whole with status 200 is counted as lost, also on a connection that was kept
-alive: what a real client would retry is not forgiven here.
+alive: what a real client would retry is not forgiven here. Only a connection that the other side had closed before a
+request was sent on it is opened anew, as HTTP lets a server do and every client's pool does.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class Load:
         while not self.over:
             begun = time.monotonic()
             try:
-                if connection is None or connection.closed or kind == "new connection":
+                if connection is None or connection.gone or kind == "new connection":
                     if connection:
                         connection.close()
                     connection = await Connection.open(self.target)
@@ -146,6 +147,11 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self.closed = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether no request can be sent on it any more."""
+        return self.closed or self.reader.at_eof()
 
     @classmethod
     async def open(cls, target: Target) -> Connection:

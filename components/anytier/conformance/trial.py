@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +177,31 @@ class Trial:
             raise Failed(f"`{shown.split(' --stack')[0]}` ended with {run.code}: {reason_in(run.output)}", run.tail())
         return run
 
+    def killed_up(self, patch: Patch, when: Callable[[], bool]) -> None:
+        """`up`, and kill -9 of the engine and of all that it started, as soon as `when` is true."""
+        (self.app_dir / "app.yaml").write_text(json.dumps(merged(self.base, patch), indent=2))
+        self.deployed = self.served = None
+        command = ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack", self.name]
+        process = subprocess.Popen(
+            command,
+            cwd=self.project,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + PATIENCE
+        while not when():
+            ended = process.poll() is not None or time.monotonic() > end
+            if ended:
+                kill_tree(process.pid)
+                process.wait()
+            expect(not ended, "the run ended before it could be killed")
+            time.sleep(0.05)
+        kill_tree(process.pid)
+        process.wait()
+
     def state(self) -> dict[str, Any]:
         exported: dict[str, Any] = json.loads(self.pulumi("stack", "export").output)
         return exported
@@ -192,9 +217,16 @@ class Trial:
     # looking at the app
 
     def request(
-        self, path: str, *, method: str = "GET", host: str = "localhost", body: bytes | None = None, timeout: float = 10
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        host: str = "localhost",
+        body: bytes | None = None,
+        timeout: float = 10,
+        port: int | None = None,
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
         try:
             connection.request(method, path, body=body, headers={"Host": host, "Connection": "close"})
             response = connection.getresponse()
@@ -249,6 +281,27 @@ def interrupt(process: subprocess.Popen[str]) -> str:
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(timeout=patience)[0] or ""
     return ""
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL to a process of ours and to all below it, found before any of them is gone."""
+    found, todo = [pid], [pid]
+    parents = dict(parentage())
+    while todo:
+        above = todo.pop()
+        below = [child for child, parent in parents.items() if parent == above]
+        found, todo = found + below, todo + below
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
+def parentage() -> Iterator[tuple[int, int]]:
+    """(process, its parent) for every process that can be seen."""
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError, IndexError):
+            if entry.name.isdigit():
+                yield int(entry.name), int((entry / "stat").read_text().rpartition(")")[2].split()[1])
 
 
 def free_ports(count: int) -> list[int]:

@@ -79,7 +79,8 @@ def canary(trial: Trial) -> str:
     """The secret's value is nowhere but where secrets are kept."""
     trial.settle()
     preview = trial.preview("--diff", "--json")
-    verbose = trial.preview("--refresh", "--diff", "--show-replacement-steps", "--logtostderr", "-v=9", "--logflow")
+    # At -v=9 the engine itself prints whatever passes through it, as Pulumi's own documentation warns.
+    verbose = trial.preview("--refresh", "--diff", "--show-replacement-steps", "--logtostderr", "-v=8", "--logflow")
     places = dict(trial.place.visible(trial.ns))
     places |= {"preview --json": preview.output, "preview with debug log": verbose.output}
     places |= {f"output of run {number}": text for number, text in enumerate(trial.printed)}

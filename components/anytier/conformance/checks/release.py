@@ -48,6 +48,42 @@ def rolling(trial: Trial) -> str:
     return f"v1 -> v2 in {run.seconds:.1f} s; {load.outcome.text()}; slowest {load.outcome.slowest * 1000:.0f} ms"
 
 
+def drains(trial: Trial) -> str:
+    """Requests that take five seconds, always some under way: each is answered whole by the version that took it."""
+    trial.ready()
+    old = trial.report()["version"]
+    with Load(trial.port, Shape(kept=0, fresh=0, slow=8, slow_ms=5000)) as load:
+        trial.up(version("app", "v7"))
+    expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
+    same(sorted(load.outcome.versions), sorted({old, "v7"}), "versions seen by the load")
+    same({report["version"] for report in trial.replicas(2).values()}, {"v7"}, "versions that serve")
+    return f"{load.outcome.versions[old]} requests of 5 s answered by {old}, {load.outcome.versions['v7']} by v7"
+
+
+def fixed_port(trial: Trial) -> str:
+    """Two copies cannot hold one port: the old one goes first, and the address stays."""
+    trial.settle()
+    old = trial.report("echo")
+    run = trial.up(version("echo", "v2"))
+    new = trial.report("echo")
+    same((old["version"], new["version"]), ("v1", "v2"), "versions before and after")
+    same(trial.get("/peer/echo?send=ping")["answer"], "ping", "answer of the new version")
+    return f"a TCP port that nobody shares: v1 -> v2 in {run.seconds:.1f} s"
+
+
+def killed_run(trial: Trial) -> str:
+    """kill -9 of engine and plugin in the midst of a rollout: all is served, and the next run goes on from there."""
+    trial.ready()
+    with Load(trial.port, LIGHT) as load:
+        trial.killed_up(version("app", "v9"), lambda: bool(load.outcome.versions.get("v9")))
+        trial.pulumi("cancel", "--yes")
+        run = trial.up(version("app", "v9"))
+    same({report["version"] for report in trial.replicas(2).values()}, {"v9"}, "versions that serve")
+    expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
+    trial.preview("--refresh", "--expect-no-changes")
+    return f"killed at the first answer of the new version; the next up took {run.seconds:.1f} s; {load.outcome.text()}"
+
+
 def volume(trial: Trial) -> str:
     """Data outlive the process that wrote them; the old one is stopped by its own signal before the new one starts."""
     trial.ready()

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from anytier.conformance.check import expect, same
-from anytier.conformance.trial import Trial
+import http.client
+import re
+import ssl
+from contextlib import suppress
+
+from anytier.conformance.certificate import Pair, self_signed
+from anytier.conformance.check import Failed, expect, same
+from anytier.conformance.checks.release import starts
+from anytier.conformance.load import until
+from anytier.conformance.patch import Patch, workload
+from anytier.conformance.trial import Trial, free_ports
 
 LATE_HOST = "late.conformance.test"
+TLS_HOST = "tls.conformance.test"
 
 
 def routes(trial: Trial) -> str:
@@ -41,3 +51,76 @@ def replicas(trial: Trial) -> str:
     shares = {name: answers.count(name) for name in found}
     expect(min(shares.values()) >= 8, f"requests are not shared: {shares}")
     return "40 requests: " + ", ".join(f"{count} to {name}" for name, count in shares.items())
+
+
+def exposed(trial: Trial) -> str:
+    """A second port of a service, on the machine itself, leads to the same port of the app."""
+    number = free_ports(1)[0]
+    ports = {"extra": {"port": number, "targetPort": 8080, "expose": "host"}}
+    trial.up(workload("late", {"service": {"ports": ports}}))
+    wanted = trial.report("late")["instance"]
+    same(trial.get("/report", port=number)["instance"], wanted, f"who answers on the exposed port {number}")
+    return f"expose: host, port {number}: answered by late"
+
+
+def proxy_restart(trial: Trial) -> str:
+    """Killed, the proxy comes back by itself with all its routes and upstreams; the app does not notice."""
+    trial.settle()
+    before = starts(trial, 2)
+    trial.place.kill_proxy(trial.ns)
+    expect(until(lambda: answers(trial), seconds=20, every=0.1), "the proxy has not come back within 20 s")
+    same(starts(trial, 2), before, "start times of what serves")
+    routes(trial)
+    trial.preview("--refresh", "--expect-no-changes")
+    return "kill -9 of the proxy: back with every route and upstream, app untouched, no drift"
+
+
+def answers(trial: Trial) -> bool:
+    with suppress(Failed):
+        return bool(trial.get("/"))
+    return False
+
+
+def tls(trial: Trial) -> str:
+    """A given certificate is served on its host; plain requests are sent there; a renewed one needs no restart."""
+    trial.ready()
+    first, second = self_signed(TLS_HOST), self_signed(TLS_HOST)
+    trial.up(with_tls(trial, first))
+    before = starts(trial, 2)
+    same(served_certificate(trial), first.der, "the certificate that is served")
+    moved = trial.request("/report?x=1", host=TLS_HOST)
+    location = {name.lower(): value for name, value in moved.headers.items()}.get("location", "")
+    expect(moved.status in (301, 302, 307, 308), f"a plain request gets HTTP {moved.status}, no redirect")
+    expect(re.match(rf"https://{TLS_HOST}(:{trial.tls_port})?/report\?x=1$", location), f"redirected to {location!r}")
+    trial.up(with_tls(trial, second))
+    renewed = until(lambda: served_certificate(trial) == second.der, seconds=10)
+    expect(renewed, "the renewed certificate is not served within 10 s")
+    same(starts(trial, 2), before, "start times of what serves, after the renewal")
+    return "given certificate served, HTTP redirected, renewed without a restart of the app"
+
+
+def with_tls(trial: Trial, pair: Pair) -> Patch:
+    for name, text in (("tls.crt", pair.certificate), ("tls.key", pair.key)):
+        (trial.app_dir / name).write_text(text)
+    route = {"host": TLS_HOST, "path": "/", "workload": "app", "port": "http"}
+    given = {"secretRef": {"certificate": "tls-crt", "key": "tls-key"}, "redirect": True}
+    secrets = {name: {"from": "file", "path": name.replace("-", ".")} for name in ("tls-crt", "tls-key")}
+    return {"routes": [*trial.base["routes"], {**route, "tls": given}], "secrets": secrets}
+
+
+def served_certificate(trial: Trial) -> bytes:
+    """What the proxy shows for TLS_HOST, if a request over it is answered by the app."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared byte for byte instead
+    connection = http.client.HTTPConnection("127.0.0.1", trial.tls_port, timeout=10)
+    try:
+        connection.connect()
+        connection.sock = wrapped = context.wrap_socket(connection.sock, server_hostname=TLS_HOST)
+        connection.request("GET", "/", headers={"Host": TLS_HOST})
+        status = connection.getresponse().status
+        expect(status == 200, f"https://{TLS_HOST}/: HTTP {status}")
+        return wrapped.getpeercert(binary_form=True) or b""
+    except (OSError, http.client.HTTPException) as error:
+        raise Failed(f"https://{TLS_HOST}/: {type(error).__name__} {error}") from error
+    finally:
+        connection.close()

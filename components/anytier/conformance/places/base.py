@@ -24,6 +24,9 @@ class Place(Protocol):
     def kill_instance(self, ns: str, report: Report) -> None:
         """kill -9 of all that the instance is: the container's first process; on a host, the process group."""
 
+    def kill_proxy(self, ns: str) -> None:
+        """kill -9 of the process that the app's traffic goes through."""
+
     def remove_instance(self, ns: str, report: Report) -> None:
         """Behind our back: the instance and its definition are gone."""
 

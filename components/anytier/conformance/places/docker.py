@@ -57,6 +57,13 @@ class DockerPlace:
         found = self._container(ns, report)
         self._kill(found, int(found["State"]["Pid"]))
 
+    def kill_proxy(self, ns: str) -> None:
+        found = [item for item in self._all(ns) if item["Name"].endswith("-proxy")]
+        if not found:
+            raise Failed(f"no proxy of {ns} runs")
+        for item in found:
+            self._kill(item, int(item["State"]["Pid"]))
+
     def remove_instance(self, ns: str, report: Report) -> None:
         self.call("DELETE", f"/containers/{self._container(ns, report)['Id']}?force=true")
 

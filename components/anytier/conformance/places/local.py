@@ -56,6 +56,14 @@ class LocalPlace:
             )
         os.killpg(group, signal.SIGKILL)
 
+    def kill_proxy(self, ns: str) -> None:
+        mine = {"ANYTIER_INSTANCE": f"{ns}-proxy", "ANYTIER_ROOT": str(self.root(ns))}
+        found = [pid for pid in pids() if mine.items() <= environment(pid).items()]
+        if not found:
+            raise Failed(f"no proxy of {ns} runs")
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+
     def remove_instance(self, ns: str, report: Report) -> None:
         pid = self._mine(ns, report)
         if self.supervisor == "supervisord":
