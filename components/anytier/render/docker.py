@@ -7,6 +7,7 @@ tmpfs at `/run/secrets`, which the entry script fills at every start.
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,11 @@ def needs_files(item: Container) -> bool:
     return bool(item.files or _hidden(item))
 
 
+def needs_entry(item: Container) -> bool:
+    """Whether the entry script brings something in, also for a command beside the app."""
+    return _hidden(item)
+
+
 def body(item: Container, image: Image, where: Setting) -> dict[str, Any]:
     """The request's JSON."""
     argv = argv_of(item, image)
@@ -121,12 +127,17 @@ def argv_of(item: Container, image: Image) -> list[str]:
     return [*image.entrypoint, *(_plain(item.args) if item.args is not None else image.command)]
 
 
-def kept_files(item: Container, secrets: Mapping[str, str]) -> Kept:
-    """The content of the container's files volume. Files with secrets in them go to the private part."""
+def kept_files(item: Container, secrets: Mapping[str, str], user: tuple[int, int] = (0, 0)) -> Kept:
+    """The content of the container's files volume, owned by `user`, who the app runs as, where nothing else is said.
+
+    Files with secrets in them go to the private part, which the entry script copies to tmpfs. A root folder that
+    cannot be written takes no link to there: such a file is bound where it belongs, with its own mode and owner.
+    """
     found: dict[str, tuple[bytes, int, int, int]] = {}
     for number, file in enumerate(item.files):
-        data, mode, (uid, gid) = content(file, secrets), int(file.mode, 8), ids(file.owner)
-        if is_private(file):
+        data, mode = content(file, secrets), int(file.mode, 8)
+        uid, gid = ids(file.owner) if file.owner else user
+        if is_private(file) and not item.read_only_root:
             found[f"private/files/{number}"] = (data, 0o444, 0, 0)
             owner = file.owner if file.owner else "-"
             found[f"private/modes/{number}"] = (f"{file.mode} {owner}\n".encode(), 0o444, 0, 0)
@@ -143,9 +154,7 @@ def links(item: Container) -> dict[str, str]:
     """Where a file with secrets in it belongs -> where it will be, on tmpfs."""
     if item.read_only_root:
         return {}
-    return {
-        file.target: f"{SECRETS}/.files/{number}" for number, file in enumerate(item.files) if is_private(file)
-    }
+    return {file.target: f"{SECRETS}/.files/{number}" for number, file in enumerate(item.files) if is_private(file)}
 
 
 def is_private(file: File) -> bool:
@@ -153,9 +162,9 @@ def is_private(file: File) -> bool:
 
 
 def content(file: File, secrets: Mapping[str, str]) -> bytes:
-    import base64
-
-    return base64.b64decode(file.binary) if file.binary is not None else substitute(file.content or "", secrets).encode()
+    if file.binary is not None:
+        return base64.b64decode(file.binary)
+    return substitute(file.content or "", secrets).encode()
 
 
 def ids(owner: str | None) -> tuple[int, int]:
@@ -262,7 +271,9 @@ def _host_config(item: Container, image: Image, where: Setting) -> dict[str, Any
         "NetworkMode": f"container:{where.share}" if where.share else where.network,
         "Mounts": _mounts(item, where),
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
-        "PortBindings": {} if where.share else {
+        "PortBindings": {}
+        if where.share
+        else {
             f"{port.target}/{port.protocol.lower()}": [{"HostIp": _bind(port), "HostPort": str(port.port)}]
             for port in where.publish
         },
@@ -295,11 +306,11 @@ def _mounts(item: Container, where: Setting) -> list[dict[str, Any]]:
     if needs_tools(item) or item.name == "network":
         found.append({"Type": "volume", "Source": where.tools, "Target": TOOLS, "ReadOnly": True})
     if where.files_volume:
-        volume = {"Type": "volume", "Source": where.files_volume, "Target": FILES, "ReadOnly": True}
-        found.append(volume | {"VolumeOptions": {"NoCopy": True}})
+        if _hidden(item):
+            volume = {"Type": "volume", "Source": where.files_volume, "Target": FILES, "ReadOnly": True}
+            found.append(volume | {"VolumeOptions": {"NoCopy": True}})
         for number, file in enumerate(item.files):
-            kept = f"private/files/{number}" if is_private(file) else f"plain/{number}"
             if file.target not in links(item):
-                source = f"{where.files_path}/{kept}"
+                source = f"{where.files_path}/plain/{number}"
                 found.append({"Type": "bind", "Source": source, "Target": file.target, "ReadOnly": True})
     return found

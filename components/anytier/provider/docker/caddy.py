@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from anytier.errors import Conflict, NotFound, Rejected, Unreachable
@@ -24,20 +26,48 @@ _SOCKET = "/run/anytier/admin.sock"
 _STATUS = "127.0.0.1:2021"
 _BUSYBOX = f"{TOOLS}/busybox"
 _PATIENCE = 15.0
+_ONE, _OTHER = "tcp4/:", "tcp4/0.0.0.0:"  # two spellings of one address
+_DELAY = "500ms"  # how long a replaced config tells keep-alive clients to come again
 # The old config comes back if Caddy refuses the new one, and a kill in between leaves a whole file.
 _LOAD = f"""cd {CONFIG} && {_BUSYBOX} cp caddy.json old.json && {_BUSYBOX} mv next.json caddy.json &&
-/usr/bin/caddy reload --config {FILE} --address unix/{_SOCKET} || {{ code=$?; {_BUSYBOX} mv old.json caddy.json; exit $code; }}"""
+/usr/bin/caddy reload --config {FILE} --address unix/{_SOCKET} ||
+{{ code=$?; {_BUSYBOX} mv old.json caddy.json; exit $code; }}"""
 
 
 def container_name(ns: str) -> str:
     return f"{ns}-proxy"
 
 
-def body(config: ProxyConfig) -> bytes:
-    """The config in Caddy's language."""
+def body(config: ProxyConfig, other: bool = False) -> bytes:
+    """The config in Caddy's language. `other`: under the other spelling of each address.
+
+    Caddy keeps a socket whose address stays the same, and cuts the connections that idle on it. Under another spelling
+    it opens a second socket beside the first (both share the port), takes the old config for one that ends and waits
+    `shutdown_delay`, answering `Connection: close`. What waits in the old socket's queue moves over: `SYSCTLS`.
+    """
     made = render.render(config, _SOCKET, f"{CONFIG}/data", _STATUS)
     made["admin"]["config"] = {"persist": False}
+    http = made["apps"]["http"]
+    http["shutdown_delay"] = _DELAY
+    for server in http["servers"].values():
+        server["listen"] = [_spelled(address, other) for address in server["listen"]]
     return json.dumps(made).encode()
+
+
+def _spelled(address: str, other: bool) -> str:
+    host, _, port = address.rpartition(":")
+    return address if host else f"{_OTHER if other else _ONE}{port}"
+
+
+def _is_other(running: Mapping[str, Any]) -> bool:
+    servers = ((running.get("apps") or {}).get("http") or {}).get("servers") or {}
+    return any(address.startswith(_OTHER) for server in servers.values() for address in server["listen"])
+
+
+def sysctls(kernel: str) -> dict[str, str]:
+    """Connections that wait at a socket which closes go to the other one of that port, where the kernel can."""
+    found = re.match(r"(\d+)\.(\d+)", kernel)
+    return {"net.ipv4.tcp_migrate_req": "1"} if found and (int(found[1]), int(found[2])) >= (5, 14) else {}
 
 
 class Caddy:
@@ -46,6 +76,7 @@ class Caddy:
     def __init__(self, daemon: Daemon, ns: str) -> None:
         self.daemon, self.name = daemon, container_name(ns)
         self.lock = asyncio.Lock()
+        self._known: ProxyConfig | None = None
 
     async def alive(self) -> bool:
         try:
@@ -55,22 +86,44 @@ class Caddy:
 
     async def config(self) -> ProxyConfig:
         """What it does now."""
-        answer = await self._patient(lambda: self._ask("/config/"))
-        return render.parse(json.loads(answer.out) or {})
+        return self._parsed(await self._running())
+
+    async def seen(self) -> ProxyConfig:
+        """What it did when we last looked or changed it. Within one run nobody else changes it."""
+        return self._known or await self.config()
+
+    async def _running(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = json.loads((await self._patient(lambda: self._ask("/config/"))).out) or {}
+        return found
+
+    def _parsed(self, running: Mapping[str, Any]) -> ProxyConfig:
+        self._known = render.parse(dict(running))
+        return self._known
 
     async def change(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
         """Read, edit, load, one at a time."""
         async with self.lock:
-            old = await self.config()
+            running = await self._running()
+            old = self._parsed(running)
             new = edit(old)
             if new != old:
-                await self._load(new)
+                await self._load(new, other=not _is_other(running))
+                self._known = new
 
     async def in_flight(self) -> Mapping[str, int]:
         """Requests under way by upstream, draining ones included."""
         answer = await self._patient(lambda: self._ask("/reverse_proxy/upstreams"))
         found: list[dict[str, Any]] = json.loads(answer.out) or []
         return {item["address"]: int(item["num_requests"]) for item in found}
+
+    async def until_idle(self, dials: Collection[str], timeout: float) -> None:
+        """Returns when none of these has a request under way, or after `timeout`."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            flying = await self.in_flight()
+            if not any(flying.get(dial) for dial in dials):
+                return
+            await asyncio.sleep(0.2)
 
     async def until_alive(self, timeout: float = _PATIENCE) -> None:
         for _ in range(int(timeout / 0.1)):
@@ -80,8 +133,8 @@ class Caddy:
         log = await self.daemon.log(self.name, 5)
         raise Unreachable("proxy", f"Caddy does not answer: {last_error(log)}", f"see `docker logs {self.name}`")
 
-    async def _load(self, config: ProxyConfig) -> None:
-        await self.daemon.put_files(self.name, CONFIG, pack({"next.json": (body(config), 0o600, 0, 0)}))
+    async def _load(self, config: ProxyConfig, other: bool) -> None:
+        await self.daemon.put_files(self.name, CONFIG, pack({"next.json": (body(config, other), 0o600, 0, 0)}))
         done = await self._patient(lambda: self.daemon.run(self.name, [_BUSYBOX, "sh", "-c", _LOAD]), codes=True)
         if done.code != 0:
             raise Rejected("proxy", last_error(done.out), "mend the routes, then run again")

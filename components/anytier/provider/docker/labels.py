@@ -15,6 +15,7 @@ INDEX = "dev.anytier.index"
 INSTANCE = "dev.anytier.instance"
 CONTAINER = "dev.anytier.container"
 KIND = "dev.anytier.kind"  # of a workload's container: init, sidecar, main, network
+PORTS = "dev.anytier.ports"  # where an instance listens: http=8080,admin=9000
 OWNER = "dev.anytier.owner"  # whose deployment it is
 INPUTS = "dev.anytier.inputs"  # what it was made from, packed, without secrets: an import is exact
 CREATED = "dev.anytier.created"

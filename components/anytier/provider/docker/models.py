@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -35,3 +36,26 @@ class Revision(Frozen):
     hash: str
     template: Template
     created_at: float
+
+
+class Kept(Frozen):
+    """A revision with its secrets: all that is needed to run it again."""
+
+    revision: Revision
+    secrets: dict[str, str] = Field(default_factory=dict)
+
+
+class Deployed(Frozen):
+    """What is deployed now, so that read and import are exact. `revision` 0: nothing yet. Inputs without secrets."""
+
+    inputs: dict[str, Any]
+    revision: int
+    replicas: int
+
+
+def without_secrets(inputs: AppInputs) -> dict[str, Any]:
+    return {key: value for key, value in inputs.wire().items() if key != "secrets"}
+
+
+def secret_values(kept: Mapping[int, Kept]) -> set[str]:
+    return {value for item in kept.values() for value in item.secrets.values()}

@@ -11,7 +11,7 @@ from pydantic import Field
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.docker import caddy, labels, tools
-from anytier.provider.docker.client import Daemon, daemon
+from anytier.provider.docker.client import Daemon, daemon, located
 from anytier.provider.docker.models import AppInputs
 from anytier.provider.docker.tar import Entry, pack
 from anytier.provider.fields import replaces, secret
@@ -80,8 +80,9 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     async def read(
         self, ctx: Context, id: str, inputs: ProxyInputs | None, state: ProxyOutputs | None
     ) -> tuple[ProxyInputs, ProxyOutputs] | None:
-        there = await daemon(inputs.endpoint if inputs else endpoint_of(id))
-        found = await there.find(f"containers/{name_in(id)}/json")
+        endpoint, name = (inputs.endpoint, id) if inputs else located(id)
+        there = await daemon(endpoint)
+        found = await there.find(f"containers/{name}/json")
         if found is None:
             return None
         if inputs is None:
@@ -104,10 +105,12 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         there = await daemon(inputs.endpoint)
         await tools.ensure(there)
         image = await caddy_image(there, ctx, inputs.caddy_image)
-        made = container_body(inputs, image)
+        made = container_body(inputs, image, str(there.facts.get("KernelVersion") or ""))
         found = await there.find(f"containers/{id}/json")
         if found is not None and labels.label(found, labels.NAMESPACE) != inputs.ns:
-            raise Conflict(f"container {id}", "is there already and is not ours", f"docker rm {id}, or use another stack")
+            raise Conflict(
+                f"container {id}", "is there already and is not ours", f"docker rm {id}, or use another stack"
+            )
         if found is None or labels.label(found, _BODY) != made["Labels"][_BODY]:
             await self._replace(ctx, there, id, inputs, made, found)
         else:
@@ -149,7 +152,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             await there.delete(f"containers/{aside}", force=True)
 
 
-def container_body(inputs: ProxyInputs, image: str) -> dict[str, Any]:
+def container_body(inputs: ProxyInputs, image: str, kernel: str = "") -> dict[str, Any]:
     """The request's JSON. No capability but the one to listen on low ports; nothing writable but its volume."""
     name = caddy.container_name(inputs.ns)
     record = json.dumps({k: v for k, v in inputs.wire().items() if k != "certificates"}, sort_keys=True)
@@ -169,6 +172,7 @@ def container_body(inputs: ProxyInputs, image: str) -> dict[str, Any]:
             "ReadonlyRootfs": True,
             "PidsLimit": 4096,
             "NetworkMode": inputs.network,
+            "Sysctls": caddy.sysctls(kernel),
             "Tmpfs": {"/run/anytier": "rw,noexec,nosuid,nodev,size=1m,mode=0700"},
             "Mounts": [
                 {"Type": "volume", "Source": name, "Target": caddy.CONFIG},
@@ -230,17 +234,3 @@ def _bindings(publish: list[Published]) -> dict[str, list[dict[str, str]]]:
         binding = {"HostIp": item.address, "HostPort": str(item.port)}
         found.setdefault(f"{item.listen_port}/tcp", []).append(binding)
     return found
-
-
-def endpoint_of(id: str) -> Any:
-    """An import names the daemon too, unless it is the local one: `<host>|<name>`."""
-    from anytier.provider.docker.client import Endpoint
-
-    host, bar, _ = id.rpartition("|")
-    return Endpoint(host=host) if bar else Endpoint()
-
-
-def name_in(id: str) -> str:
-    return id.rpartition("|")[2]
-
-
