@@ -38,8 +38,8 @@ async def ensure(
     wanted = {item.name: item for item in template.containers if needs_files(item)}
     if not wanted:
         return {}
-    volumes = {name: f"{prefix}-{name}" for name in wanted}
-    helper = f"{prefix}-fill"
+    volumes = {name: f"{prefix}.{name}" for name in wanted}
+    helper = f"{prefix}.fill"
     if await daemon.find(f"containers/{helper}/json") is not None:
         await daemon.delete(f"containers/{helper}", force=True)
     elif known := await _known(daemon, volumes):

@@ -48,7 +48,7 @@ class Store:
 
     def __init__(self, daemon: Daemon, ns: str, workload: str) -> None:
         self.daemon, self.ns, self.workload = daemon, ns, workload
-        self.name = f"{ns}-{workload}-store"
+        self.name = f"{ns}-{workload}.store"
 
     async def load(self) -> Document | None:
         """None: this workload is not here."""

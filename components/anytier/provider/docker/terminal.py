@@ -8,12 +8,11 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from anytier.provider.docker.client import Daemon
-
-_CANNOT_RUN = (126, 127)
 
 
 async def log(daemon: Daemon, container: str, follow: bool, tail: int) -> AsyncIterator[str]:
@@ -70,22 +69,26 @@ async def run(daemon: Daemon, container: str, argv: Sequence[str]) -> int:
 
 
 async def _feed(stream: Any) -> None:
-    """Our input, byte by byte as it comes, until it ends."""
+    """Our input as it comes, until it ends. A thread reads it: it may be a terminal, a pipe, a file or /dev/null."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    try:
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0)))
-    except (ValueError, OSError):  # a plain file, such as /dev/null: not to be waited for
-        while data := await asyncio.to_thread(os.read, 0, 65536):
-            await stream.write_in(data)
-        _end(stream)
-        return
-    try:
-        while data := await reader.read(65536):
-            await stream.write_in(data)
-        _end(stream)
-    finally:
-        transport.close()
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read() -> None:
+        data = b" "
+        while data:
+            try:
+                data = os.read(0, 65536)
+            except OSError:
+                data = b""
+            try:
+                loop.call_soon_threadsafe(pieces.put_nowait, data)
+            except RuntimeError:  # the command has ended, and nobody listens any more
+                return
+
+    threading.Thread(target=read, daemon=True).start()
+    while data := await pieces.get():
+        await stream.write_in(data)
+    _end(stream)
 
 
 def _end(stream: Any) -> None:
