@@ -65,11 +65,11 @@ def _server(name: str, listener: Listener, config: ProxyConfig) -> Json:
         ],
         "protocols": ["h1", "h2"],
     }
-    if listener.tls is None:
-        out["automatic_https"] = {"disable": True}
-    else:
+    if listener.tls:
         out["tls_connection_policies"] = [{}]
-        out["automatic_https"] = {"disable_redirects": not listener.tls.redirect}
+        out["automatic_https"] = {"disable_redirects": True}  # they would want port 80; ours are routes
+    else:
+        out["automatic_https"] = {"disable": True}
     return out
 
 
@@ -89,10 +89,18 @@ def _route(route: Route, config: ProxyConfig) -> Json:
     if prefix:
         match["path"] = [prefix, f"{prefix}/*"]
     handle: list[Json] = []
+    if route.redirect is not None:
+        return {**({"match": [match]} if match else {}), "handle": [_redirect(route.redirect)], "terminal": True}
     if route.strip_prefix and prefix:
         handle.append({"handler": "rewrite", "strip_path_prefix": prefix})
     handle.append(_pool(config.pools.get(route.pool, Pool()), route))
     return {**({"match": [match]} if match else {}), "handle": handle, "terminal": True}
+
+
+def _redirect(port: int) -> Json:
+    place = "{http.request.host}" + ("" if port == 443 else f":{port}")
+    headers = {"Location": [f"https://{place}{{http.request.uri}}"]}
+    return {"handler": "static_response", "status_code": 308, "headers": headers}
 
 
 def _pool(pool: Pool, route: Route) -> Json:
@@ -146,7 +154,7 @@ def _nothing() -> Json:
 
 
 def _status(listen: str, admin_socket: str) -> Json:
-    upstream = {"handler": "reverse_proxy", "upstreams": [{"dial": f"unix/{admin_socket}"}]}
+    upstream: Json = {"handler": "reverse_proxy", "upstreams": [{"dial": f"unix/{admin_socket}"}]}
     upstream["headers"] = {"request": {"set": {"Host": ["127.0.0.1"]}, "delete": ["Origin"]}}
     paths = ["/reverse_proxy/upstreams", "/config/"]
     return {
@@ -157,22 +165,18 @@ def _status(listen: str, admin_socket: str) -> Json:
 
 
 def _tls(config: ProxyConfig) -> Json:
-    files, policies = [], []
-    for listener_name, listener in sorted(config.listeners.items()):
-        if listener.tls is None:
-            continue
-        hosts = sorted({r.host for r in config.routes if r.listener == listener_name and r.host})
-        if listener.tls.mode == "files":
-            pair = {"certificate": listener.tls.certificate, "key": listener.tls.key}
-            if pair not in files:
-                files.append(pair)
-        elif listener.tls.mode == "internal":
-            policies.append(
-                {**({"subjects": hosts} if hosts else {}), "issuers": [{"module": "internal"}], "on_demand": not hosts}
-            )
+    wanted = [tls for _, listener in sorted(config.listeners.items()) for tls in listener.tls]
+    pairs = {tls.certificate: {"certificate": tls.certificate, "key": tls.key} for tls in wanted if tls.mode == "files"}
+    inside = [tls.host for tls in wanted if tls.mode == "internal"]
+    named = sorted({host for host in inside if host})
+    policies: list[Json] = []
+    if named:
+        policies.append({"subjects": named, "issuers": [{"module": "internal"}]})
+    if None in inside:
+        policies.append({"issuers": [{"module": "internal"}], "on_demand": True})
     out: Json = {}
-    if files:
-        out["certificates"] = {"load_files": files}
+    if pairs:
+        out["certificates"] = {"load_files": list(pairs.values())}
     if policies:
         out["automation"] = {"policies": policies}
     return out

@@ -33,7 +33,10 @@ class Pool(Frozen):
 
 
 class Route(Frozen):
-    """A request that comes in on listener `listener` and matches `host` and path prefix `path` goes to `pool`."""
+    """A request that comes in on listener `listener` and matches `host` and path prefix `path` goes to `pool`.
+
+    `redirect`: it is sent to this port instead, by HTTPS.
+    """
 
     listener: str
     pool: str
@@ -41,23 +44,26 @@ class Route(Frozen):
     path: str = "/"
     strip_prefix: bool = False
     timeout: float | None = None
+    redirect: int | None = None
 
 
 class Tls(Frozen):
-    """`auto`: certificates by ACME for the routes' hosts. `files`: a given pair, paths on the proxy's machine.
-    `internal`: Caddy's own local authority, for development."""
+    """Where the certificate of `host` comes from; None stands for every other host.
+
+    `auto`: by ACME. `files`: a given pair, paths on the proxy's machine. `internal`: Caddy's own local authority.
+    """
 
     mode: Literal["auto", "files", "internal"] = "auto"
+    host: str | None = None
     certificate: str | None = None
     key: str | None = None
-    redirect: bool = True
 
 
 class Listener(Frozen):
-    """An address that the proxy listens on, such as `:8080` or `127.0.0.1:20123`."""
+    """An address that the proxy listens on, such as `:8080` or `127.0.0.1:20123`; encrypted if `tls` says how."""
 
     address: str
-    tls: Tls | None = None
+    tls: list[Tls] = Field(default_factory=list)
 
 
 class ProxyConfig(Frozen):

@@ -124,7 +124,7 @@ def on_docker(app: App, port: int, tls_port: int, certificate_dir: str) -> Traff
         listeners[f"expose-{workload}-{name}"] = Listener(address=f":{listen}")
         routes.append(Route(listener=f"expose-{workload}-{name}", pool=pool_key(workload, name)))
         publish.append(Publish(_bind(service_port.expose), service_port.port, listen))
-    public_listeners, public_routes = _public(app, _PUBLIC, _PUBLIC_TLS, certificate_dir)
+    public_listeners, public_routes = _public(app, _PUBLIC, _PUBLIC_TLS, tls_port, certificate_dir)
     numbers = {"public": (port, _PUBLIC), "public-tls": (tls_port, _PUBLIC_TLS)}
     publish += [Publish("0.0.0.0", *numbers[name]) for name in public_listeners]
     _refuse_duplicates([(p.port, "") for p in publish])
@@ -145,7 +145,7 @@ def on_hosts(app: App, ns: str, port: int, tls_port: int, certificate_dir: str) 
         for listener, address in addresses.items():
             listeners[listener] = Listener(address=address)
             routes.append(Route(listener=listener, pool=pool_key(workload, name)))
-    public_listeners, public_routes = _public(app, port, tls_port, certificate_dir)
+    public_listeners, public_routes = _public(app, port, tls_port, tls_port, certificate_dir)
     listeners |= public_listeners
     _refuse_duplicates([(int(item.address.rpartition(":")[2]), "") for item in listeners.values()])
     return Traffic(ProxyConfig(listeners=listeners, routes=routes + public_routes, pools=pools(app)), [], [])
@@ -166,39 +166,44 @@ def _refuse_duplicates(ports: list[tuple[int, str]]) -> None:
         )
 
 
-def _public(app: App, plain: int, encrypted: int, certificate_dir: str) -> tuple[dict[str, Listener], list[Route]]:
-    """The listeners of the app's routes: plain where a route has no TLS (or redirects to it), encrypted where it has."""
-    listeners: dict[str, Listener] = {}
+def _public(
+    app: App, plain: int, encrypted: int, outside: int, certificate_dir: str
+) -> tuple[dict[str, Listener], list[Route]]:
+    """The listeners of the app's routes: encrypted where a route has TLS, plain where it has none or redirects to it.
+
+    `outside` is the number under which clients reach `encrypted`.
+    """
+    certificates: dict[str | None, Tls] = {}
     routes: list[Route] = []
     for route in app.routes:
-        encrypted_route = route.tls is not None
-        name = "public-tls" if encrypted_route else "public"
-        if name not in listeners:
-            number = encrypted if encrypted_route else plain
-            listeners[name] = Listener(
-                address=f":{number}", tls=_tls(route, certificate_dir) if encrypted_route else None
-            )
-        routes.append(
-            Route(
-                listener=name,
-                pool=pool_key(route.workload, port_name(app.workloads[route.workload], route.port)),
-                host=route.host,
-                path=route.path,
-                strip_prefix=route.strip_prefix,
-                timeout=route.timeout,
-            )
+        made = Route(
+            listener="public-tls" if route.tls else "public",
+            pool=pool_key(route.workload, port_name(app.workloads[route.workload], route.port)),
+            host=route.host,
+            path=route.path,
+            strip_prefix=route.strip_prefix,
+            timeout=route.timeout,
         )
+        routes.append(made)
+        if route.tls:
+            certificates.setdefault(route.host, _tls(route, certificate_dir))
+            if route.tls.redirect:
+                routes.append(made.model_copy(update={"listener": "public", "redirect": outside}))
+    listeners: dict[str, Listener] = {}
+    if any(route.listener == "public" for route in routes):
+        listeners["public"] = Listener(address=f":{plain}")
+    if certificates:
+        listeners["public-tls"] = Listener(address=f":{encrypted}", tls=list(certificates.values()))
     return listeners, routes
 
 
 def _tls(route: SpecRoute, certificate_dir: str) -> Tls:
     """A given pair lies beside the proxy's config, where the proxy resource puts `certificates`."""
-    redirect = route.tls.redirect if route.tls else True
     pair = route.tls.secret_ref if route.tls else None
     if pair:
         path = f"{certificate_dir}/{pair.certificate}"
-        return Tls(mode="files", certificate=f"{path}.crt", key=f"{path}.key", redirect=redirect)
-    return Tls(mode="auto" if route.host and route.host != "localhost" else "internal", redirect=redirect)
+        return Tls(mode="files", host=route.host, certificate=f"{path}.crt", key=f"{path}.key")
+    return Tls(mode="auto" if route.host and route.host != "localhost" else "internal", host=route.host)
 
 
 def certificate_pairs(app: App) -> dict[str, tuple[str, str]]:

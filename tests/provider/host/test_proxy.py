@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import os
 import signal
+import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anytier.conformance.certificate import Pair, self_signed
 from anytier.errors import Conflict, Rejected
 from anytier.provider.host.caddy import Caddy, bare, draining, merged, only, with_upstreams
-from anytier.provider.host.proxy import ProxyOutputs, ProxyResource, split_address
-from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Upstream
+from anytier.provider.host.proxy import Certificate, ProxyInputs, ProxyOutputs, ProxyResource, split_address
+from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls, Upstream
 
 from .corner import Corner, Load, free_port, listening
 
@@ -97,6 +102,63 @@ async def test_certificates_are_files_that_only_the_proxy_reads(corner: Corner) 
     folder = Path(corner.root, "proxy/certificates")
     assert (folder / "site.key").read_text() == "KEY-canary" and (folder / "site.key").stat().st_mode & 0o077 == 0
     assert "KEY-canary" not in Path(corner.root, "proxy/proxy.json").read_text()
+
+
+async def test_each_host_has_its_certificate_and_a_renewed_one_is_taken_up_by_what_runs(corner: Corner) -> None:
+    await corner.up()
+    port = free_port()
+    first, second, renewed = (self_signed(host) for host in ("one.test", "two.test", "one.test"))
+    inputs = encrypted(corner, port, {"one.test": first, "two.test": second})
+    state = await ProxyResource().update(corner.context(), "id", inputs, ProxyOutputs(running=True), inputs)
+    assert await asyncio.to_thread(shown, port, "one.test") == (first.der, "200")
+    assert await asyncio.to_thread(shown, port, "two.test") == (second.der, "200")
+    assert await asyncio.to_thread(redirected, corner.port) == f"https://one.test:{port}/x?y=1"
+    inputs = encrypted(corner, port, {"one.test": renewed, "two.test": second})
+    after = await ProxyResource().update(corner.context(), "id", inputs, ProxyOutputs(running=True), inputs)
+    assert await asyncio.to_thread(shown, port, "one.test") == (renewed.der, "200")
+    assert after.pid == state.pid
+    again = await ProxyResource().update(corner.context(), "id", inputs, ProxyOutputs(running=True), inputs)
+    assert again == after
+
+
+def encrypted(corner: Corner, port: int, pairs: dict[str, Pair]) -> ProxyInputs:
+    plain = corner.proxy_inputs()
+    folder = f"{corner.root}/proxy/certificates"
+    tls = [
+        Tls(mode="files", host=host, certificate=f"{folder}/{host}.crt", key=f"{folder}/{host}.key") for host in pairs
+    ]
+    routes = [Route(listener="tls", pool="web/http", host=host) for host in pairs]
+    routes += [Route(listener="public", pool="web/http", host=host, redirect=port) for host in pairs]
+    config = plain.config.model_copy(
+        update={
+            "listeners": {**plain.config.listeners, "tls": Listener(address=f"127.0.0.1:{port}", tls=tls)},
+            "routes": [*plain.config.routes, *routes],
+        }
+    )
+    given = {host: Certificate(certificate=pair.certificate, key=pair.key) for host, pair in pairs.items()}
+    return plain.model_copy(update={"config": config, "certificates": given})
+
+
+def shown(port: int, host: str) -> tuple[bytes, str]:
+    """The certificate that a client sees, and the status of its request."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 5) as plain:
+        with context.wrap_socket(plain, server_hostname=host) as stream:
+            stream.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            status = stream.recv(100).split(b" ")[1].decode()
+            return stream.getpeercert(binary_form=True) or b"", status
+
+
+def redirected(port: int) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/x?y=1", headers={"Host": "one.test"})
+        answer = connection.getresponse()
+        assert answer.status == 308
+        return str(answer.getheader("Location"))
+    finally:
+        connection.close()
 
 
 def test_upstreams_belong_to_workloads_not_to_the_program() -> None:

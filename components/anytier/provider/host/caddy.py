@@ -78,13 +78,16 @@ class Caddy:
         data = (await self.place.machine.read([self.file])).get(self.file)
         return parse(data) if data else None
 
-    async def change(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
-        """Read, edit, load, one at a time. The file goes first and comes back if Caddy refuses."""
+    async def change(self, edit: Callable[[ProxyConfig], ProxyConfig], anew: bool = False) -> None:
+        """Read, edit, load, one at a time. The file goes first and comes back if Caddy refuses.
+
+        `anew`: also what has not changed, since files that it names have.
+        """
         async with self.place.proxy_lock:
             running = await self._running()
             old = parse(running)
             new = edit(old)
-            if new == old:
+            if new == old and not anew:
                 return
             body = await self.body(new, other=not _is_other(running))
             await self.place.machine.put([File(self.file, body)])

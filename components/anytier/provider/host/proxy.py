@@ -102,7 +102,10 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         wanted = sockets_of(inputs.config)
         # A socket that nobody wants any more can only be closed with the process that has it.
         fresh = not alive or not set(opened) <= set(wanted)
-        unit, files = await self._program(place, inputs, caddy, wanted if fresh else opened)
+        certificates = self._certificates(inputs, f"{place.layout.proxy}/certificates", await self._reader(place))
+        known = await place.machine.read([item.path for item in certificates])
+        renewed = any(known.get(item.path) != item.data for item in certificates)
+        unit, files = await self._program(place, inputs, caddy, wanted if fresh else opened, certificates)
         ctx.made(id, ProxyOutputs(running=alive))
         async with place.proxy_lock:
             await place.machine.put(files)
@@ -115,8 +118,18 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
                 await place.manager.restart(unit.name)
         await place.manager.start(unit)
         await caddy.until_alive()
-        await caddy.change(lambda running: merged(inputs.config, running))
+        await caddy.change(lambda running: merged(inputs.config, running), anew=renewed and not fresh)
         return await self._outputs(place, True)
+
+    async def _reader(self, place: Place) -> str | None:
+        """Who must be able to read keys that are written while the proxy runs as a user that systemd made for it."""
+        state = (await place.manager.states()).get(unit_name(place.layout))
+        if not place.site.sandboxed or state is None or not state.running:
+            return None  # `prepare` gives them away before each start
+        path = f"/proc/{state.pid}/status"
+        status = (await place.machine.read([path])).get(path, b"").decode()
+        lines = dict(line.partition(":")[::2] for line in status.splitlines())
+        return f"{lines['Uid'].split()[1]}:{lines['Gid'].split()[1]}" if {"Uid", "Gid"} <= lines.keys() else None
 
     async def _outputs(self, place: Place, alive: bool) -> ProxyOutputs:
         state = (await place.manager.states()).get(unit_name(place.layout))
@@ -133,13 +146,12 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
                 raise port_error(f"config.listeners.{name}", port, found, _OTHER_PORT)
 
     async def _program(
-        self, place: Place, inputs: ProxyInputs, caddy: Caddy, opened: list[str]
+        self, place: Place, inputs: ProxyInputs, caddy: Caddy, opened: list[str], certificates: list[File]
     ) -> tuple[Unit, list[File]]:
         """The service may write its state and nothing else; its config and launch spec stay ours."""
         layout, site = place.layout, place.site
         folder, state, sockets = layout.proxy, f"{layout.proxy}/state", caddy.socket.rpartition("/")[0]
         binary = await caddy_binary(place, inputs.caddy_path)
-        certificates = self._certificates(inputs, f"{folder}/certificates")
         launch = {
             "argv": [binary, "run", "--config", caddy.file],
             "cwd": state,
@@ -181,9 +193,9 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         ]
         return unit, files
 
-    def _certificates(self, inputs: ProxyInputs, folder: str) -> list[File]:
+    def _certificates(self, inputs: ProxyInputs, folder: str, reader: str | None) -> list[File]:
         return [
-            File(f"{folder}/{name}.{kind}", text.encode(), mode)
+            File(f"{folder}/{name}.{kind}", text.encode(), mode, reader)
             for name, pair in inputs.certificates.items()
             for kind, text, mode in (("crt", pair.certificate, 0o644), ("key", pair.key, 0o600))
         ]
@@ -203,8 +215,8 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
 
 
 def sockets_of(config: ProxyConfig) -> list[str]:
-    """The addresses that the launcher opens. Caddy's own TLS automation wants to know the ports it listens on."""
-    return sorted({item.address for item in config.listeners.values() if item.tls is None})
+    """The addresses that the launcher opens."""
+    return sorted({item.address for item in config.listeners.values()})
 
 
 def split_address(address: str) -> tuple[str, int]:
