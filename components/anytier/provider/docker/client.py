@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import posixpath
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OLDEST = (1, 41)  # Docker 20.10
 _TIMEOUT = 120.0
+_CONNECT = 15.0
+FIRST_ANSWER = 30.0
 _NO_CONNECTION = 900  # what aiodocker calls a connection that failed
 
 
@@ -215,14 +218,19 @@ class Daemon:
             yield
         except DockerError as error:
             if error.status == _NO_CONNECTION:
-                raise errors.of_failure(self.endpoint.host, error.__context__ or error) from error
+                raise self._failure(error.__context__ or error) from error
             raise explain(about, error.status, str(error.message)) from error
         except TimeoutError as error:
             if not timeouts:
                 raise
             raise Unreachable(f"docker {self.endpoint.host}", f"{about}: no answer in time", "run again") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise errors.of_failure(self.endpoint.host, error) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> AnytierError:
+        """What a transport knows of a connection that failed, else what can be read off the error."""
+        told: AnytierError | None = getattr(error, "error", None) or getattr(self.docker.connector, "failure", None)
+        return told or errors.of_failure(self.endpoint.host, error)
 
     @contextlib.asynccontextmanager
     async def _query(
@@ -230,25 +238,33 @@ class Daemon:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer that was not read to its end closes its connection: that is how the daemon learns of a cancel."""
         plain = {key: _param(value) for key, value in params.items() if value is not None}
-        async with self.docker._query(path, method=method, params=plain, data=data, headers=headers) as answer:
+        body = io.BytesIO(data) if isinstance(data, bytes) else data  # sent in pieces: others have their turn
+        async with self.docker._query(path, method=method, params=plain, data=body, headers=headers) as answer:
             try:
                 yield answer
             finally:
                 answer.release()
 
 
-_daemons: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Endpoint, Daemon]] = WeakKeyDictionary()
+class _Known:
+    """The daemons of one event loop."""
+
+    def __init__(self) -> None:
+        self.daemons: dict[Endpoint, Daemon] = {}
+        self.opening: dict[Endpoint, asyncio.Lock] = {}
+
+
+_known: WeakKeyDictionary[asyncio.AbstractEventLoop, _Known] = WeakKeyDictionary()
 
 
 async def daemon(endpoint: Endpoint) -> Daemon:
     """The daemon at the endpoint, asked once whether it is there and new enough."""
-    known = _daemons.setdefault(asyncio.get_running_loop(), {})
-    if endpoint not in known:
-        made = await open_daemon(endpoint)
-        if endpoint in known:
-            await made.docker.close()  # another operation was faster
-        known.setdefault(endpoint, made)
-    return known[endpoint]
+    known = _known.setdefault(asyncio.get_running_loop(), _Known())
+    if endpoint not in known.daemons:
+        async with known.opening.setdefault(endpoint, asyncio.Lock()):
+            if endpoint not in known.daemons:
+                known.daemons[endpoint] = await open_daemon(endpoint)
+    return known.daemons[endpoint]
 
 
 async def open_daemon(endpoint: Endpoint) -> Daemon:
@@ -256,23 +272,15 @@ async def open_daemon(endpoint: Endpoint) -> Daemon:
     import aiodocker
     import aiohttp
 
-    context = _tls(endpoint)
-    connect = aiohttp.ClientTimeout(total=None, sock_connect=15)
-    try:
-        connector = None
-        url = endpoint.host
-        if context is not None:
-            connector, url = aiohttp.TCPConnector(ssl=context), endpoint.host.replace("tcp://", "https://", 1)
-        docker = aiodocker.Docker(url=url, connector=connector, timeout=connect)
-        if connector is not None:
-            docker.docker_host = url
-            docker._owns_connector = True
-    except (ValueError, OSError) as error:
-        raise errors.of_failure(endpoint.host, error) from error
+    connector, url = _transport(endpoint)
+    # An operation has limits of its own: a build may be silent for long.
+    docker = aiodocker.Docker(url=url, connector=connector, timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT))
+    docker.docker_host, docker._owns_connector = url, True
+    docker.session._connector_owner = True
     made = Daemon(endpoint, docker)
     try:
-        made.facts = await made.get("info")
-        version = await made.get("version")
+        version = await made.call("GET", "version", timeout=FIRST_ANSWER)
+        made.facts = await made.call("GET", "info", timeout=FIRST_ANSWER)
         if tuple(int(part) for part in str(version["ApiVersion"]).split(".")) < _OLDEST:
             what = f"speaks API {version['ApiVersion']}, and 1.41 (Docker 20.10) is the oldest that will do"
             raise Rejected(f"docker {endpoint.host}", what, "update Docker there")
@@ -284,21 +292,41 @@ async def open_daemon(endpoint: Endpoint) -> Daemon:
 
 async def close_all() -> None:
     """Ends every connection of this event loop."""
-    for made in _daemons.pop(asyncio.get_running_loop(), {}).values():
+    for made in _known.pop(asyncio.get_running_loop(), _Known()).daemons.values():
         await made.docker.close()
 
 
-def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
-    if not endpoint.host.startswith("tcp://"):
-        return None
+def _transport(endpoint: Endpoint) -> tuple[aiohttp.BaseConnector, str]:
+    """How connections are made, and the address that requests then bear."""
+    import aiohttp
+
+    scheme, _, rest = endpoint.host.partition("://")
+    if scheme == "unix":
+        return aiohttp.UnixConnector(rest), "unix://localhost"
+    if scheme == "ssh":
+        from anytier.provider.docker.ssh import SshConnector
+
+        return SshConnector(endpoint.host), "unix://localhost"
+    if scheme == "tcp":
+        return aiohttp.TCPConnector(ssl=_tls(endpoint)), f"https://{rest}"
+    do = "use unix:///path, ssh://user@host, or tcp://host:2376 with caCert, cert and key"
+    raise Rejected("endpoint.host", f"{endpoint.host!r} is not a Docker address", do)
+
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext:
+    """Certificates on both sides, and the name in the daemon's checked."""
     if not (endpoint.ca_cert and endpoint.cert and endpoint.key):
         what = "plain TCP gives everybody on the network root"
         raise Rejected("endpoint", what, "set caCert, cert and key, or use ssh://")
+    for name, path in (("caCert", endpoint.ca_cert), ("cert", endpoint.cert), ("key", endpoint.key)):
+        if not Path(path).is_file():
+            raise Rejected(f"endpoint.{name}", f"there is no file {path}", "give the path of a PEM file")
     try:
         context = ssl.create_default_context(cafile=endpoint.ca_cert)
         context.load_cert_chain(endpoint.cert, endpoint.key)
     except (OSError, ssl.SSLError) as error:
-        raise Rejected("endpoint", f"its TLS files cannot be used: {error}", "mend caCert, cert and key") from error
+        do = "caCert, cert and key must be PEM files, and the key that of the certificate"
+        raise Rejected("endpoint", f"its TLS files cannot be used: {error}", do) from error
     return context
 
 

@@ -87,21 +87,18 @@ def of_failure(host: str, error: BaseException) -> AnytierError:
     if number in (errno.EACCES, errno.EPERM):
         do = "`sudo usermod -aG docker $USER` and log in again, or use a rootless daemon"
         return Denied(path, "this user may not use the daemon", do)
-    return Unreachable(path, _why(cause, number), _remedy(host, number))
+    return Unreachable(path, _why(cause, number), _remedy(host))
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The system's own error below the ones that libraries wrap around it."""
-    seen: set[int] = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-        below = inner or error.__cause__ or error.__context__
-        if isinstance(error, (ssl.SSLError, socket.gaierror)) or not isinstance(below, Exception):
+    """The system's own error below the ones that libraries wrap around it; the innermost where there is none."""
+    seen: list[BaseException] = []
+    while error not in seen:
+        if isinstance(error, OSError) and type(error).__module__ in ("builtins", "socket", "ssl"):
             return error
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(below, OSError):
-            return error
-        error = below
+        seen.append(error)
+        wrapped = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+        error = wrapped or error.__cause__ or error.__context__ or error
     return error
 
 
@@ -115,12 +112,11 @@ def _why(error: BaseException, number: int | None) -> str:
     return known.get(number or 0) or f"no answer ({text or type(error).__name__})"
 
 
-def _remedy(host: str, number: int | None) -> str:
+def _remedy(host: str) -> str:
     if host.startswith("ssh://"):
         return f"does `docker -H {host} version` work?"
     if host.startswith("tcp://"):
-        return "is the daemon up, and does it listen on that port?"
-    del number
+        return "is the daemon up on that port, and do caCert, cert and key fit it?"
     return "start it (`systemctl start docker`), or set anytier:docker.host"
 
 
