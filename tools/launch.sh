@@ -52,7 +52,8 @@ anytier_salt() {
     anytier_have=$(sed -n 's/^encryptionsalt: *//p' "$anytier_file")
     anytier_want=''
     if [ -f "$anytier_state" ]; then
-        anytier_want=$(sed -n '/"salt": "v1:/{s/.*"salt": "\([^"]*\)".*/\1/p;q;}' "$anytier_state")
+        # the first one: what follows are the resources' own values
+        anytier_want=$(grep -o '"salt": *"v1:[^"]*"' "$anytier_state" | sed 's/.*"\(v1:[^"]*\)"$/\1/;q')
     fi
     if [ "$anytier_have" = "$anytier_want" ] || grep -q '^[ -]*secure:' "$anytier_file"; then
         return 0

