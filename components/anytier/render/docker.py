@@ -50,6 +50,7 @@ class Setting:
     volumes: Mapping[str, str]
     files_volume: str | None = None
     files_path: str | None = None  # where the daemon keeps that volume
+    user: tuple[int, int] = (0, 0)  # who the container runs as
     aliases: Sequence[str] = ()
     publish: Sequence[Port] = ()
     share: str | None = None
@@ -285,7 +286,9 @@ def _host_config(item: Container, image: Image, where: Setting) -> dict[str, Any
     if item.limits.cpu:
         out["NanoCpus"] = int(item.limits.cpu * _NANO)
     if _hidden(item):
-        out["Tmpfs"] = {SECRETS: "rw,noexec,nosuid,nodev,size=16m,mode=1777"}
+        # Not mode=1777: at a restart runc gives the mount the mode of the folder that it made below it, 0755.
+        uid, gid = where.user
+        out["Tmpfs"] = {SECRETS: f"rw,noexec,nosuid,nodev,size=16m,mode=0755,uid={uid},gid={gid}"}
     return out
 
 

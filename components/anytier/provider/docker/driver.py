@@ -200,7 +200,8 @@ class DockerDriver:
             labels.HASH: kept.revision.hash,
         }
         prefix = f"{inputs.ns}-{self.workload}-r{revision}"
-        filled = await files.ensure(self.daemon, marks, prefix, template, kept.secrets, images)
+        users = await files.users(self.daemon, template, images)
+        filled = await files.ensure(self.daemon, marks, prefix, template, kept.secrets, users)
         return Plan(
             ns=inputs.ns,
             workload=self.workload,
@@ -208,6 +209,7 @@ class DockerDriver:
             hash=kept.revision.hash,
             template=template,
             images=images,
+            users=users,
             files=filled,
             volumes=inputs.volumes,
             network=inputs.network,

@@ -32,7 +32,7 @@ async def ensure(
     prefix: str,
     template: Template,
     secrets: Mapping[str, str],
-    images: Mapping[str, Image],
+    users: Mapping[str, tuple[int, int]],
 ) -> dict[str, Filled]:
     """Container -> its volume, for those with files. `marks` are labels; `prefix` names revision and workload."""
     wanted = {item.name: item for item in template.containers if needs_files(item)}
@@ -59,10 +59,15 @@ async def ensure(
     body = {"Image": tools.image(), "Cmd": ["none"], "Labels": own, "HostConfig": host}
     await daemon.post("containers/create", body, f"container {helper}", name=helper)
     for number, item in enumerate(wanted.values()):
-        user = await _user(daemon, item, images[item.image])
-        await daemon.put_files(helper, f"/{number}", pack(kept_files(item, secrets, user).files))
+        await daemon.put_files(helper, f"/{number}", pack(kept_files(item, secrets, users[item.name]).files))
     await daemon.delete(f"containers/{helper}", force=True)
     return await _known(daemon, volumes)
+
+
+async def users(daemon: Daemon, template: Template, images: Mapping[str, Image]) -> dict[str, tuple[int, int]]:
+    """Container -> who it runs as, by number, for those with files, which are made for them."""
+    wanted = [item for item in template.containers if needs_files(item)]
+    return {item.name: await _user(daemon, item, images[item.image]) for item in wanted}
 
 
 async def remove(daemon: Daemon, ns: str, workload: str, keep: set[int] | None = None) -> None:
@@ -84,9 +89,6 @@ async def _known(daemon: Daemon, volumes: Mapping[str, str]) -> dict[str, Filled
 
 
 async def _user(daemon: Daemon, item: Container, image: Image) -> tuple[int, int]:
-    """Who the container runs as, by number: its files are made for them."""
-    if not item.files:
-        return 0, 0
     user, _, group = (item.user or image.user or "0").partition(":")
     if user.isdigit() and group.isdigit():
         return int(user), int(group)

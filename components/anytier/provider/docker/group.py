@@ -37,6 +37,7 @@ class Plan:
     hash: str
     template: Template
     images: Mapping[str, Image]
+    users: Mapping[str, tuple[int, int]]
     files: Mapping[str, files.Filled]
     volumes: Mapping[str, str]
     network: str
@@ -275,6 +276,7 @@ def _setting(plan: Plan, name: str, index: int, container: str, kind: str, share
         volumes=plan.volumes,
         files_volume=filled.volume if filled else None,
         files_path=filled.path if filled else None,
+        user=plan.users.get(container, (0, 0)),
         aliases=aliases if fronts and plan.role == "workload" else [],
         publish=[port for port in plan.template.ports if not port.http and port.expose != "internal"] if fronts else [],
         share=share,

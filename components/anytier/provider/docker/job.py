@@ -111,7 +111,8 @@ class JobResource(Resource[JobInputs, JobOutputs]):
 async def _plan(there: Daemon, inputs: JobInputs) -> Plan:
     images = await group.images_of(there, inputs.template)
     marks = {labels.NAMESPACE: inputs.ns, labels.WORKLOAD: inputs.job, labels.REVISION: "0", labels.KIND: "job"}
-    filled = await files.ensure(there, marks, _name(inputs), inputs.template, inputs.secrets, images)
+    users = await files.users(there, inputs.template, images)
+    filled = await files.ensure(there, marks, _name(inputs), inputs.template, inputs.secrets, users)
     return Plan(
         ns=inputs.ns,
         workload=inputs.job,
@@ -119,6 +120,7 @@ async def _plan(there: Daemon, inputs: JobInputs) -> Plan:
         hash="",
         template=inputs.template,
         images=images,
+        users=users,
         files=filled,
         volumes=inputs.volumes,
         network=inputs.network,
