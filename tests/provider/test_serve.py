@@ -124,7 +124,7 @@ def test_strangers_are_refused_in_one_line(plugin_file: Path, tmp_path: Path) ->
     with running(plugin_file, tmp_path / "place") as (_, port), stub(port) as plugin:
         with pytest.raises(grpc.RpcError, match="anytier has no resource anytier:test:Thin; did you mean"):
             plugin.Create(provider_pb2.CreateRequest(urn="urn:pulumi:s::p::anytier:test:Thin::a"))
-        with pytest.raises(grpc.RpcError, match="anytier has no functions"):
+        with pytest.raises(grpc.RpcError, match="anytier has no function anytier:test:f"):
             plugin.Invoke(provider_pb2.InvokeRequest(tok="anytier:test:f"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -9,11 +10,14 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(version())
         return
+    gc.disable()
     from anytier.provider.protocol import import_alone
 
     import_alone()
     from anytier.provider.serve import main as serve
 
+    gc.freeze()  # what was imported stays, so no collection ever need look at it
+    gc.enable()
     serve(sys.argv[1:], version)
 
 

@@ -44,3 +44,9 @@ class Registry:
             module, _, name = self._resources[token].partition(":")
             self._loaded[token] = getattr(import_module(module), name)
         return self._loaded.get(token)
+
+    def prepare(self, module: str) -> None:
+        """Load the resources of one module, such as `docker`, before they are asked for."""
+        for token in self._resources:
+            if token.split(":")[1] == module:
+                self.load(token)

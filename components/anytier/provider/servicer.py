@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from anytier.errors import NotFound
 from anytier.frozen import Frozen
+from anytier.names import READY
 from anytier.provider import failure, values
 from anytier.provider.check import check, completed, near, parse, partial, redactor, remark, secrets_in, wire
 from anytier.provider.diff import Change, by_path, diff, drift, forced, ignored_paths, top_level
@@ -99,6 +100,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     async def Configure(self, request: provider_pb2.ConfigureRequest, context: Rpc) -> provider_pb2.ConfigureResponse:
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
+    async def Invoke(self, request: provider_pb2.InvokeRequest, context: Rpc) -> provider_pb2.InvokeResponse:
+        """The one function, READY, for one of our modules: `docker`, `host`."""
+        if request.tok != READY:
+            await _unimplemented(context, f"function {request.tok}")
+        self._registry.prepare(str(values.read(request.args).get("module", "")))
+        return provider_pb2.InvokeResponse()
+
     # Pure: no remote call
 
     async def Check(self, request: provider_pb2.CheckRequest, context: Rpc) -> provider_pb2.CheckResponse:
@@ -179,9 +187,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Parameterize(self, request: Any, context: Rpc) -> NoReturn:
         await _unimplemented(context, "parameters")
-
-    async def Invoke(self, request: Any, context: Rpc) -> NoReturn:
-        await _unimplemented(context, "functions")
 
     async def Call(self, request: Any, context: Rpc) -> NoReturn:
         await _unimplemented(context, "methods")
