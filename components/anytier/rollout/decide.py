@@ -12,6 +12,8 @@ from anytier.rollout.types import Goal, Instance, Policy
 
 ATTEMPTS = 3  # tries of one action that must not be given up lightly
 
+Key = tuple[int, int]  # (revision, index)
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -20,20 +22,26 @@ class Memory:
     began: float
     progress: float  # when something last moved forward
     best: int = 0  # most instances ready so far
+    fewest: int | None = None  # fewest instances so far that must go
     first: Mapping[str, float] = field(default_factory=dict)  # id -> first seen
     since: Mapping[str, float] = field(default_factory=dict)  # id -> healthy ever since
-    ours: frozenset[tuple[int, int]] = frozenset()  # (revision, index) that this run started
-    starts: Mapping[tuple[int, int], int] = field(default_factory=dict)  # how often each was started
+    begun: Mapping[Key, float] = field(default_factory=dict)  # what this run started, and when last
+    starts: Mapping[Key, int] = field(default_factory=dict)  # how often each was started
     failures: Mapping[str, int] = field(default_factory=dict)  # action -> failures
-    refused: str | None = None  # why start() or attach() failed
+    refused: str | None = None  # why start() or attach() cannot go on
+    stuck: str | None = None  # what would not be drained or stopped
     back: str | None = None  # why the way leads back
+    took: float | None = None  # from start to healthy, of the one that became healthy last
 
 
 @dataclass(frozen=True)
 class Act:
-    """Things to do at once, in one step. Attach comes before drain, drain before stop."""
+    """Things to do at once, in one step. Attach comes before drain; what was drained is stopped.
 
-    start: tuple[tuple[int, int], ...] = ()
+    `stop` is for what has no traffic.
+    """
+
+    start: tuple[Key, ...] = ()
     attach: tuple[str, ...] = ()
     drain: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
@@ -75,58 +83,84 @@ def remember(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Polic
     """Memory after a look: who has been healthy since when, and whether anything moved forward."""
     first = {item.id: memory.first.get(item.id, now) for item in seen}
     since = {item.id: memory.since.get(item.id, now) for item in seen if item.state == "healthy"}
-    after = replace(memory, first=first, since=since)
-    ready = len(_ready(after, _targets(seen, *target(after, goal)), policy, now))
-    if ready > memory.best:
-        return replace(after, best=ready, progress=now)
+    after = replace(memory, first=first, since=since, took=_took(memory, seen, now))
+    mine = _targets(seen, *target(after, goal))
+    ready, others = len(_ready(after, mine, policy, now)), len(seen) - len(mine)
+    if ready > memory.best or memory.fewest is None or others < memory.fewest:
+        fewest = others if memory.fewest is None else min(others, memory.fewest)
+        return replace(after, best=max(ready, memory.best), fewest=fewest, progress=now)
     return after
+
+
+def _took(memory: Memory, seen: Sequence[Instance], now: float) -> float | None:
+    risen = [_key(item) for item in seen if item.state == "healthy" and item.id not in memory.since]
+    begun = [memory.begun[key] for key in risen if key in memory.begun]
+    return now - max(begun) if begun else memory.took
+
+
+def turned(memory: Memory, reason: str, now: float) -> Memory:
+    """Memory at the beginning of the way back. What was seen stays; what was tried is tried anew."""
+    return Memory(began=memory.began, progress=now, first=memory.first, since=memory.since, back=reason)
 
 
 def target(memory: Memory, goal: Goal) -> tuple[int | None, int]:
     """(revision, replicas) that this run moves towards now."""
-    return (
-        (goal.previous, goal.replicas_before if goal.previous is not None else 0)
-        if memory.back
-        else (goal.revision, goal.replicas)
-    )
+    if not memory.back:
+        return goal.revision, goal.replicas
+    return goal.previous, promised(goal)
+
+
+def promised(goal: Goal) -> int:
+    """How many instances serve when the rollout begins, and must again when it fails."""
+    return goal.replicas_before if goal.previous is not None else 0
+
+
+def floor(goal: Goal, policy: Policy) -> int:
+    """How many instances must serve as long as the target is not complete."""
+    if policy.strategy == "recreate":
+        return 0
+    return max(0, promised(goal) - (policy.max_parallel if policy.order == "stop-first" else 0))
+
+
+def ceiling(goal: Goal, policy: Policy) -> int:
+    """How many instances of all revisions may be there after a start, as long as there are several revisions."""
+    if policy.order == "stop-first":
+        return promised(goal)
+    return max(promised(goal), goal.replicas) + policy.max_parallel
 
 
 def decide(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Policy, now: float) -> Decision:
     revision, replicas = target(memory, goal)
     mine = _targets(seen, revision, replicas)
-    kept = {item.id for item in mine}
-    others = [item for item in seen if item.id not in kept]
-    failed = _failure(memory, mine, policy, now)
-    if failed and not memory.back:
-        return failed
-    if failed and _exhausted(memory, revision):
-        return GiveUp(failed.reason, failed.culprit)
-    if memory.back and now - memory.progress > policy.progress_deadline:
-        return GiveUp(f"nothing moved for {policy.progress_deadline:g} s on the way back")
-
+    others = _others(seen, mine)
     ready = _ready(memory, mine, policy, now)
-    attached = [item for item in ready if item.attached and not item.draining]
-    attach = [item.id for item in ready if not item.attached or item.draining]
-    broken = [item for item in mine if _broken(memory, item, policy, now)]
-    before = goal.replicas_before if goal.previous is not None else 0
-
-    serving = [item for item in others if item.serving]
-    idle = [item for item in others if not item.serving]
-    drop = _droppable(serving, len(attached), replicas, before, policy)
-    # what does not serve is in nobody's way when starting first, and may yet be needed to look at: it goes at the end
-    clear = idle if len(attached) >= replicas or policy.order == "stop-first" or policy.strategy == "recreate" else []
-    clear = [*clear, *(item for item in idle if memory.back or item.draining)]
-    act = Act(
-        start=_starts(memory, revision, replicas, mine, others, len(ready), before, policy),
-        attach=tuple(attach),
-        drain=tuple(item.id for item in drop if item.attached and not item.draining),
-        stop=tuple(dict.fromkeys([item.id for item in [*broken, *clear]])),
-    )
-    if act:
-        return act
-    if len(attached) == replicas and not others:
+    serving = sum(item.serving for item in mine)
+    trouble = _trouble(memory, mine, revision, replicas, policy, now)
+    if trouble and not memory.back:
+        return trouble
+    if trouble and (memory.refused or max(memory.starts.values(), default=0) >= ATTEMPTS):
+        return GiveUp(trouble.reason, trouble.culprit)
+    if serving == replicas and not others:
         return Done()
-    return Wait()
+    stalled = _stalled(memory, mine, policy, now)
+    if stalled and (memory.back or serving == replicas):  # a leftover is no reason to take back what serves
+        return GiveUp(stalled.reason, stalled.culprit)
+    if stalled:
+        return stalled
+
+    broken = [item for item in mine if _broken(memory, item, policy, now)]
+    leaving = [*broken, *_leaving(memory, others, serving, replicas, goal, policy)]
+    act = Act(
+        start=_starts(revision, replicas, mine, others, len(ready), goal, policy),
+        attach=tuple(item.id for item in ready if not item.attached or item.draining),
+        drain=tuple(item.id for item in leaving if item.attached or item.draining),
+        stop=tuple(item.id for item in leaving if not (item.attached or item.draining)),
+    )
+    return act or Wait()
+
+
+def _key(item: Instance) -> Key:
+    return item.revision, item.index
 
 
 def _targets(seen: Sequence[Instance], revision: int | None, replicas: int) -> list[Instance]:
@@ -142,6 +176,11 @@ def _targets(seen: Sequence[Instance], revision: int | None, replicas: int) -> l
     return list(best.values())
 
 
+def _others(seen: Sequence[Instance], mine: Sequence[Instance]) -> list[Instance]:
+    kept = {item.id for item in mine}
+    return [item for item in seen if item.id not in kept]
+
+
 def _ready(memory: Memory, mine: Iterable[Instance], policy: Policy, now: float) -> list[Instance]:
     """Healthy long enough. What serves already has proved itself in an earlier run."""
     return [
@@ -155,72 +194,68 @@ def _ready(memory: Memory, mine: Iterable[Instance], policy: Policy, now: float)
 def _broken(memory: Memory, item: Instance, policy: Policy, now: float) -> bool:
     if item.state in ("exited", "unhealthy"):
         return True
-    return item.state == "starting" and now - memory.first.get(item.id, now) > policy.healthy_deadline
+    return item.state == "starting" and now - memory.first.get(item.id, now) >= policy.healthy_deadline
 
 
-def _failure(memory: Memory, mine: Sequence[Instance], policy: Policy, now: float) -> Back | None:
-    """Whether an instance that this run started is no good, a call was refused, or nothing moves any more."""
+def _trouble(
+    memory: Memory, mine: Sequence[Instance], revision: int | None, replicas: int, policy: Policy, now: float
+) -> Back | None:
+    """Whether an instance that this run started is no good, or a call was refused."""
     if memory.refused:
         return Back(memory.refused)
     for item in mine:
-        if (item.revision, item.index) in memory.ours and _broken(memory, item, policy, now):
-            said = {
-                "exited": "ended",
-                "unhealthy": "became unhealthy",
-                "starting": f"was not healthy within {policy.healthy_deadline:g} s",
-                "healthy": "",
-            }[item.state]
-            return Back(f"{item.id} {said}", item.id)
-    if not memory.back and now - memory.progress > policy.progress_deadline:
+        if _key(item) in memory.begun and _broken(memory, item, policy, now):
+            said = {"exited": "ended", "unhealthy": "became unhealthy"}
+            late = f"was not healthy within {policy.healthy_deadline:g} s"
+            return Back(f"{item.id} {said.get(item.state, late)}", item.id)
+    there = {item.index for item in mine}
+    for index in range(replicas):
+        if index not in there and revision is not None and memory.starts.get((revision, index), 0) >= ATTEMPTS:
+            return Back(f"replica {index} was started {ATTEMPTS} times and is not there")
+    return None
+
+
+def _stalled(memory: Memory, mine: Sequence[Instance], policy: Policy, now: float) -> Back | None:
+    """Whether something would not go away, or nothing moves any more."""
+    if memory.stuck:
+        return Back(memory.stuck)
+    if now - memory.progress >= policy.progress_deadline:
         slow = next((item.id for item in mine if item.state != "healthy"), None)
         return Back(f"nothing moved for {policy.progress_deadline:g} s", slow)
     return None
 
 
-def _exhausted(memory: Memory, revision: int | None) -> bool:
-    tries = [count for (rev, _), count in memory.starts.items() if rev == revision]
-    return (
-        max(tries, default=0) >= ATTEMPTS
-        or memory.failures.get("start", 0) >= ATTEMPTS
-        or memory.failures.get("attach", 0) >= ATTEMPTS
-    )
-
-
-def _droppable(
-    serving: Sequence[Instance], attached: int, replicas: int, before: int, policy: Policy
+def _leaving(
+    memory: Memory, others: Sequence[Instance], serving: int, replicas: int, goal: Goal, policy: Policy
 ) -> list[Instance]:
-    """Which of the others may go now: as many as have been replaced, or, stopping first, one step ahead of that."""
-    if attached >= replicas or policy.strategy == "recreate":
-        keep = 0
-    else:
-        ahead = policy.max_parallel if policy.order == "stop-first" else 0
-        keep = max(0, max(before, replicas if before else 0) - attached - ahead)
-        keep = min(keep, max(0, before - attached - ahead)) if before else 0
-    going = sorted(serving, key=lambda item: (item.revision, -item.index))
-    return going[: max(0, len(serving) - keep)]
+    """Which of the others go now: all that the floor does not need.
+
+    What has no traffic is in nobody's service and goes at once. What has, but is not healthy, may recover and stays
+    until its place is taken, except on the way back: there it is what the way leads away from.
+    """
+    keep = 0 if serving >= replicas else max(0, floor(goal, policy) - serving)
+    useful = [item for item in others if item.serving or (item.attached and not item.draining and not memory.back)]
+    useful.sort(key=lambda item: (not item.serving, item.revision != goal.previous, -item.revision, item.index))
+    stay = {item.id for item in useful[:keep]}
+    return [item for item in others if item.id not in stay]
 
 
 def _starts(
-    memory: Memory,
     revision: int | None,
     replicas: int,
     mine: Sequence[Instance],
     others: Sequence[Instance],
     ready: int,
-    before: int,
+    goal: Goal,
     policy: Policy,
-) -> tuple[tuple[int, int], ...]:
+) -> tuple[Key, ...]:
     if revision is None:
         return ()
     there = {item.index for item in mine}
-    missing = [index for index in range(replicas) if index not in there]
-    foreign = [item for item in others if item.revision != revision]
-    if not foreign:
-        room = replicas  # nothing of another revision to protect: all at once
-    elif policy.strategy == "recreate":
-        room = 0  # everything old goes first
-    else:
-        room = policy.max_parallel - (len(mine) - ready)
-        if policy.order == "stop-first":
-            room = min(room, max(replicas, before) - len(mine) - len(others))
-    return tuple((revision, index) for index in missing[: max(0, room)])
+    missing = [(revision, index) for index in range(replicas) if index not in there]
+    if all(item.revision == revision for item in others):
+        return tuple(missing)  # nothing of another revision to protect: all at once
+    if policy.strategy == "recreate":
+        return ()  # everything old goes first
+    room = min(policy.max_parallel - (len(mine) - ready), ceiling(goal, policy) - len(mine) - len(others))
+    return tuple(missing[: max(0, room)])

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from typing import Any, TypeVar
 
-from anytier.errors import AnytierError, RolloutFailed
-from anytier.rollout.decide import ATTEMPTS, Act, Back, Done, GiveUp, Memory, Wait, decide, remember, target
+from anytier.errors import AnytierError, RolloutFailed, Unreachable
+from anytier.rollout import status as words
+from anytier.rollout.decide import ATTEMPTS, Act, Back, Decision, Done, GiveUp, Memory, Wait, decide, remember, turned
 from anytier.rollout.types import Clock, Driver, Goal, Instance, Outcome, Policy
 
-_LOOK_AGAIN = 0.25  # seconds between two looks when there is nothing to do
+T = TypeVar("T")
+
+LOOK_AGAIN = 0.25  # seconds between two looks when there is nothing to do, or something failed
+# A driver has time limits of its own. These are the last resort: no call may hang for ever.
+LOOK_LIMIT = 60.0
+CHANGE_LIMIT = 600.0
 
 
 class SystemClock:
@@ -35,10 +42,10 @@ async def rollout(
 ) -> Outcome:
     """Bring the place to the goal. RolloutFailed, after what was before serves again, if the goal is no good.
 
-    A cancellation leaves the place as it is: the next run continues from there.
+    Any other AnytierError means that the place could not be looked at. A cancellation leaves the place as it is. In
+    both cases the next run continues from there.
     """
-    ticking = clock or SystemClock()
-    return await _Run(driver, goal, policy, ticking, status, name).run()
+    return await _Run(driver, goal, policy, clock or SystemClock(), status, name).run()
 
 
 class _Run:
@@ -46,28 +53,38 @@ class _Run:
         self, driver: Driver, goal: Goal, policy: Policy, clock: Clock, status: Callable[[str], None], name: str
     ) -> None:
         self.driver, self.goal, self.policy, self.clock = driver, goal, policy, clock
-        self.say, self.name = status, name
+        self.status, self.name = status, name
         self.memory = Memory(began=clock.now(), progress=clock.now())
+        self.said = ""
 
     async def run(self) -> Outcome:
+        before: Decision | None = None
         while True:
             seen = await self._look()
             now = self.clock.now()
             self.memory = remember(self.memory, seen, self.goal, self.policy, now)
             decision = decide(self.memory, seen, self.goal, self.policy, now)
-            self._tell(seen)
+            self._tell(words.line(self.memory, seen, self.goal, now))
+            if isinstance(decision, Done) and not self.memory.back:
+                return Outcome(self.goal.revision, self.goal.replicas, now - self.memory.began)
+            if isinstance(decision, (Done, GiveUp)):
+                raise await self._failed(decision, seen)
+            if isinstance(decision, Back):
+                await self._turn_back(decision, seen)
+            if isinstance(decision, Wait) or decision == before or self._tried(decision):
+                await self.clock.sleep(LOOK_AGAIN)
             if isinstance(decision, Act):
                 await self._act(decision)
-            elif isinstance(decision, Wait):
-                await self.clock.sleep(_LOOK_AGAIN)
-            elif isinstance(decision, Back):
-                await self._turn_back(decision)
-            elif isinstance(decision, GiveUp):
-                raise await self._given_up(decision, seen)
-            elif isinstance(decision, Done):
-                if self.memory.back:
-                    raise self._failed(self.memory.back, seen)
-                return Outcome(self.goal.revision, self.goal.replicas, self.clock.now() - self.memory.began)
+            before = decision
+
+    def _tried(self, decision: Decision) -> bool:
+        """What is to be done again is not done again at once."""
+        return isinstance(decision, Act) and any(key in self.memory.starts for key in decision.start)
+
+    def _tell(self, text: str) -> None:
+        if text != self.said:
+            self.said = text
+            self.status(text)
 
     # looking
 
@@ -75,123 +92,120 @@ class _Run:
         """A place that cannot be seen is no reason to change it: try again, then say so."""
         for left in range(ATTEMPTS - 1, -1, -1):
             try:
-                return await self.driver.observe()
+                return await _within(LOOK_LIMIT, "looking", self.driver.observe())
             except AnytierError:
                 if not left:
                     raise
-                await self.clock.sleep(_LOOK_AGAIN)
+                self._failed_again("look", "around")
+                await self.clock.sleep(LOOK_AGAIN)
         raise AssertionError("unreachable")
 
     # acting
 
     async def _act(self, act: Act) -> None:
-        calls: list[Awaitable[None]] = [self._start(revision, index) for revision, index in act.start]
+        calls = [self._start(revision, index) for revision, index in act.start]
         calls += [self._stop(id) for id in act.stop]
         if act.attach or act.drain:
             calls.append(self._move_traffic(act.attach, act.drain))
-        await asyncio.gather(*calls)
+        await _all(calls)
 
     async def _start(self, revision: int, index: int) -> None:
-        key = (revision, index)
-        starts = {**self.memory.starts, key: self.memory.starts.get(key, 0) + 1}
-        self.memory = replace(self.memory, starts=starts, ours=self.memory.ours | {key})
+        """Forward, what took too long or was refused is not tried again; no answer is no refusal."""
+        memory, key = self.memory, (revision, index)
+        starts = {**memory.starts, key: memory.starts.get(key, 0) + 1}
+        self.memory = replace(memory, starts=starts, begun={**memory.begun, key: self.clock.now()})
+        limit, final = self.policy.progress_deadline, True
         try:
-            await asyncio.wait_for(self.driver.start(revision, index), self.policy.progress_deadline)
+            async with asyncio.timeout(limit):
+                await self.driver.start(revision, index)
+            return
         except TimeoutError:
-            self._refuse("start", f"starting replica {index} took longer than {self.policy.progress_deadline:g} s")
+            reason = f"starting replica {index} took longer than {limit:g} s"
         except AnytierError as error:
-            self._refuse("start", str(error))
+            reason, final = str(error), not isinstance(error, Unreachable)
+        if self._failed_again("start", f"r{revision}-{index}") or (final and not self.memory.back):
+            self._refused(reason)
 
     async def _move_traffic(self, attach: tuple[str, ...], drain: tuple[str, ...]) -> None:
-        if attach:
-            try:
-                await self.driver.attach(attach)
-            except AnytierError as error:
-                self._refuse("attach", str(error))
-                return
-        if drain:
-            try:
-                await self.driver.drain(drain, self.policy.drain_timeout)
-            except AnytierError as error:
-                self._stumble("drain", error)
-                return
-            await asyncio.gather(*(self._stop(id) for id in drain))
+        try:
+            if attach:
+                await _within(CHANGE_LIMIT, "attach", self.driver.attach(attach))
+        except AnytierError as error:
+            if self._failed_again("attach", *attach):
+                self._refused(str(error))
+            return
+        try:
+            if drain:
+                timeout = self.policy.drain_timeout
+                await _within(timeout + CHANGE_LIMIT, "drain", self.driver.drain(drain, timeout))
+        except AnytierError as error:
+            self._left_over("drain", drain, error)
+            return
+        await _all([self._stop(id) for id in drain])
 
     async def _stop(self, id: str) -> None:
         try:
-            await self.driver.stop(id)
+            await _within(CHANGE_LIMIT, "stop", self.driver.stop(id))
         except AnytierError as error:
-            self._stumble(f"stop {id}", error)
+            self._left_over("stop", (id,), error)
 
-    def _refuse(self, action: str, reason: str) -> None:
-        """A call that decides about the revision failed."""
-        count = self.memory.failures.get(action, 0) + 1
-        failures = {**self.memory.failures, action: count}
-        self.memory = replace(
-            self.memory, failures=failures, refused=None if self.memory.back and count < ATTEMPTS else reason
-        )
+    def _left_over(self, verb: str, ids: tuple[str, ...], error: AnytierError) -> None:
+        """A call that only cleans up comes again in the next step, but not for ever."""
+        if self._failed_again(verb, *ids):
+            what = f"could not {verb} {', '.join(ids)}, tried {ATTEMPTS} times: {error}"
+            self.memory = replace(self.memory, stuck=what)
 
-    def _stumble(self, action: str, error: AnytierError) -> None:
-        """A call that only cleans up failed: it comes again in the next step, but not for ever."""
-        count = self.memory.failures.get(action, 0) + 1
-        self.memory = replace(self.memory, failures={**self.memory.failures, action: count})
-        if count >= ATTEMPTS:
-            what = f"{error.what}, {count} times"
-            raise RolloutFailed(
-                self.name, f"could not {action}: {what}", error.do or "run `pulumi up` again: it continues"
-            )
+    def _failed_again(self, verb: str, *ids: str) -> bool:
+        """Counts a failure, and says whether it was the last try of one of them.
+
+        A call that failed has had limits of its own: its time is not held against the progress of the rollout.
+        """
+        counts = {key: self.memory.failures.get(key, 0) + 1 for key in (f"{verb} {id}" for id in ids)}
+        self.memory = replace(self.memory, failures={**self.memory.failures, **counts})
+        if max(counts.values()) <= ATTEMPTS:
+            self.memory = replace(self.memory, progress=self.clock.now())
+        return max(counts.values()) >= ATTEMPTS
+
+    def _refused(self, reason: str) -> None:
+        self.memory = replace(self.memory, refused=self.memory.refused or reason)
 
     # turning back
 
-    async def _turn_back(self, failure: Back) -> None:
+    async def _turn_back(self, failure: Back, seen: list[Instance]) -> None:
         reason = await self._explained(failure.reason, failure.culprit)
         if not self.policy.auto_rollback:
-            raise RolloutFailed(
-                self.name, f"{reason}; nothing was rolled back (autoRollback: false)", "mend it and run again"
-            )
-        now = self.clock.now()
-        self.memory = replace(
-            self.memory, back=reason, refused=None, progress=now, best=0, starts={}, failures={}, ours=frozenset()
-        )
+            raise self._error(f"{reason}; nothing was rolled back (autoRollback: false)", seen)
+        self.memory = turned(self.memory, reason, self.clock.now())
+
+    async def _failed(self, decision: Done | GiveUp, seen: list[Instance]) -> RolloutFailed:
+        reason = self.memory.back or ""
+        if isinstance(decision, GiveUp):
+            why = await self._explained(decision.reason, decision.culprit)
+            reason = f"{reason}; and the way back failed: {why}" if reason else why
+        return self._error(reason, seen)
 
     async def _explained(self, reason: str, culprit: str | None) -> str:
         if culprit is None:
             return reason
         try:
-            return f"{reason}: {await self.driver.why(culprit)}"
+            return f"{reason}: {await _within(LOOK_LIMIT, 'asking why', self.driver.why(culprit))}"
         except AnytierError:
             return reason
 
-    async def _given_up(self, decision: GiveUp, seen: list[Instance]) -> RolloutFailed:
-        reason = await self._explained(decision.reason, decision.culprit)
-        if self.memory.back:
-            reason = f"{self.memory.back}; and the way back failed: {reason}"
-        return self._failed(reason, seen)
+    def _error(self, reason: str, seen: list[Instance]) -> RolloutFailed:
+        return RolloutFailed(self.name, reason, f"{words.serves(seen, self.goal)}; mend it and run `pulumi up` again")
 
-    def _failed(self, reason: str, seen: list[Instance]) -> RolloutFailed:
-        return RolloutFailed(self.name, reason, f"{self._serves(seen)}; mend it and run `pulumi up` again")
 
-    def _serves(self, seen: list[Instance]) -> str:
-        if self.goal.previous is None:
-            return "it was the first revision: nothing serves"
-        count = sum(item.serving and item.revision == self.goal.previous for item in seen)
-        return f"r{self.goal.previous} keeps serving on {count} of {self.goal.replicas_before} replicas"
+async def _all(calls: list[Coroutine[Any, Any, None]]) -> None:
+    """All of them to their end, also when one has a bug: nothing goes on behind the back of who waits."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
-    # telling
 
-    def _tell(self, seen: list[Instance]) -> None:
-        revision, replicas = target(self.memory, self.goal)
-        ready = sum(item.serving and item.revision == revision for item in seen)
-        took = self.clock.now() - self.memory.began
-        self.say(f"{self._verb()} {ready}/{replicas}{self._way()}  {took:.1f} s")
-
-    def _verb(self) -> str:
-        if self.memory.back:
-            return "rolling back"
-        if self.goal.previous is None:
-            return "starting"
-        return "scaling" if self.goal.previous == self.goal.revision else "rolling"
-
-    def _way(self) -> str:
-        before = f"r{self.goal.previous} -> " if self.goal.previous not in (None, self.goal.revision) else ""
-        return f"  {before}r{self.goal.revision}"
+async def _within(seconds: float, action: str, call: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError:
+        raise Unreachable("", f"{action}: no answer within {seconds:g} s", "see whether the place works") from None
