@@ -10,7 +10,8 @@ CASES: dict[str, tuple[str, str]] = {
     "validate": ("benchmarks.cases.validate:run", "`anytier validate` of one file with up to 2,000 workloads"),
     "noop-local": ("benchmarks.cases.noop:local", "`pulumi up` of the deployed guestbook on this machine: no change"),
     "noop-docker": ("benchmarks.cases.noop:docker", "`pulumi up` of the deployed guestbook on Docker: no change"),
-    "memory": ("benchmarks.cases.memory:run", "the provider plugin's memory while a stack has 500 resources"),
+    "memory": ("benchmarks.cases.memory:secrets", "the plugin's memory while a stack has 500 secrets"),
+    "memory-docker": ("benchmarks.cases.memory:volumes", "the plugin's memory while a stack has 500 volumes on Docker"),
     "proxy": ("benchmarks.cases.proxy:run", "requests per second through the proxy and without it"),
     "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
 }
