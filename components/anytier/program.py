@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from pulumi.runtime import config as runtime_config
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
 
 import pulumi
 from anytier import capabilities, config
@@ -73,6 +76,7 @@ def _clear_errors(step: Callable[P, R]) -> Callable[P, R]:
 @_clear_errors
 def load() -> Stack:
     """The stack's config and its app. Whatever is wrong in either is told at once."""
+    end_quietly_when_interrupted()
     values = _config()
     settings, errors = _settings(values)
     app, found = _app(values)
@@ -94,6 +98,12 @@ def load() -> Stack:
         scale=settings.scale,
         rollback=_rollback(app),
     )
+
+
+def end_quietly_when_interrupted() -> None:
+    """The engine interrupts the program once a resource has failed; Python would add a traceback to the reason."""
+    if not isinstance(get_monitor(), MockMonitor):
+        signal.signal(signal.SIGINT, lambda *_: os._exit(1))
 
 
 def _config() -> dict[str, str]:

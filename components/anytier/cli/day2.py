@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,7 +55,7 @@ class Backend(Protocol):
 
     async def instances(self) -> Sequence[InstanceRow]: ...
 
-    def logs(self, instance: Any, follow: bool, tail: int) -> AsyncIterator[str]: ...
+    def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]: ...
 
     async def exec(self, instance: Any, command: list[str]) -> int: ...
 

@@ -69,26 +69,37 @@ async def once(place: Backend, names: Sequence[str], tail: int) -> None:
 
 
 async def follow(place: Backend, names: Sequence[str], tail: int) -> None:
-    """All instances at once, whichever there are, until this is cancelled or nobody reads any more."""
+    """All instances at once, whichever there are, until this is cancelled or the reader of our output is gone."""
     import asyncio
 
     tasks: dict[str, asyncio.Task[None]] = {}
+    seen: set[str] = set()
     try:
-        while True:
+        while not nobody_reads():
             found = {item.id: item for item in await place.instances() if item.workload in names}
             width = max((len(label(item)) for item in found.values()), default=0)
             for id in tasks.keys() - found.keys():
                 tasks.pop(id).cancel()
             for id in found.keys() - tasks.keys():
-                tasks[id] = asyncio.create_task(copy(place, found[id], width, True, tail))
+                tasks[id] = asyncio.create_task(copy(place, found[id], width, True, 0 if id in seen else tail))
+            seen |= found.keys()
             await asyncio.sleep(EVERY)
-            for task in tasks.values():
-                if task.done():
-                    task.result()  # what went wrong there ends all of it
+            for id in [id for id, task in tasks.items() if task.done()]:
+                tasks.pop(id).result()  # an error there ends all of it; a log that ended may go on after a restart
     finally:
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+def nobody_reads() -> bool:
+    """Whether the other end of a pipe is closed, which a writer with nothing to say would never learn."""
+    import select
+    import sys
+
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 def label(item: InstanceRow) -> str:
@@ -96,6 +107,9 @@ def label(item: InstanceRow) -> str:
 
 
 async def copy(place: Backend, item: InstanceRow, width: int, follow: bool, tail: int) -> None:
+    from contextlib import aclosing
+
     name = label(item).ljust(width)
-    async for line in place.logs(item, follow, tail):
-        print(f"{name}  {line}", flush=follow)
+    async with aclosing(place.logs(item, follow, tail)) as lines:
+        async for line in lines:
+            print(f"{name}  {line}", flush=follow)

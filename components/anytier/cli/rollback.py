@@ -98,5 +98,5 @@ def parse(text: str) -> int:
 
 def last_good(item: Deployed) -> int | None:
     """The newest kept revision before the current one whose rollout once ended well."""
-    good = [int(entry["revision"]) for entry in item.history if entry.get("served")]
+    good = [int(entry["revision"]) for entry in item.history if entry.get("served", True)]
     return max((number for number in good if number < item.revision), default=None)

@@ -16,7 +16,11 @@ def as_json(workloads: Iterable[Any]) -> list[dict[str, Any]]:
             "workload": item.name,
             "revision": item.revision,
             "revisions": [
-                {"revision": int(entry["revision"]), "created": _created(entry), "good": bool(entry.get("served"))}
+                {
+                    "revision": int(entry["revision"]),
+                    "created": _created(entry),
+                    "good": bool(entry.get("served", True)),
+                }
                 for entry in item.history
             ],
         }

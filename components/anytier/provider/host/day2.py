@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -51,7 +51,7 @@ class HostBackend:
             rows += await asyncio.gather(*(self._row(place, record, states.get(record.unit)) for record in records))
         return rows
 
-    async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncIterator[str]:
+    async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
         """Lines as they are written; with `follow` until the caller stops."""
         place = await of(self.inputs)
         argv = place.manager.log_argv(instance.id, program_log(place.layout, instance.id), tail, follow)
