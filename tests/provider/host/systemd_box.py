@@ -7,6 +7,7 @@ what runs here.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -42,10 +43,26 @@ class Box:
     def pytest(self, supervisor: str, *arguments: str, user: str = "root") -> subprocess.CompletedProcess[str]:
         """The host tests, inside, under this process manager."""
         home = "/root" if user == "root" else f"/home/{user}"
-        environment = [f"ANYTIER_TEST_SUPERVISOR={supervisor}", "PYTHONDONTWRITEBYTECODE=1", f"HOME={home}"]
+        environment = [f"ANYTIER_TEST_SUPERVISOR={supervisor}", *_python(home)]
         temporary = f"{home}/t{uuid.uuid4().hex[:6]}"
         options = ["-p", "no:cacheprovider", "-p", "no:randomly", f"--basetemp={temporary}", "-m", "not docker"]
         return self.run("env", *environment, sys.executable, "-m", "pytest", *options, *arguments, user=user)
+
+    def conformance(self, *arguments: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+        """The suite on the stack `local` of a copy of this project, as JSON, under the systemd of this user."""
+        home = "/root" if user == "root" else f"/home/{user}"
+        project = f"{home}/anytier"
+        parts = ["Pulumi.yaml", "__main__.py", "bin", "components", "apps", "stacks"]
+        copied = self.run("sh", "-c", f'mkdir -p {project} && cp -r "$@" {project}/', "sh", *parts, user=user)
+        assert copied.returncode == 0, copied.stderr
+        environment = [*_python(home), f"PYTHONPATH={project}/components", f"VIRTUAL_ENV={sys.prefix}"]
+        command = [sys.executable, "-m", "anytier", "conformance", "--stack", "local", "--json", *arguments]
+        return self.run("env", "-C", project, *environment, *command, user=user)
+
+
+def _python(home: str) -> list[str]:
+    """Mounted read-only, so nothing is compiled into it."""
+    return ["PYTHONDONTWRITEBYTECODE=1", f"HOME={home}", f"PATH={Path(sys.executable).parent}:/usr/bin:/bin"]
 
 
 @contextlib.contextmanager
@@ -54,7 +71,7 @@ def box() -> Iterator[Box]:
     build()
     name = f"{IMAGE}-{uuid.uuid4().hex[:8]}"
     mounts = ["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
-    for path in sorted({str(_REPOSITORY), sys.prefix, sys.base_prefix}):
+    for path in sorted({str(_REPOSITORY), sys.prefix, sys.base_prefix, *_engine()}):
         mounts += ["--volume", f"{path}:{path}:ro"]
     options = [*_CAPABILITIES, *_UNCONFINED, *_TMPFS, *mounts, "--env", "container=docker"]
     docker("run", "--detach", "--name", name, *options, IMAGE, "/lib/systemd/systemd")
@@ -64,6 +81,12 @@ def box() -> Iterator[Box]:
         yield made
     finally:
         docker("rm", "--force", "--volumes", name)
+
+
+def _engine() -> list[str]:
+    """The folder of the project's own engine, where it has been set up."""
+    tools = Path(os.environ.get("ANYTIER_TOOLS_DIR") or Path.home() / ".cache" / "anytier" / "tools")
+    return [str(tools)] if tools.is_dir() else []
 
 
 def build() -> None:

@@ -132,7 +132,7 @@ async def test_a_rolling_update_loses_no_request(corner: Corner) -> None:
         ({"mode": "exits"}, "cannot go on"),
         ({"mode": "unhealthy"}, "answered 503"),
         ({"mode": "dies", "policy": {"min_healthy_time": 2}}, "ended"),
-        ({"mode": "wrong-port"}, "port"),
+        ({"mode": "wrong-port"}, "connection refused"),
         ({"command": ["/no/such/program"]}, "No such file"),
     ],
     ids=["exits", "unhealthy", "dies", "wrong-port", "missing"],
@@ -198,7 +198,8 @@ async def test_drift_is_seen_and_repaired(corner: Corner) -> None:
 async def test_import_by_id_is_exact(corner: Corner) -> None:
     inputs = corner.inputs(replicas=1)
     state = await corner.up(inputs)
-    found = await WorkloadResource().read(corner.context(), f"{corner.root}|{corner.ns}/web", None, None)
+    id, _ = await WorkloadResource().create(corner.context(), inputs)
+    found = await WorkloadResource().read(corner.context(), id, None, None)
     assert found == (inputs, state)
     assert await WorkloadResource().read(corner.context(), f"{corner.root}|{corner.ns}/api", None, None) is None
 
@@ -210,6 +211,14 @@ async def test_deleted_behind_our_back_is_gone_and_comes_again(corner: Corner) -
     assert await corner.read(inputs) is None
     await corner.delete(inputs)
     assert (await corner.create(inputs)).ready == 1
+
+
+async def test_all_may_be_deleted_at_once(corner: Corner) -> None:
+    """As after an import, when the engine knows of no order: a proxy that goes needs no telling."""
+    inputs = corner.inputs()
+    await corner.up(inputs)
+    await asyncio.gather(corner.delete(inputs), corner.delete_proxy())
+    corner.clean()
 
 
 async def test_data_on_a_volume_outlives_revisions(corner: Corner) -> None:

@@ -8,6 +8,7 @@ from anytier.conformance.patch import (
     Patch,
     behaviour,
     container,
+    merged,
     replicas,
     version,
     workload,
@@ -16,6 +17,7 @@ from anytier.conformance.trial import Run, Trial
 
 STEADY = Shape(kept=4, fresh=2, slow=3)
 LIGHT = Shape(kept=2, fresh=1, slow=1)
+ONE_BY_ONE: Patch = workload("app", {"update": {"maxParallel": 1}})
 
 
 def scale(trial: Trial) -> str:
@@ -39,7 +41,7 @@ def rolling(trial: Trial) -> str:
     trial.settle()
     before = starts(trial, 2)
     with Load(trial.port, STEADY) as load:
-        run = trial.up(version("app", "v2"))
+        run = trial.up(version("app", "v2"), ONE_BY_ONE)
     after = trial.replicas(2)
     same({report["version"] for report in after.values()}, {"v2"}, "versions that serve")
     expect(not before & {report["started"] for report in after.values()}, "an old instance still serves")
@@ -53,7 +55,7 @@ def drains(trial: Trial) -> str:
     trial.ready()
     old = trial.report()["version"]
     with Load(trial.port, Shape(kept=0, fresh=0, slow=8, slow_ms=5000)) as load:
-        trial.up(version("app", "v7"))
+        trial.up(version("app", "v7"), ONE_BY_ONE)
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
     same(sorted(load.outcome.versions), sorted({old, "v7"}), "versions seen by the load")
     same({report["version"] for report in trial.replicas(2).values()}, {"v7"}, "versions that serve")
@@ -75,9 +77,9 @@ def killed_run(trial: Trial) -> str:
     """kill -9 of engine and plugin in the midst of a rollout: all is served, and the next run goes on from there."""
     trial.ready()
     with Load(trial.port, LIGHT) as load:
-        trial.killed_up(version("app", "v9"), lambda: bool(load.outcome.versions.get("v9")))
+        trial.killed_up(merged(version("app", "v9"), ONE_BY_ONE), lambda: bool(load.outcome.versions.get("v9")))
         trial.pulumi("cancel", "--yes")
-        run = trial.up(version("app", "v9"))
+        run = trial.up(version("app", "v9"), ONE_BY_ONE)
     same({report["version"] for report in trial.replicas(2).values()}, {"v9"}, "versions that serve")
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
     trial.preview("--refresh", "--expect-no-changes")
@@ -156,7 +158,7 @@ def wrong_port(trial: Trial) -> str:
 
 
 def out_of_memory(trial: Trial) -> str:
-    return bad(trial, behaviour("app", "oom"), "memory", "OOM")
+    return bad(trial, behaviour("app", "oom"), "memory", "MemoryError", "OOM")
 
 
 def bad_env(trial: Trial) -> str:

@@ -47,7 +47,8 @@ def imports(trial: Trial) -> str:
     """Every resource, forgotten by the state and imported by its id, shows no difference afterwards."""
     trial.settle()
     before = starts(trial, 2)
-    state = trial.state()
+    whole = trial.state()
+    state = json.loads(json.dumps(whole))
     ours = [item for item in resources(state) if importable(item)]
     expect(ours, "the state holds no resource of anytier's")
     forget = {item["urn"] for item in ours}
@@ -57,7 +58,13 @@ def imports(trial: Trial) -> str:
     trial.deployed = None
     listed = trial.folder / "import.json"
     listed.write_text(json.dumps(import_file(ours), indent=2))
-    trial.pulumi("import", "--file", str(listed), "--yes", "--protect=false", "--generate-code=false", "--skip-preview")
+    try:
+        trial.pulumi(
+            "import", "--file", str(listed), "--yes", "--protect=false", "--generate-code=false", "--skip-preview"
+        )
+    except Failed:
+        put_state(trial, whole)  # or nobody could destroy what is deployed
+        raise
     after = trial.preview("--expect-no-changes", "--diff", fails=True)
     if after.code:
         trial.up()

@@ -67,7 +67,7 @@ class LocalPlace:
     def remove_instance(self, ns: str, report: Report) -> None:
         pid = self._mine(ns, report)
         if self.supervisor == "supervisord":
-            name = environment(pid).get("SUPERVISOR_PROCESS_NAME", "")
+            name = environment(pid).get("ANYTIER_INSTANCE", "")
             Path(self.root(ns), "supervisor", "programs", f"{name}.conf").unlink()
             for verb in ("stop", "remove"):
                 self._supervisorctl(ns, verb, name)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anytier.errors import Rejected, Unreachable
+from anytier.errors import NotFound, Rejected, Unreachable
 from anytier.provider.host import http
 from anytier.provider.host.layout import Layout
 from anytier.provider.host.place import Place
@@ -71,7 +71,15 @@ class Caddy:
         return parse(await self._running(wait))
 
     async def _running(self, wait: bool = True) -> bytes:
-        return await self._patient("GET", "/config/") if wait else await self._request("GET", "/config/")
+        """Without a config Caddy is on its way out."""
+        found = await self._request("GET", "/config/") if not wait else await self._patient("GET", "/config/")
+        if json.loads(found) is None:
+            if not wait:
+                raise Unreachable("proxy", "is about to end", "run again")
+            await asyncio.sleep(0.2)
+            await self.until_alive()
+            return await self._running(wait=False)
+        return found
 
     async def saved(self) -> ProxyConfig | None:
         """What it will do when it starts."""
@@ -103,9 +111,12 @@ class Caddy:
         return {item["address"]: int(item["num_requests"]) for item in found}
 
     async def until_alive(self, timeout: float = _PATIENCE) -> None:
+        """NotFound as soon as there is no proxy any more that could come back."""
         for _ in range(int(timeout / 0.1)):
             if await self.alive():
                 return
+            if await self.saved() is None:
+                raise NotFound("proxy", "is gone", "run `pulumi up --refresh`, which makes it anew")
             await asyncio.sleep(0.1)
         log = await self.place.manager.log(unit_name(self.place.layout), f"{self.place.layout.proxy}/log", 5)
         raise Unreachable("proxy", f"Caddy does not answer: {last_error(log)}", "see its log: anytier logs proxy")

@@ -27,7 +27,10 @@ _AT_ONCE = 10
 
 
 class HostDriver:
-    """One workload on one machine. `kept` holds every revision that a rollout may start."""
+    """One workload on one machine. `kept` holds every revision that a rollout may start.
+
+    `going`: the workload is on its way out, so that a proxy that goes at the same time needs no telling.
+    """
 
     def __init__(
         self,
@@ -36,8 +39,10 @@ class HostDriver:
         kept: Mapping[int, Kept],
         volumes: Mapping[str, str],
         pools: Mapping[str, str],
+        going: bool = False,
     ) -> None:
         self.place, self.store, self.kept, self.volumes, self.pools = place, store, kept, volumes, pools
+        self.going = going
         self.caddy = Caddy(place) if pools else None
         self._health: dict[str, Judge] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
@@ -75,7 +80,7 @@ class HostDriver:
         mine = {dial for pool in dials.values() for dial in pool}
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            flying = await self.caddy.in_flight()
+            flying = await self._in_flight()
             if not any(flying.get(dial) for dial in mine):
                 return
             await asyncio.sleep(0.1)
@@ -295,7 +300,21 @@ class HostDriver:
             edited = edit(edits.only(config, known))
             return edits.with_health(edited, self._checks(records, edited))
 
-        await self.caddy.change(change)
+        try:
+            await self.caddy.change(change)
+        except NotFound:
+            if not self.going:
+                raise
+            self.caddy = None
+
+    async def _in_flight(self) -> Mapping[str, int]:
+        try:
+            return await self.caddy.in_flight() if self.caddy else {}
+        except NotFound:
+            if not self.going:
+                raise
+            self.caddy = None
+            return {}
 
     def _checks(self, records: Sequence[InstanceRecord], config: ProxyConfig) -> dict[str, HealthCheck | None]:
         """A pool in which two revisions serve that want different checks is not checked: the rollout looks itself."""

@@ -18,7 +18,7 @@ from anytier.provider.host.place import Place, claim, of, release, remember_moun
 from anytier.provider.host.program import Program, json_bytes, problems, program, redact
 from anytier.provider.host.release import ensure
 from anytier.provider.host.transport import File
-from anytier.provider.host.workload import current_user, entries_of, layout_problems, release_of, without_secrets
+from anytier.provider.host.workload import current_user, entries_of, id_of, layout_problems, release_of, without_secrets
 from anytier.provider.resource import Context, Resource
 
 _LINES = 12
@@ -54,7 +54,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     async def create(self, ctx: Context, inputs: JobInputs) -> tuple[str, JobOutputs]:
         place = await of(inputs)
         await claim(place, inputs.owner)
-        id = f"{inputs.ns}/{inputs.job}"
+        id = id_of(inputs, f"jobs/{inputs.job}")
         return id, await self._run(ctx, id, place, inputs)
 
     async def update(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from anytier.errors import AnytierError
 from anytier.provider.host import http
@@ -21,7 +22,10 @@ async def probe(place: Place, check: Check, pid: int) -> Answer:
         return await _exec(place, check, pid)
     except TimeoutError:
         return Answer(False, f"{describe(check)}: no answer within {check.timeout:g} s")
-    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+    except OSError as error:
+        said = os.strerror(error.errno).lower() if error.errno else str(error)
+        return Answer(False, f"{describe(check)}: {said}")
+    except (EOFError, ValueError, asyncio.LimitOverrunError) as error:
         return Answer(False, f"{describe(check)}: {error}")
     except AnytierError as error:
         return Answer(False, f"{describe(check)}: {error.what}")

@@ -17,7 +17,7 @@ from anytier.provider.host.models import HostInputs
 from anytier.provider.host.place import Place, claim, of, release
 from anytier.provider.host.program import json_bytes, launcher, unique
 from anytier.provider.host.transport import File
-from anytier.provider.host.workload import layout_problems
+from anytier.provider.host.workload import id_of, layout_problems
 from anytier.provider.resource import Context, Resource
 from anytier.render.proxy import ProxyConfig
 from anytier.render.unit import Unit
@@ -61,7 +61,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     async def create(self, ctx: Context, inputs: ProxyInputs) -> tuple[str, ProxyOutputs]:
         place = await of(inputs)
         await claim(place, inputs.owner)
-        id = f"{inputs.ns}/proxy"
+        id = id_of(inputs, "proxy")
         return id, await self._deploy(ctx, id, place, inputs)
 
     async def update(
@@ -204,7 +204,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         return {key: value for key, value in inputs.wire().items() if key != "certificates"}
 
     async def _imported(self, id: str) -> ProxyInputs | None:
-        root, bar, name = id.partition("|")
+        root, bar, name = id.rpartition("|")
         ns = name.removesuffix("/proxy")
         if not bar or ns == name:
             raise Rejected(id, "is not an id to import", "use <state folder>|<namespace>/proxy")

@@ -91,7 +91,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
     async def create(self, ctx: Context, inputs: WorkloadInputs) -> tuple[str, WorkloadOutputs]:
         place = await of(inputs)
         await claim(place, inputs.owner)
-        id = f"{inputs.ns}/{inputs.workload}"
+        id = id_of(inputs, inputs.workload)
         return id, await self._deploy(ctx, id, place, inputs)
 
     async def update(
@@ -119,7 +119,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
     async def delete(self, ctx: Context, id: str, inputs: WorkloadInputs, state: WorkloadOutputs) -> None:
         place = await of(inputs)
         store = Store(place, inputs.workload)
-        driver = HostDriver(place, store, {}, inputs.volumes, inputs.pools)
+        driver = HostDriver(place, store, {}, inputs.volumes, inputs.pools, going=True)
         if driver.caddy and not await driver.caddy.alive():
             driver.caddy = None  # a proxy that is gone needs no telling
         ids = [record.unit for record in await store.instances()]
@@ -218,9 +218,14 @@ def recorded_inputs(record: WorkloadRecord, kept: Mapping[int, Kept]) -> Workloa
     return WorkloadInputs.model_validate({**record.inputs, "secrets": secrets})
 
 
+def id_of(inputs: HostInputs, name: str) -> str:
+    """`<root>|<ns>/<name>`: enough to find everything else again, so that what is in the state can be imported."""
+    return f"{inputs.root}|{inputs.ns}/{name}"
+
+
 async def imported(id: str) -> HostInputs | None:
-    """An import names the state folder too: `<root>|<ns>/<workload>`. What lies there says the rest."""
-    root, bar, name = id.partition("|")
+    """What lies in the state folder that the id names says the rest."""
+    root, bar, name = id.rpartition("|")
     ns, slash, workload = name.partition("/")
     if not (bar and slash and root.startswith("/") and ns and workload):
         raise Rejected(id, "is not an id to import", "use <state folder>|<namespace>/<workload>")

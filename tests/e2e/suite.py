@@ -1,0 +1,46 @@
+"""The conformance suite as a test: what it printed, and that nothing but the capability table excuses a check."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from anytier.capabilities import lookup
+from anytier.conformance.registry import CHECKS
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 1500.0  # seconds
+
+
+def conformance(stack: str) -> subprocess.CompletedProcess[str]:
+    """`anytier conformance --json` of a stack of this project, as a user runs it."""
+    command = [sys.executable, "-m", "anytier", "conformance", "--stack", stack, "--json"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "components")}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST, check=False)
+
+
+def table(done: subprocess.CompletedProcess[str]) -> str:
+    """What a person reads while it runs."""
+    return done.stderr
+
+
+def assert_conforms(done: subprocess.CompletedProcess[str], tier: str, mode: str | None) -> None:
+    """Every check was run and passed, or is unsupported because the capability table says so of one of its fields."""
+    assert done.stdout.strip(), done.stderr[-4000:]
+    found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (found["environment"]["tier"], found["environment"]["mode"]) == (tier, mode)
+    assert [each["id"] for each in found["checks"]] == [check.id for check in CHECKS]
+    failed = [each["id"] for each in found["checks"] if each["status"] == "fail"]
+    assert (failed, done.returncode) == ([], 0), done.stderr[-8000:]
+    for each in found["checks"]:
+        excused = any(not carried(field, tier, mode) for field in each["fields"])
+        assert each["status"] == ("unsupported" if excused else "pass"), each
+
+
+def carried(field: str, tier: str, mode: str | None) -> bool:
+    path, _, value = field.partition("=")
+    return lookup(path, tier, mode, value or None).carried
