@@ -39,6 +39,18 @@ def engine_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PATH": os.pathsep.join([own, *rest]), **(extra or {})}
 
 
+def passphrase(project: Path) -> dict[str, str]:
+    """The passphrase file that `anytier init` made, where the project keeps its state beside it and nobody says more.
+
+    In anytier's own clone the launcher (tools/launch.sh) sees to that.
+    """
+    file = project / ".anytier" / "passphrase"
+    given = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"} & os.environ.keys()
+    if given or not file.is_file() or "file://./.anytier/state" not in (project / "Pulumi.yaml").read_text():
+        return {}
+    return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(file)}
+
+
 def pulumi_argv(args: Sequence[str], env: Mapping[str, str]) -> list[str]:
     found = shutil.which("pulumi", path=env["PATH"])
     if found is None:
@@ -48,7 +60,7 @@ def pulumi_argv(args: Sequence[str], env: Mapping[str, str]) -> list[str]:
 
 def run_pulumi(args: Sequence[str], *, extra_env: Mapping[str, str] | None = None, quiet: bool = False) -> int:
     """Run it in the project, with the terminal as it is; its exit code. `quiet`: says nothing when all is well."""
-    env = engine_env(extra_env)
+    env = engine_env({**passphrase(project_dir()), **(extra_env or {})})
     out = subprocess.PIPE if quiet else None
     with subprocess.Popen(
         pulumi_argv(args, env),
@@ -80,7 +92,7 @@ def passing_signals(process: subprocess.Popen[str]) -> Iterator[None]:
 
 def ask_pulumi(args: Sequence[str], stack: str) -> str:
     """What it prints on stdout. NotFound if there is no such stack."""
-    env = engine_env({"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"})
+    env = engine_env({**passphrase(project_dir()), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"})
     done = subprocess.run(
         [*pulumi_argv(args, env), "--stack", stack, "--non-interactive", "--color", "never"],
         cwd=project_dir(),
