@@ -115,22 +115,27 @@ def _install(unit: Unit, scope: Scope) -> list[str]:
 
 
 def command(argv: list[str]) -> str:
-    """An `Exec...=` value that systemd splits back into exactly `argv`, with no variable or specifier expanded."""
-    return " ".join(_argument(item) for item in argv)
+    """An `Exec...=` value that systemd splits back into exactly `argv`, with no variable or specifier expanded.
+
+    Variables are replaced in arguments only, so a program whose path holds a `$` switches that off for the whole line.
+    """
+    if not argv or not argv[0].startswith("/"):
+        raise ValueError(f"{argv[:1]!r} is no absolute path of a program")
+    verbatim = "$" in argv[0]
+    words = [_quoted(item) if verbatim else _quoted(item).replace("$", "$$") for item in argv]
+    return (":" if verbatim else "") + " ".join(words)
 
 
-def _argument(item: str) -> str:
+def _quoted(item: str) -> str:
     if "\0" in item:
         raise ValueError("an argument cannot hold NUL")
-    escaped = "".join(
-        _ESCAPES.get(char, char) if char in _ESCAPES or char >= " " else f"\\x{ord(char):02x}" for char in item
-    )
-    return '"' + specifiers(escaped).replace("$", "$$") + '"'
+    escaped = (_ESCAPES.get(char) or (char if char >= " " else f"\\x{ord(char):02x}") for char in item)
+    return '"' + specifiers("".join(escaped)) + '"'
 
 
 def word(path: str) -> str:
     """One word of a path list: quoted, since a list is split at spaces and a bind at colons."""
-    return '"' + specifiers(plain(path)).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + specifiers(one_line(path)).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def text(value: str) -> str:
@@ -140,7 +145,13 @@ def text(value: str) -> str:
 
 def plain(value: str) -> str:
     """A value that the format takes as it stands up to the end of the line."""
-    if any(char in value for char in "\n\r\0") or value.endswith("\\") or value != value.strip():
+    if value.endswith("\\") or value != value.strip():
+        raise ValueError(f"{value!r} cannot be written in a unit file")
+    return one_line(value)
+
+
+def one_line(value: str) -> str:
+    if any(char in value for char in "\n\r\0"):
         raise ValueError(f"{value!r} cannot be written in a unit file")
     return value
 
@@ -155,4 +166,5 @@ def signal(name: str) -> str:
 
 
 def seconds(value: float) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+    """To the millisecond, and never 0, which systemd takes for infinity."""
+    return f"{max(value, 0.001):.3f}".rstrip("0").rstrip(".")
