@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 HOW = """add to your shell's start-up file:
   bash: source <(anytier completion bash)
   zsh:  anytier completion zsh > a file _anytier in a folder of $fpath
   tcsh: eval "`anytier completion tcsh`"
 """
+# The stacks' names are read off the files' names: asking the engine would take longer than anybody waits for a TAB.
+_STACKS = r"""_anytier_stacks() {
+  local folder=$PWD
+  while [ ! -f "$folder/Pulumi.yaml" ] && [ -n "$folder" ]; do folder=${folder%/*}; done
+  local names=$(command ls "$folder" "$folder/stacks" 2>/dev/null | sed -n 's/^Pulumi\.\(.*\)\.yaml$/\1/p')
+  SHELL_PART
+}
+"""
+PREAMBLE = {
+    "bash": _STACKS.replace("SHELL_PART", 'compgen -W "$names" -- "$1"'),
+    "zsh": _STACKS.replace("SHELL_PART", "compadd -- ${(f)names}"),
+}
+STACK = {"bash": "_anytier_stacks", "zsh": "_anytier_stacks"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import shtab
 
-    print(shtab.complete(full_parser(), args.shell))
+    print(shtab.complete(completed(full_parser()), args.shell, preamble=PREAMBLE))
     return 0
 
 
@@ -32,7 +46,28 @@ def full_parser() -> argparse.ArgumentParser:
     from anytier.cli.registry import VERBS
 
     made = parser()
-    (verbs,) = [action for action in made._actions if isinstance(action, argparse._SubParsersAction)]
     for name, (module, _) in VERBS.items():
-        importlib.import_module(module).configure(verbs.choices[name])
+        importlib.import_module(module).configure(verbs_of(made)[name])
     return made
+
+
+def verbs_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (verbs,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    choices: dict[str, argparse.ArgumentParser] = verbs.choices
+    return choices
+
+
+def completed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Tells shtab what completes an argument that has no fixed choices."""
+    import shtab
+
+    from anytier.capabilities import TIERS
+
+    how: dict[str, Any] = {"stack": STACK, "files": shtab.FILE, "check": shtab.FILE, "dir": shtab.DIRECTORY}
+    for verb in verbs_of(parser).values():
+        for action in verb._actions:
+            if action.dest in how:
+                action.complete = how[action.dest]  # type: ignore[attr-defined]
+            elif action.dest == "tier":
+                action.choices = TIERS
+    return parser
