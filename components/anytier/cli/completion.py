@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import shtab
 
-    print(shtab.complete(completed(full_parser()), args.shell, preamble=PREAMBLE))
+    print(shtab.complete(completed(full_parser()), args.shell, preamble=PREAMBLE.get(args.shell, "")))
     return 0
 
 

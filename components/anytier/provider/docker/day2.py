@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -50,7 +50,7 @@ class DockerBackend:
         rows = await asyncio.gather(*(self._row(item) for item in groups))
         return sorted(rows, key=lambda row: (row.workload, row.revision, row.index))
 
-    async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncIterator[str]:
+    async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
         """Lines as they are written, of all containers of the instance; with `follow` until the caller stops."""
         there = await self._there()
         found = await self._group(instance.id)

@@ -30,12 +30,13 @@ class ContainerInputs(AppInputs):
 
 
 class Revision(Frozen):
-    """One kept revision. The template holds no secret value."""
+    """One kept revision. The template holds no secret value. `served`: a rollout of it has once ended well."""
 
     revision: int
     hash: str
     template: Template
     created_at: float
+    served: bool = False
 
 
 class Kept(Frozen):

@@ -128,6 +128,16 @@ def revised(
     return made, document.model_copy(update={"kept": [*document.kept, made]})
 
 
+def served(document: Document, number: int) -> Document:
+    """A rollout of this revision ended well: from now on it is one to go back to."""
+
+    def marked(item: Kept) -> Kept:
+        revision = item.revision.model_copy(update={"served": item.revision.served or item.revision.revision == number})
+        return item.model_copy(update={"revision": revision})
+
+    return document.model_copy(update={"kept": [marked(item) for item in document.kept]})
+
+
 def pruned(document: Document, current: int, retain: int) -> Document:
     """With the newest `retain` revisions, the current one always."""
     others = sorted((number for number in document.revisions if number != current), reverse=True)

@@ -147,7 +147,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         await driver.tidy()
         done = Deployed(inputs=without_secrets(inputs), revision=number, replicas=inputs.replicas)
         document = document.model_copy(update={"deployed": done})
-        document = await kept.save(store.pruned(document, number, inputs.update.retain))
+        document = await kept.save(store.pruned(store.served(document, number), number, inputs.update.retain))
         await files.remove(there, inputs.ns, inputs.workload, keep=set(document.revisions))
         return outputs(document, await driver.groups())
 
