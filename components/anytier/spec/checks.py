@@ -5,7 +5,7 @@ Each check is a small generator of findings (path, what, do); `CHECKS` is their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from anytier.spec.container import FileSpec, Hook, Node
 from anytier.spec.diagnostic import Finding, Path
@@ -288,9 +288,9 @@ def _tls(path: Path, route: Route, app: App) -> Iterator[Finding]:
         yield (*path, "auto"), "needs a host name for its certificate", "set the route's host"
 
 
-def _known(path: Path, name: str, known: Iterable[str], kind: str) -> Iterator[Finding]:
-    there = list(dict.fromkeys(known))
-    if name not in there:
+def _known(path: Path, name: str, known: Collection[str], kind: str) -> Iterator[Finding]:
+    if name not in known:
+        there = list(dict.fromkeys(known))
         do = f"one of {', '.join(there[:20])}" if there else f"there is no {kind} yet: add it"
         yield path, f"there is no {kind} {name!r}{did_you_mean(name, there)}", do
 

@@ -5,8 +5,10 @@ Refuses what YAML allows and people regret: duplicate keys, alias bombs, several
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +26,11 @@ _CONSTRUCTED = {_INT, _BOOL, "tag:yaml.org,2002:float", "tag:yaml.org,2002:null"
 # YAML 1.1 reads these specially, everybody else as the text that they are.
 _AS_TEXT = {_STR, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
 _KINDS = {_INT: "number", "tag:yaml.org,2002:float": "number", _BOOL: "boolean", "tag:yaml.org,2002:null": "null"}
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Lines end here for YAML 1.1, but not for JSON, for YAML 1.2 or for an editor.
+_BREAKS = "\x85\u2028\u2029"
+_SURROGATES = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.S)
+_PAIR = len(r"\ud83d\ude00")
 SECRET_KEY = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key")
 
 
@@ -47,13 +53,21 @@ class Document:
     data: Any = None
     root: yaml.Node | None = None
     problems: list[Problem] = field(default_factory=list)
+    # line -> the columns, as the parser counts them, of characters that stand there as a pair of JSON escapes
+    pairs: dict[int, list[int]] = field(default_factory=dict)
 
     def locate(self, path: Path, at_key: bool = False) -> tuple[int, int]:
         """Line and column of the value at `path` where that is a scalar, else of its key, else of what is above."""
         depth, key, node = self._find(path)
         at_value = depth == len(path) and not at_key and isinstance(node, yaml.ScalarNode)
         there = node if at_value or key is None else key
-        return (there.start_mark.line + 1, there.start_mark.column + 1) if there is not None else (1, 1)
+        return self.place(there.start_mark) if there is not None else (1, 1)
+
+    def place(self, mark: Any) -> tuple[int, int]:
+        """Line and column in the file, counted from 1."""
+        pairs = self.pairs.get(mark.line)
+        shift = sum(_PAIR - 1 for column in pairs if column < mark.column) if pairs else 0
+        return mark.line + 1, mark.column + 1 + shift
 
     def depth(self, path: Path) -> int:
         """How many steps of `path` are there."""
@@ -77,7 +91,9 @@ class Document:
 
     def hidden(self) -> list[tuple[int, int, int, int]]:
         """(line, column, end line, end column) of every scalar that may be a secret's value, counted from 0."""
-        return list(_hidden(self.root, False, 0)) if self.root is not None else []
+        found = _hidden(self.root, False, 0) if self.root is not None else ()
+        places = [(self.place(node.start_mark), self.place(node.end_mark)) for node in found]
+        return [(start[0] - 1, start[1] - 1, end[0] - 1, end[1] - 1) for start, end in places]
 
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
@@ -101,13 +117,12 @@ def _merged(node: yaml.MappingNode) -> Iterator[yaml.Node]:
             yield from value.value if isinstance(value, yaml.SequenceNode) else (value,)
 
 
-def _hidden(node: yaml.Node, secret: bool, depth: int) -> Iterator[tuple[int, int, int, int]]:
+def _hidden(node: yaml.Node, secret: bool, depth: int) -> Iterator[yaml.Node]:
     if depth > MAX_DEPTH:
         return
     if isinstance(node, yaml.ScalarNode):
         if secret:
-            start, end = node.start_mark, node.end_mark
-            yield start.line, start.column, end.line, end.column
+            yield node
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _hidden(item, secret, depth + 1)
@@ -130,9 +145,16 @@ def parse(raw: bytes) -> Document:
         line = raw.count(b"\n", 0, error.start) + 1
         column = error.start - raw.rfind(b"\n", 0, error.start)
         return _failed(document, Problem(line, column, (), "is not UTF-8", "save the file as UTF-8"))
-    document.root = _compose(document)
+    source, stand_ins = _prepared(document)
+    with _no_collection():
+        document.root = _compose(document, source)
+        _build(document, stand_ins)
+    return document
+
+
+def _build(document: Document, stand_ins: dict[int, str]) -> None:
     if document.root is not None:
-        builder = _Builder(document)
+        builder = _Builder(document, stand_ins)
         data = builder.build(document.root, ())
         if builder.stopped:
             document.root = None  # endless: nobody may walk it
@@ -140,7 +162,46 @@ def parse(raw: bytes) -> Document:
             document.data = data
     elif not document.problems:
         document.problems.append(Problem(1, 1, (), "the file is empty", "`anytier init` writes a first spec"))
-    return document
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Composing makes many objects and no garbage: the collector would only take half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _prepared(document: Document) -> tuple[str, dict[int, str]]:
+    """The text as the parser reads it rightly, and what to put back for its stand-ins."""
+    text = _without_pairs(document, document.text)
+    if not any(char in text for char in _BREAKS):
+        return text, {}
+    unused = [code for code in range(0xE000, 0xF000) if chr(code) not in text][: len(_BREAKS)]
+    stand_ins = dict(zip(unused, _BREAKS, strict=False))
+    return text.translate({ord(char): chr(code) for code, char in stand_ins.items()}), stand_ins
+
+
+def _without_pairs(document: Document, text: str) -> str:
+    """JSON writes a character beyond U+FFFF as two escapes, which YAML does not know."""
+    if text.lstrip()[:1] != "{" or "\\ud" not in text.lower():
+        return text
+    out, position, line, column = "", 0, 0, 0
+    for match in _SURROGATES.finditer(text):
+        before = text[position : match.start()]
+        line += before.count("\n")
+        column = len(before) - before.rfind("\n") - 1 if "\n" in before else column + len(before)
+        made = match[0]
+        if match[1]:
+            made = (match[0].encode().decode("unicode_escape")).encode("utf-16", "surrogatepass").decode("utf-16")
+            document.pairs.setdefault(line, []).append(column)
+        out += before + made
+        column, position = column + len(made), match.end()
+    return out + text[position:]
 
 
 def _failed(document: Document, problem: Problem) -> Document:
@@ -148,26 +209,40 @@ def _failed(document: Document, problem: Problem) -> Document:
     return document
 
 
-def _compose(document: Document) -> yaml.Node | None:
+class _Loader(_Safe):  # type: ignore[misc]
+    """Remembers what a plain scalar is: a spec says the same few words over and over."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._resolved: dict[Any, str] = {}
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        known = self._resolved.get((kind, value, implicit))
+        if known is None:
+            known = self._resolved[kind, value, implicit] = super().resolve(kind, value, implicit)
+        return known
+
+
+def _compose(document: Document, source: str) -> yaml.Node | None:
     try:
-        if _too_deep(document):
+        if _too_deep(document, source):
             return None
-        loader = _Loader(document.text)
+        loader = _Loader(source)
         try:
             node: yaml.Node | None = loader.get_single_node()
             return node
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        document.problems.append(_problem(error))
+        document.problems.append(_problem(document, source, error))
     except (yaml.YAMLError, ValueError) as error:
-        document.problems.append(_unmarked(document.text, error))
+        document.problems.append(_unmarked(source, error))
     return None
 
 
-def _too_deep(document: Document) -> bool:
+def _too_deep(document: Document, source: str) -> bool:
     """The C composer recurses without a limit and would take the process down, so depth is counted first."""
-    loader = _Loader(document.text)
+    loader = _Loader(source)
     depth = 0
     try:
         while True:
@@ -176,7 +251,7 @@ def _too_deep(document: Document) -> bool:
             if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 depth += 1
                 if depth > MAX_DEPTH:
-                    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+                    line, column = document.place(event.start_mark)
                     what = f"is nested more than {MAX_DEPTH} deep"
                     document.problems.append(Problem(line, column, (), what, "flatten it"))
                     return True
@@ -188,16 +263,17 @@ def _too_deep(document: Document) -> bool:
         loader.dispose()
 
 
-def _problem(error: yaml.MarkedYAMLError) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    problem = str(error.problem or error.context)
+def _problem(document: Document, source: str, error: yaml.MarkedYAMLError) -> Problem:
+    problem, mark = str(error.problem or error.context), error.problem_mark or error.context_mark
+    if problem == "found unexpected end of stream":
+        mark = error.context_mark  # where the quotes open
+    line, column = document.place(mark) if mark else (1, 1)
     if "single document" in str(error.context):
         return Problem(line, column, (), "is a second document", "one app a file: put it into a file of its own")
     if "undefined alias" in problem:
         # the alias is the user's own name for a place, never a value
         return Problem(line, column, (), "is an alias of nothing", "define it with & above, or write the value out")
-    if "'\\t'" in problem or "tab" in problem:
+    if mark and source[mark.index : mark.index + 1] == "\t":
         return Problem(line, column, (), "has a tab where YAML wants blanks", "indent with spaces")
     where = f" ({error.context})" if error.context and error.context != problem else ""
     return Problem(line, column, (), f"is not YAML: {problem}{where}", _YAML_HELP.get(problem, "mend the YAML"))
@@ -211,6 +287,8 @@ _YAML_HELP = {
     "did not find expected ',' or '}'": "close the { of this mapping",
     "did not find expected ',' or ']'": "close the [ of this list",
     "found unexpected end of stream": "close the quotes",
+    "found invalid Unicode character escape code": "write the character itself, in UTF-8",
+    "found unknown escape character": "write \\\\ for a backslash, or use single quotes",
 }
 
 
@@ -226,8 +304,8 @@ def _unmarked(text: str, error: Exception) -> Problem:
 class _Builder:
     """Composed nodes to plain data; what is odd goes into the document's problems."""
 
-    def __init__(self, document: Document) -> None:
-        self.problems, self.count, self.stopped = document.problems, 0, False
+    def __init__(self, document: Document, stand_ins: dict[int, str]) -> None:
+        self.document, self.stand_ins, self.count, self.stopped = document, stand_ins, 0, False
         self.constructor = yaml.constructor.SafeConstructor()
 
     def build(self, node: yaml.Node, path: Path) -> Any:
@@ -235,7 +313,9 @@ class _Builder:
         if self.count > MAX_NODES or len(path) > MAX_DEPTH:
             return self._stop(node)
         if type(node) is yaml.ScalarNode:
-            return node.value if node.tag in _AS_TEXT else self._scalar(node, path)
+            if node.tag not in _AS_TEXT:
+                return self._scalar(node, path)
+            return node.value.translate(self.stand_ins) if self.stand_ins else node.value
         if type(node) is yaml.SequenceNode:
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._mapping(node, path)
@@ -254,6 +334,8 @@ class _Builder:
                 self._odd(key_node, path, "is not a key", "write a plain name before the colon")
                 continue
             key = key_node.value
+            if self.stand_ins:
+                key = key_node.value = key.translate(self.stand_ins)
             if key in out:
                 what = f"stands here twice (first on line {lines[key]})"
                 self._odd(key_node, (*path, key), what, "keep one of the two")
@@ -286,5 +368,5 @@ class _Builder:
             self._odd(node, (), "grows without end through its aliases", "write it out without & and *")
 
     def _odd(self, node: yaml.Node, path: Path, what: str, do: str) -> None:
-        mark = node.start_mark
-        self.problems.append(Problem(mark.line + 1, mark.column + 1, path, what, do))
+        line, column = self.document.place(node.start_mark)
+        self.document.problems.append(Problem(line, column, path, what, do))

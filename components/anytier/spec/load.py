@@ -19,6 +19,7 @@ from anytier.spec.diagnostic import Diagnostic, Finding, Path, dotted
 from anytier.spec.document import MAX_BYTES, Document, parse
 from anytier.spec.messages import explain, in_secret
 from anytier.spec.model import App, Tier
+from anytier.spec.values import MAX_FILE
 
 TIERS: tuple[str, ...] = get_args(Tier)
 # Mappings by name: an entry that cannot be read makes every reference to it look wrong.
@@ -123,9 +124,9 @@ class _Reading:
             return None
         if not score.is_score(data):
             return data
-        self.converted = score.to_app(data)
+        self.converted = score.to_app(data, self._text)
         for path, what, do in self.converted.errors:
-            self._add(path, what, do, at_key=True, there=path)
+            self._add(path, what, do, at_key=path != ("apiVersion",), there=path)
         for path, what, do in self.converted.warnings:
             self._add(path, what, do, severity="warning", there=path)
         return self.converted.data
@@ -134,8 +135,11 @@ class _Reading:
         try:
             return App.model_validate(data)
         except ValidationError as error:
+            told = {problem.path for problem in self.document.problems}
             for item in _errors(error):
                 path, what, do = explain(App, item, lambda path: self.document.scalar(self._origin(path)))
+                if self._origin(path) in told and item["type"] != "extra_forbidden":
+                    continue
                 if path and path[-1] == "apiVersion" and item["type"] == "literal_error":
                     do = "write anytier.dev/v1 (or score.dev/v1b1, in Score's own form)"
                 self._add(path, what, do, at_key=_at_key(item))
@@ -190,6 +194,15 @@ class _Reading:
             self._add(path, f"{what} (on tier {tier}, after its overrides)", do, at_key)
 
     # files beside the spec
+
+    def _text(self, name: str) -> str | None:
+        try:
+            if self.folder is not None and "\0" not in name:
+                with (self.folder / name).open("rb") as stream:
+                    return stream.read(MAX_FILE + 1).decode()
+        except (OSError, UnicodeDecodeError):
+            pass
+        return None
 
     def _missing_files(self, app: App) -> None:
         """Score files travel without what they name, so there it is only worth a warning."""

@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from anytier.spec.diagnostic import Finding, Path
+from anytier.spec.diagnostic import Finding, Path, dotted
 from anytier.spec.values import shown
-from anytier.suggest import did_you_mean
+from anytier.suggest import did_you_mean, nearest
 
 # ("boolean", "no") for a value that YAML did not read as text, by path.
 Scalars = Callable[[Path], tuple[str, str] | None]
@@ -29,6 +29,8 @@ def explain(model: type[BaseModel], item: Mapping[str, Any], scalar: Scalars = l
         return path, *_not_one_of(path, given, str(ctx["expected"]), scalar(path))
     if kind == "string_type":
         return path, *_not_text(path, given, scalar(path))
+    if given is None and kind in _PLAIN:
+        return path, "is empty", _PLAIN[kind][1]
     what, do = _PLAIN.get(kind, (item["msg"][:1].lower() + item["msg"][1:], ""))
     if kind in ("int_type", "bool_type") and isinstance(given, str) and not in_secret(path):
         what = f"{shown(given)} is text, {what}"
@@ -65,13 +67,48 @@ def _hide(path: Path, given: Any, what: str, do: str) -> tuple[str, str]:
 def _unknown_field(model: type[BaseModel], path: Path) -> tuple[str, str]:
     known = known_fields(model, path[:-1])
     name = str(path[-1])
-    fix = _ELSEWHERE.get(name)
     near = did_you_mean(name, known)
-    return f"is not a field here{near}", fix if fix and not near else f"known here: {', '.join(known)}"
+    if near:
+        return f"is not a field here{near}", f"known here: {', '.join(known)}"
+    fix = _ELSEWHERE.get(name)
+    if fix:
+        return "is not a field here", fix
+    other = _below_here(model, path[:-1], name) or _above_here(model, path[:-1], name)
+    if other:
+        return f"is not a field here (did you mean {dotted(other)!r}?)", f"write it as {dotted(other)}"
+    return "is not a field here", f"known here: {', '.join(known)}"
+
+
+def _below_here(model: type[BaseModel], path: Path, name: str) -> Path | None:
+    """The field of that name (or one like it) that is the fewest steps below; NAME stands for a name of the user's."""
+    level: list[tuple[Path, Any]] = [((), kind) for kind in _kinds_at(model, path)]
+    for _ in range(4):
+        fields = {field: here for here, kind in level if _is_model(kind) for field in field_names(kind)}
+        found = nearest(name, fields)
+        if found is not None:
+            return (*fields[found], found)
+        level = [(below, kind) for here, upper in level for below, kind in _children(here, upper)]
+    return None
+
+
+def _children(here: Path, kind: Any) -> list[tuple[Path, Any]]:
+    if _is_model(kind):
+        names: list[str | int] = list(field_names(kind))
+    else:
+        names = [0 if getattr(kind, "__origin__", None) is list else "NAME"]
+    return [((*here, name), below) for name in names for below in _below(kind, name)]
+
+
+def _above_here(model: type[BaseModel], path: Path, name: str) -> Path | None:
+    for length in range(len(path) - 1, -1, -1):
+        if name in known_fields(model, path[:length]):
+            return (*path[:length], name)
+    return None
 
 
 # What people know from elsewhere, and where it is here.
 _ELSEWHERE = {
+    "replica": "it belongs below scale: `scale: {replicas: 2}`",
     "replicas": "it belongs below scale: `scale: {replicas: 2}`",
     "ports": "ports belong below service: `service: {ports: {http: {port: 80}}}`",
     "env": "variables belong below a container: `variables: {KEY: value}`",
@@ -116,14 +153,19 @@ def _read_as(scalar: tuple[str, str]) -> str:
 
 def known_fields(model: type[BaseModel], path: Path) -> list[str]:
     """The names on the wire of the fields that the model at `path` has."""
+    kinds = [kind for kind in _kinds_at(model, path) if _is_model(kind)]
+    return list(dict.fromkeys(name for kind in kinds for name in field_names(kind)))
+
+
+def field_names(model: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _kinds_at(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
     kinds: tuple[Any, ...] = (model,)
     for step in path:
         kinds = tuple(below for kind in kinds for below in _below(kind, step))
-    found: dict[str, None] = {}
-    for kind in kinds:
-        if _is_model(kind):
-            found |= {info.alias or name: None for name, info in kind.model_fields.items()}
-    return list(found)
+    return kinds
 
 
 def _below(kind: Any, step: str | int) -> tuple[Any, ...]:

@@ -236,7 +236,10 @@ def _wrong(ref: Ref, app: App, live: bool) -> tuple[str, str] | None:
     shown = f"${{{_short(ref.text)}}}"
     if root not in _ROOTS:
         near = did_you_mean(root, _ROOTS)
-        return f"{shown} names nothing{near}", f"begin with one of {', '.join(_ROOTS)}, or write $${{ for a literal ${{"
+        return (
+            f"{shown} names nothing that any tier knows{near}",
+            f"begin with one of {', '.join(_ROOTS)}, or write $${{ for a literal ${{",
+        )
     return _CHECKS[root](shown, rest, app, live)
 
 

@@ -7,12 +7,15 @@ own words here and nowhere else; `Converted.origin` leads from the app back to t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from anytier.spec.diagnostic import Finding, Path
 from anytier.spec.placeholders import escape
+from anytier.spec.values import parse_cpu, parse_memory
 
 API_VERSION = "score.dev/v1b1"
 _TOP = ("apiVersion", "metadata", "containers", "service", "resources")
@@ -30,6 +33,7 @@ class Converted:
     moved: dict[Path, Path] = field(default_factory=dict)
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
+    read: Callable[[str], str | None] = lambda name: None
 
     def origin(self, path: Path) -> Path:
         """Where in the Score file a path of the app stands."""
@@ -44,9 +48,12 @@ def is_score(data: Any) -> bool:
     return isinstance(data, dict) and str(data.get("apiVersion", "")).startswith("score.dev/")
 
 
-def to_app(data: dict[str, Any]) -> Converted:
-    """The app. Whatever is not as Score has it stays as it is, for the model to refuse by name."""
-    out = Converted()
+def to_app(data: dict[str, Any], read: Callable[[str], str | None] = lambda name: None) -> Converted:
+    """The app. Whatever is not as Score has it stays as it is, for the model to refuse by name.
+
+    `read` gives the text of a file beside the Score file, None where there is none.
+    """
+    out = Converted(read=read)
     if data["apiVersion"] != API_VERSION:
         what = f"{data['apiVersion']!r} is not a version known here"
         out.errors.append((("apiVersion",), what, f"write {API_VERSION}"))
@@ -105,7 +112,7 @@ def _container(out: Converted, name: str, item: Any) -> Any:
         if isinstance(made.get(key), list):
             made[key] = _by_target(out, (*path, key), made[key])
     if isinstance(made.get("files"), dict):
-        made["files"] = {target: _file(file) for target, file in made["files"].items()}
+        made["files"] = {target: _file(out, (*path, "files", target), file) for target, file in made["files"].items()}
     if isinstance(made.get("volumes"), dict):
         made["volumes"] = {
             target: _volume(out, (*path, "volumes", target), mount) for target, mount in made["volumes"].items()
@@ -114,6 +121,7 @@ def _container(out: Converted, name: str, item: Any) -> Any:
         made["variables"] = {key: _dollars_deep(value) for key, value in made["variables"].items()}
     if isinstance(made.get("resources"), dict):
         made["resources"] = {key: _amounts(value) for key, value in made["resources"].items()}
+        made["resources"] = _within_limits(out, (*path, "resources"), made["resources"])
     for key in ("livenessProbe", "readinessProbe"):
         if isinstance(made.get(key), dict):
             made[key] = _probe(out, (*path, key), made[key])
@@ -144,13 +152,29 @@ def _by_target(out: Converted, path: Path, items: Iterable[Any]) -> Any:
     return made
 
 
-def _file(item: Any) -> Any:
-    if not isinstance(item, dict) or item.get("noExpand") is True or "content" not in item:
+def _file(out: Converted, path: Path, item: Any) -> Any:
+    """Score expands placeholders in a source file too; here only `content` has any, so such a file becomes content."""
+    if not isinstance(item, dict):
         return item
+    if item.get("content") is None and isinstance(item.get("noExpand"), bool):
+        return {key: value for key, value in _expanded(out, path, item).items() if key != "noExpand"}
+    if item.get("noExpand") is True or "content" not in item:
+        return _expanded(out, path, item)
     content = item["content"]
     if isinstance(content, list) and all(isinstance(line, str) for line in content):
         content = "\n".join(content)  # the form of Score's first releases
     return {**item, "content": _dollars_deep(content)}
+
+
+def _expanded(out: Converted, path: Path, item: dict[str, Any]) -> dict[str, Any]:
+    source = item.get("source")
+    if item.get("noExpand") is True or not isinstance(source, str) or "content" in item or "binaryContent" in item:
+        return item
+    text = out.read(source)
+    if text is None or "$" not in text:
+        return item
+    out.moved[(*path, "content")] = (*out.moved.get(path, path), "source")
+    return {key: value for key, value in item.items() if key != "source"} | {"content": dollars(text)}
 
 
 def _volume(out: Converted, path: Path, item: Any) -> Any:
@@ -171,6 +195,24 @@ def _amounts(item: Any) -> Any:
     if isinstance(memory, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", memory):
         return {**item, "memory": f"{memory}B"}
     return item
+
+
+def _within_limits(out: Converted, path: Path, item: dict[str, Any]) -> dict[str, Any]:
+    """Score's schema allows a request above its limit; no place does, so the limit counts for both."""
+    requests, limits = item.get("requests"), item.get("limits")
+    if not isinstance(requests, dict) or not isinstance(limits, dict):
+        return item
+    lowered: dict[str, Any] = {}
+    for name, parse in (("cpu", parse_cpu), ("memory", parse_memory)):
+        try:
+            above = parse(requests[name]) > parse(limits[name])
+        except (KeyError, PydanticCustomError):
+            continue
+        if above:
+            lowered[name] = limits[name]
+            what = f"{requests[name]} is above the limit ({limits[name]}), so the limit is what is set aside"
+            out.warnings.append(((*path, "requests", name), what, "raise the limit, or lower the request"))
+    return {**item, "requests": {**requests, **lowered}}
 
 
 def _probe(out: Converted, path: Path, item: dict[str, Any]) -> Any:
@@ -194,7 +236,8 @@ def _undeclared_volumes(out: Converted) -> None:
             source = mount.get("source") if isinstance(mount, dict) else None
             if isinstance(source, str) and _NAME.fullmatch(source) and source not in known:
                 known = {**known, source: {"type": "volume"}}
-                where: Path = ("containers", name, "volumes", target, "source")
+                there: Path = ("containers", name, "volumes", target)
+                where = (*out.moved.get(there, there), "source")
                 what = f"{source!r} is not among the resources; a volume of that name is made with the app"
                 out.warnings.append((where, what, f"declare it: `resources: {{{source}: {{type: volume}}}}`"))
     if known:

@@ -37,6 +37,8 @@ _IMAGE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
     r"(?P<digest>@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
 )
+# What is left of an image's name without its digest holds no @, unless somebody wrote user:password@registry.
+_DIGEST = re.compile(r"@[a-z0-9+._-]{1,40}:[0-9a-fA-F]*$")
 _CPU = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})m?")
 _MEMORY = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(B|[KMGTPE]i?|k)")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
@@ -95,7 +97,7 @@ def _env_key(text: str) -> str:
 
 
 def _meta_key(text: str) -> str:
-    if not _KEY.fullmatch(text) or len(text) > 316:
+    if len(text) > 316 or not _KEY.fullmatch(text):
         raise refuse(f"{shown(text)} is not a key", "letters, digits, -, _ and ., with an optional dns.prefix/")
     return text
 
@@ -208,7 +210,8 @@ def _route_path(text: str) -> str:
 # quantities
 
 
-def _cpu(value: Any) -> float:
+def parse_cpu(value: Any) -> float:
+    """Cores."""
     do = 'cores such as 0.5, or thousandths such as "250m"'
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise refuse(f"{_kind(value)} is not an amount of CPU", do)
@@ -221,7 +224,8 @@ def _cpu(value: Any) -> float:
     return float(value)
 
 
-def _memory(value: Any) -> int:
+def parse_memory(value: Any) -> int:
+    """Bytes."""
     do = 'a number with a unit, such as "128Mi" (KiB, MiB, ... are Ki, Mi, Gi, Ti) or "500M"'
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise refuse(f"{value} has no unit", do)
@@ -309,16 +313,17 @@ def bounded(low: int, high: int, noun: str) -> Callable[[int], int]:
 def _image(text: str) -> str:
     if not text:
         raise refuse("is empty", "name an image such as python:3.13-slim, or use `build`")
-    if has_placeholder(text):
-        return _free_text(text)
-    if "://" in text:
-        raise refuse("is a URL", "an image is registry/name:tag, without https://")
-    before_digest = text.partition("@")[0]
-    if "@" in text and (":" in before_digest or "/" not in before_digest) and "@sha256:" not in text:
+    if "@" in _DIGEST.sub("", text):
         raise refuse(
             "holds credentials",
             "leave them out: the place's registry login is used, and an image's name is printed everywhere",
         )
+    if has_placeholder(text):
+        return _free_text(text)
+    if "://" in text:
+        raise refuse("is a URL", "an image is registry/name:tag, without https://")
+    if len(text) > 1024:
+        raise refuse(f"has {len(text)} characters", "an image's name has at most 1024")
     match = _IMAGE.fullmatch(text)
     if match and match["host"] and not _is_registry(match["host"]):
         match = None  # `Team/app`: the first part is no registry, so it must be lower-case like the rest
@@ -331,7 +336,10 @@ def _image(text: str) -> str:
 
 
 def _is_registry(host: str) -> bool:
-    return "." in host or ":" in host or host == "localhost" or host == host.lower()
+    name, _, port = host.rpartition(":") if host[-1:].isdigit() and ":" in host else (host, "", "")
+    if port and not 1 <= int(port) <= 65535:
+        return False
+    return "." in name or bool(port) or name.startswith("[") or name == name.lower()
 
 
 def _mode(text: str) -> str:
@@ -437,14 +445,14 @@ TimeZone = Annotated[str, AfterValidator(_time_zone), _schema()]
 
 Cpu = Annotated[
     float,
-    BeforeValidator(_cpu),
+    BeforeValidator(parse_cpu),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "minimum": 0.001}, {"type": "string", "pattern": f"^(?:{_CPU.pattern})$"}]}
     ),
 ]
 Memory = Annotated[
     int,
-    BeforeValidator(_memory),
+    BeforeValidator(parse_memory),
     PlainSerializer(format_memory, return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^(?:{_MEMORY.pattern})$"}),
 ]
