@@ -7,6 +7,7 @@ context may be large.
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from anytier.provider.docker.patience import Pace
 from anytier.provider.docker.tar import write_context
 from anytier.provider.fields import ignored
 from anytier.provider.resource import Context
-from anytier.render.context import context_hash, entries
+from anytier.render.context import IGNORE_FILE, context_hash, entries
 
 _STEP = re.compile(r"Step (?P<number>\d+)/(?P<count>\d+) : (?P<text>.*)", re.DOTALL)
 _MADE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})\n?")
@@ -130,7 +131,7 @@ async def _packed(wanted: Build, digest: str, archive: IO[bytes]) -> int:
         if context_hash(context, wanted.dockerfile, wanted.args, wanted.target) != digest:
             do = "run again; what changes by itself belongs into .dockerignore"
             raise Rejected(str(context), "changed since this deployment began", do)
-        names = with_dockerfile(list(entries(context)), wanted.dockerfile)
+        names = sent(context, list(entries(context, wanted.dockerfile)), wanted.dockerfile)
         write_context(context, names, archive)
         size = archive.tell()
         archive.seek(0)
@@ -142,16 +143,13 @@ async def _packed(wanted: Build, digest: str, archive: IO[bytes]) -> int:
         raise _unreadable(context, error) from error
 
 
-def with_dockerfile(names: Sequence[str], dockerfile: str) -> list[str]:
-    """The context's entries and the Dockerfile, which may be ignored for the image but not for its building."""
-    file = Path(dockerfile).as_posix()
-    above = [folder.as_posix() for folder in reversed(Path(file).parents) if folder.as_posix() != "."]
-    return [*names, *(name for name in [*above, file] if name not in names)]
+def sent(context: Path, names: Sequence[str], dockerfile: str) -> list[str]:
+    """The context's entries, and the two files that the builder reads and then, where they are ignored, removes."""
+    needed = [Path(dockerfile).as_posix(), IGNORE_FILE]
+    return [*names, *(name for name in needed if name not in names and (context / name).is_file())]
 
 
 def _unreadable(context: Path, error: OSError) -> AnytierError:
-    import errno
-
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(
             "the build context", "does not fit into this machine's temporary folder", "free space, or TMPDIR"
