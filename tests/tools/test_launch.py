@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import clone, engine
+from bootstrap.packages import starts_with
 from bootstrap.paths import Paths
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ STATE = '{"state":{"salt":"v1:made=:v1:here"},"resources":[{"outputs":{"salt":"v
 
 # Writes down what it was called with; `stack init` leaves what the real one leaves: a state with a salt, and the
 # stack's file in a formatting of its own.
-ENGINE = """#!{python}
+ENGINE = """{start}
 import json, os, pathlib, sys
 with open({calls!r}, "a") as out:
     print(json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]), file=out)
@@ -60,7 +61,8 @@ class Clone:
         self.engine = folder / "engine"
         self.engine.mkdir()
         self.write(
-            self.engine / "pulumi", ENGINE.format(python=sys.executable, calls=str(self.calls_file), state=STATE)
+            self.engine / "pulumi",
+            ENGINE.format(start=starts_with(Path(sys.executable)), calls=str(self.calls_file), state=STATE),
         )
         clone.launcher(self.paths, str(self.engine))
         clone.passphrase(self.paths)

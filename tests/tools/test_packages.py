@@ -64,6 +64,16 @@ def test_what_is_the_same_is_not_written_again(tmp_path: Path) -> None:
     assert file.read_text() == "two" and file.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.parametrize("folder", ["plain", "with a blank", "deep" * 40])
+def test_a_script_runs_wherever_the_clone_is(tmp_path: Path, folder: str) -> None:
+    python, script = tmp_path / folder / "python", tmp_path / "script"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    packages.write(script, f"{packages.starts_with(python)}\nimport sys\nprint(sys.argv[1:])\n", 0o755)
+    done = subprocess.run([str(script), "a b", "*"], capture_output=True, text=True, check=True)
+    assert done.stdout == "['a b', '*']\n"
+
+
 def test_a_command_that_fails_shows_the_end_of_what_it_said() -> None:
     with pytest.raises(SetupError) as caught:
         run([sys.executable, "-c", "print('line\\n' * 40 + 'the reason'); raise SystemExit(7)"], "mend it")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import platform
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -79,8 +80,15 @@ def expose(paths: Paths) -> None:
     """`anytier` and its plugin run from the clone itself: a path file and two scripts, so that nothing is built."""
     write(paths.site / "anytier.pth", f"{paths.root / 'components'}\n")
     for name, module in (("anytier", "anytier.cli.__main__"), ("pulumi-resource-anytier", "anytier.provider.__main__")):
-        text = f"#!{paths.python}\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
+        text = f"{starts_with(paths.python)}\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
         write(paths.venv / "bin" / name, text, 0o755)
+
+
+def starts_with(python: Path) -> str:
+    """The first lines of a script for this Python. A kernel takes no blank and no long path there, a shell does."""
+    if " " not in str(python) and len(str(python)) < 120:
+        return f"#!{python}"
+    return f"#!/bin/sh\n'''exec' {shlex.quote(str(python))} \"$0\" \"$@\"\n' '''"
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
