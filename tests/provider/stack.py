@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def plugin_script(folder: Path) -> Path:
     """An executable that serves the test's registry."""
     folder.mkdir(exist_ok=True)
     file = folder / "pulumi-resource-anytier"
-    file.write_text(PLUGIN.format(python=sys.executable, root=ROOT))
+    file.write_text(PLUGIN.format(python=shlex.quote(sys.executable), root=ROOT))
     file.chmod(0o755)
     return file
 
