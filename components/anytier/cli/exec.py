@@ -10,7 +10,7 @@ from anytier.cli.day2 import stack_argument
 def configure(parser: argparse.ArgumentParser) -> None:
     stack_argument(parser)
     parser.add_argument("--index", type=int, help="which replica (default: the first that runs)")
-    parser.add_argument("workload")
+    parser.add_argument("workload", help="which workload")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments, after `--`")
 
 

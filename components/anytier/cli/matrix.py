@@ -17,6 +17,7 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from anytier.capabilities import TIERS
+    from anytier.cli.terminal import room
     from anytier.errors import UsageError
     from anytier.report import matrix
     from anytier.suggest import did_you_mean
@@ -34,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
         found = [row for row in matrix.as_json(tiers) if (args.field or "") in row["field"]]
         print(json.dumps(found, indent=2))
         return 0
-    print(matrix.as_fields(args.field, tiers) if args.field else matrix.as_text(tiers))
+    print(matrix.as_fields(args.field, tiers) if args.field else matrix.as_text(tiers, room()))
     return 0

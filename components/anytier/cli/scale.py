@@ -11,7 +11,7 @@ MOST = 1000  # as in the stack's config
 
 def configure(parser: argparse.ArgumentParser) -> None:
     stack_argument(parser)
-    parser.add_argument("wanted", nargs="+", metavar="WORKLOAD=REPLICAS")
+    parser.add_argument("wanted", nargs="+", metavar="WORKLOAD=REPLICAS", help="such as web=3; 0 stops it")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from anytier.capabilities import BUILT, TABLE, TIERS, Support
+from anytier.capabilities import BUILT, TABLE, TIERS, Support, lookup
+from anytier.errors import NotFound
+from anytier.report.table import table
+from anytier.spec.walk import all_fields
+from anytier.suggest import did_you_mean
 
 SIGNS = {"native": "yes", "emulated": "emulated", "unsupported": "no", "planned": "planned"}
 
@@ -32,14 +36,21 @@ def cell_json(cell: Support) -> dict[str, Any]:
     return out
 
 
-def as_text(tiers: Iterable[str]) -> str:
-    """Aligned columns; a mode that differs stands behind a slash (`yes/emulated`)."""
-    wanted = list(tiers)
-    table = [["field", *wanted]] + [[path, *(_sign(cell) for cell in row.values())] for path, row in rows(wanted)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(wanted) + 1)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table
-    )
+def as_text(tiers: Sequence[str], room: int | None = None) -> str:
+    """Aligned columns; a mode that differs stands behind a slash (`yes/emulated`).
+
+    Where `room` is too small for all tiers, those that are not built yet are left out, and that is said.
+    """
+    full = _text(tiers)
+    left_out = [tier for tier in tiers if tier not in BUILT]
+    if room is None or len(left_out) in (0, len(tiers)) or max(map(len, full.splitlines())) <= room:
+        return full
+    built = [tier for tier in tiers if tier in BUILT]
+    return f"{_text(built)}\n\n{', '.join(left_out)}: planned; a wider terminal or --tier shows them"
+
+
+def _text(tiers: Sequence[str]) -> str:
+    return table([["field", *tiers], *([path, *map(_sign, row.values())] for path, row in rows(tiers))])
 
 
 def _sign(cell: Support) -> str:
@@ -61,8 +72,8 @@ def as_markdown() -> str:
 
 _INTRODUCTION = """# What each tier does with each field
 
-Made by `make docs` from `anytier/capabilities.py`; `anytier matrix` prints it. A field that has no row of its own
-behaves as the row above it in its path. `yes` is native, `a/b` means that a mode of the tier differs (on `local`:
+Made by `anytier matrix --markdown`, which reads `anytier/capabilities.py`. A field that has no row of its own behaves
+as the row above it in its path. `yes` is native, `a/b` means that a mode of the tier differs (on `local`:
 systemd/supervisord). A field that is `no` or `planned` on a stack's tier is refused at preview.
 """
 
@@ -80,10 +91,24 @@ def _note(tier: str, cell: Support) -> str:
     return text
 
 
-def as_fields(text: str, tiers: Iterable[str]) -> str:
-    """The rows whose path contains `text`, a line a tier, each with its note."""
+def as_fields(text: str, tiers: Sequence[str]) -> str:
+    """The rows whose path contains `text`, else the row that a field of that path falls under; a line a tier."""
+    found = [(path, row) for path, row in rows(tiers) if text in path] or _covering(text, tiers)
     lines: list[str] = []
-    for path, row in rows(tiers):
-        if text in path:
-            lines += [path, *(f"  {_note(tier, cell)}".replace("`", "") for tier, cell in row.items())]
-    return "\n".join(lines) or f"no field with {text!r} in its path; `anytier matrix` lists them all"
+    for path, row in found:
+        lines += [path, *(f"  {_note(tier, cell)}".replace("`", "") for tier, cell in row.items())]
+    return "\n".join(lines)
+
+
+def _covering(path: str, tiers: Sequence[str]) -> list[tuple[str, dict[str, Support]]]:
+    """NotFound if there is no such field."""
+    fields = [field.split(".") for field in all_fields()]
+    steps = path.split(".")
+    if not any(_fits(field[: len(steps)], steps) for field in fields):
+        near = did_you_mean(path, [".".join(field) for field in fields])
+        raise NotFound(path, f"is not the path of a field, nor a part of one{near}", "`anytier matrix` lists them")
+    return [(path, {tier: lookup(path, tier) for tier in tiers})]
+
+
+def _fits(field: list[str], steps: list[str]) -> bool:
+    return len(field) == len(steps) and all(a in ("*", b) for a, b in zip(field, steps, strict=True))
