@@ -43,6 +43,8 @@ class Problem:
     path: Path
     what: str
     do: str
+    unread: bool = False
+    """No value could be made of it, so whatever else is said about that value is not the user's mistake."""
 
 
 @dataclass
@@ -317,6 +319,8 @@ class _Builder:
                 return self._scalar(node, path)
             return node.value.translate(self.stand_ins) if self.stand_ins else node.value
         if type(node) is yaml.SequenceNode:
+            if node.tag != "tag:yaml.org,2002:seq":
+                self._odd(node, path, f"has the tag {_tag(node)}", "leave the tag out")
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._mapping(node, path)
 
@@ -324,7 +328,7 @@ class _Builder:
         out: dict[str, Any] = {}
         lines: dict[str, int] = {}
         if node.tag != "tag:yaml.org,2002:map":
-            self._odd(node, path, f"has the tag {node.tag}", "leave the tag out")
+            self._odd(node, path, f"has the tag {_tag(node)}", "leave the tag out")
         for key_node, value_node in node.value:
             if self.stopped:
                 break
@@ -352,14 +356,14 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         if node.tag not in _CONSTRUCTED:
-            self._odd(node, path, f"has the tag {node.tag}", "leave the tag out")
+            self._odd(node, path, f"has the tag {_tag(node)}", "leave the tag out", unread=True)
             return None
         try:
             if node.tag == _INT and len(node.value) > 40:
                 raise ValueError  # no number here has so many digits, and reading it takes time
             return self.constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError, LookupError):
-            self._odd(node, path, "is not a value that YAML can read", "put it in quotes")
+            self._odd(node, path, "is not a value that YAML can read", "put it in quotes", unread=True)
             return None
 
     def _stop(self, node: yaml.Node) -> None:
@@ -367,6 +371,11 @@ class _Builder:
             self.stopped = True
             self._odd(node, (), "grows without end through its aliases", "write it out without & and *")
 
-    def _odd(self, node: yaml.Node, path: Path, what: str, do: str) -> None:
+    def _odd(self, node: yaml.Node, path: Path, what: str, do: str, unread: bool = False) -> None:
         line, column = self.document.place(node.start_mark)
-        self.document.problems.append(Problem(line, column, path, what, do))
+        self.document.problems.append(Problem(line, column, path, what, do, unread))
+
+
+def _tag(node: yaml.Node) -> str:
+    tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
+    return tag if len(tag) <= 60 else tag[:57] + "..."

@@ -17,13 +17,17 @@ from anytier.errors import SpecError
 from anytier.spec import checks, overrides, placeholders, score
 from anytier.spec.diagnostic import Diagnostic, Finding, Path, dotted
 from anytier.spec.document import MAX_BYTES, Document, parse
-from anytier.spec.messages import explain, in_secret
-from anytier.spec.model import App, Tier
+from anytier.spec.messages import explain, field_names
+from anytier.spec.model import API_VERSION, App, Tier
 from anytier.spec.values import MAX_FILE
+from anytier.suggest import nearest
 
 TIERS: tuple[str, ...] = get_args(Tier)
+_FIELDS = field_names(App)
 # Mappings by name: an entry that cannot be read makes every reference to it look wrong.
 _NAMED = {"workloads", "jobs", "resources", "secrets", "ports", "containers"}
+# What stands in for a refused value that an app cannot do without, while the rest of it is checked.
+_STAND_INS: dict[Path, str] = {("apiVersion",): API_VERSION, ("kind",): "App", ("metadata", "name"): "app"}
 
 
 def load(source: str | FilePath, tier: str | None = None) -> App:
@@ -135,7 +139,7 @@ class _Reading:
         try:
             return App.model_validate(data)
         except ValidationError as error:
-            told = {problem.path for problem in self.document.problems}
+            told = {problem.path for problem in self.document.problems if problem.unread}
             for item in _errors(error):
                 path, what, do = explain(App, item, lambda path: self.document.scalar(self._origin(path)))
                 if self._origin(path) in told and item["type"] != "extra_forbidden":
@@ -154,8 +158,8 @@ class _Reading:
             try:
                 app = App.model_validate(left)
             except ValidationError as error:
-                paths = [_culprit(item) for item in _errors(error)]
-                if any(_names_something(path) for path in paths) or not all(_remove(left, path) for path in set(paths)):
+                paths = {_culprit(item) for item in _errors(error)}
+                if any(_names_something(path) for path in paths) or not all(_mend(left, path) for path in paths):
                     return []
                 gone += paths
             else:
@@ -255,14 +259,23 @@ def _at_key(item: Mapping[str, Any]) -> bool:
 
 def _culprit(item: Mapping[str, Any]) -> Path:
     path: Path = tuple(part for part in item["loc"] if part != "[key]")
-    return path[:-1] if item["type"] == "missing" else path
+    return path[:-1] if item["type"] == "missing" and path not in _STAND_INS else path
 
 
 def _names_something(path: Path) -> bool:
-    return len(path) < 2 or path[-2] in _NAMED or in_secret(path)
+    """Whether others refer to it by name. A container's `secrets` refer to others."""
+    if path in _STAND_INS or (len(path) == 1 and path[0] not in _FIELDS and nearest(str(path[0]), _FIELDS) is None):
+        return False
+    return len(path) < 2 or (path[-2] in _NAMED and not (path[-2] == "secrets" and len(path) > 2))
 
 
-def _remove(data: Any, path: Path) -> bool:
+def _mend(data: Any, path: Path) -> bool:
+    """Take out what was refused, or put something harmless in its place."""
+    if path in _STAND_INS and isinstance(data, dict):
+        holder = data if len(path) == 1 else data.get(path[0])
+        if isinstance(holder, dict):
+            holder[path[-1]] = _STAND_INS[path]
+        return isinstance(holder, dict)
     for step in path[:-1]:
         data = data.get(step) if isinstance(data, dict) else None
     if not isinstance(data, dict) or path[-1] not in data:

@@ -73,7 +73,7 @@ def _unknown_field(model: type[BaseModel], path: Path) -> tuple[str, str]:
     fix = _ELSEWHERE.get(name)
     if fix:
         return "is not a field here", fix
-    other = _below_here(model, path[:-1], name) or _above_here(model, path[:-1], name)
+    other = _above_here(model, path[:-1], name) or _below_here(model, path[:-1], name)
     if other:
         return f"is not a field here (did you mean {dotted(other)!r}?)", f"write it as {dotted(other)}"
     return "is not a field here", f"known here: {', '.join(known)}"
