@@ -16,6 +16,7 @@ help: ## this list
 
 up: ## set everything up and deploy the stack (STACK=local): the app serves when this ends
 	@$(SETUP) --stack $(STACK)
+	@$(BIN)/python tools/base_image.py --stack $(STACK) || true # the deployment itself says what is missing
 	@$(BIN)/anytier up --stack $(STACK) $(ARGS)
 
 down: ## take what `make up` deployed away again

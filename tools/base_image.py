@@ -5,7 +5,7 @@ It pulls the image where a registry can be reached; where none can, it makes a s
 packages (mmdebstrap), labelled so that nobody mistakes it for the official one. Standard library only; no part of
 anytier needs it.
 
-    usage: tools/base_image.py [--image python:3.11-slim] [--rebuild]
+    usage: tools/base_image.py [--image python:3.11-slim] [--rebuild] [--stack STACK]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from typing import IO, cast
 from urllib.parse import quote, urlencode
 
 IMAGE = "python:3.11-slim"
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = re.compile(r"anytier:app: (\./)?apps/")
 SUITE = "bookworm"  # its python3 is 3.11, as the tag says
 PACKAGES = ("python3", "ca-certificates")
 LABEL = "dev.anytier.stand-in"
@@ -53,13 +56,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="have the base image of the example apps on the Docker daemon")
     parser.add_argument("--image", default=IMAGE, help=f"its name (default: {IMAGE})")
     parser.add_argument("--rebuild", action="store_true", help="make the stand-in anew, also when the image is there")
+    parser.add_argument("--stack", help="do nothing unless this stack runs an example app on this machine's daemon")
     args = parser.parse_args()
     try:
+        if args.stack and (not needed_by(args.stack) or present(args.image)):
+            return 0
         print(ensure(args.image, rebuild=args.rebuild))
     except (OSError, RuntimeError) as error:
         print(f"base image {args.image}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def needed_by(stack: str) -> bool:
+    """The stack's file names the tier docker, an app of ours, and no other daemon than this machine's."""
+    try:
+        text = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()
+    except OSError:
+        return False
+    lines = [line.split("#")[0].replace('"', "").replace("'", "").strip() for line in text.splitlines()]
+    local = os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
+    elsewhere = any(line.startswith("anytier:docker") for line in lines)
+    return "anytier:tier: docker" in lines and any(EXAMPLE.match(line) for line in lines) and local and not elsewhere
 
 
 def ensure(image: str = IMAGE, *, rebuild: bool = False) -> str:

@@ -67,6 +67,7 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'docker.sock'}")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.delenv("ANYTIER_CACHE_DIR", raising=False)
         cached = module.cache_dir() / f"base-{module.SUITE}-{module.RECIPE}.tar"
         cached.parent.mkdir(parents=True)
         cached.write_bytes(b"a tarball")
@@ -92,6 +93,27 @@ def test_without_a_registry_a_labelled_stand_in_is_imported_from_the_cache(tool:
     assert Daemon.imported["repo"] == ["python"] and Daemon.imported["tag"] == ["3.11-slim"]
     assert Daemon.imported["body"] == b"a tarball"
     assert "LABEL dev.anytier.stand-in=true" in Daemon.imported["changes"]
+
+
+@pytest.mark.parametrize(
+    ("config", "needed"),
+    [
+        ("  anytier:app: apps/guestbook/app.yaml\n  anytier:tier: docker # here\n", True),
+        ('  "anytier:app": "./apps/guestbook/app.yaml"\n  anytier:tier: docker\n', True),
+        ("  anytier:app: apps/guestbook/app.yaml\n  anytier:tier: local\n", False),
+        ("  anytier:app: my/app.yaml\n  anytier:tier: docker\n", False),
+        ("  anytier:app: apps/a.yaml\n  anytier:tier: docker\n  anytier:docker: {host: ssh://other}\n", False),
+    ],
+)
+def test_only_an_example_app_on_this_daemon_gets_one_by_itself(
+    tool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, needed: bool
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "Pulumi.mine.yaml").write_text(f"config:\n{config}")
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["base_image.py", "--stack", "mine"])
+    assert tool.main() == 0
+    assert bool(Daemon.imported) is needed
 
 
 def test_no_daemon_is_one_clear_line(
