@@ -7,9 +7,8 @@ the proxy's own cost; and the guestbook, whose work is Python's. The load is bou
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +64,12 @@ def measure(options: Options, load: Path, spec: str | Path, path: str, named: st
 
 def instance_port(stack: Stack, workload: str) -> int:
     """The port that one instance of the workload was told to listen on."""
-    for _, env in processes():
-        if stack.name in env.get("ANYTIER_ROOT", "") and env.get("ANYTIER_WORKLOAD") == workload and "PORT" in env:
+    name = re.compile(rf".*-{re.escape(workload)}-r\d+-\d+")
+    for env in map(environment, pids()):
+        mine = stack.name in env.get("ANYTIER_ROOT", "") and name.fullmatch(env.get("ANYTIER_INSTANCE", ""))
+        if mine and "PORT" in env:
             return int(env["PORT"])
     raise CommandFailed(f"no process of {stack.name} says that it is an instance of {workload}")
-
-
-def processes() -> Iterator[tuple[int, dict[str, str]]]:
-    for pid in pids():
-        with suppress(OSError):
-            yield pid, environment(pid)
 
 
 def rate(load: Path, url: str, seconds: int) -> float:
