@@ -15,7 +15,7 @@ from anytier.conformance.check import Check, Failed, Result, expect, same
 from anytier.conformance.checks.state import clean, import_file
 from anytier.conformance.registry import CHECKS, FIRST, LAST
 from anytier.conformance.trial import free_ports, reason_in, stack_config
-from anytier.errors import ConfigError
+from anytier.errors import AnytierError, ConfigError
 
 
 class FakePlace:
@@ -84,6 +84,15 @@ def test_an_interruption_still_destroys() -> None:
     with pytest.raises(KeyboardInterrupt):
         suite.run(trial, [check("interrupted"), check("passes", LAST)], said.append)  # type: ignore[arg-type]
     assert trial.did == ["make", "pass", "forget"]
+
+
+def test_a_stack_that_cannot_be_made_is_an_error_and_no_traceback() -> None:
+    class Broken(FakeTrial):
+        def make(self) -> None:
+            raise Failed("`pulumi stack init` ended with 2: no engine")
+
+    with pytest.raises(AnytierError, match="no engine -> run `anytier doctor`"):
+        suite.run(Broken(), [check("passes"), check("passes", LAST)], lambda text: None)  # type: ignore[arg-type]
 
 
 def test_what_could_not_be_destroyed_keeps_its_state() -> None:

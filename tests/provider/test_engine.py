@@ -10,6 +10,8 @@ import pytest
 from tests.provider.inmemory import ThingInputs
 from tests.provider.stack import Stack
 
+from anytier.provider.registry import RESOURCES
+
 pytestmark = pytest.mark.engine
 
 CANARY = "c4nary-1n-a-coalmine"
@@ -240,3 +242,11 @@ def test_engine_accepts_the_schema(stack: Stack) -> None:
     thing = schema["resources"]["anytier:test:Thing"]
     assert thing["inputProperties"]["password"] == {"type": "string", "secret": True}
     assert thing["requiredInputs"] == ["name"]
+
+
+def test_the_schema_of_every_resource_is_served_and_accepted(stack: Stack) -> None:
+    plugin = Path(__file__).parents[2] / "bin" / "pulumi-resource-anytier"
+    schema = json.loads(stack.run("package", "get-schema", str(plugin)).stdout)
+    assert set(schema["resources"]) == set(RESOURCES)
+    workload = schema["resources"]["anytier:host:Workload"]["inputProperties"]
+    assert workload["secrets"]["secret"] and workload["root"]["willReplaceOnChanges"]

@@ -16,7 +16,7 @@ from anytier.conformance import report
 from anytier.conformance.check import Check, Failed, Result
 from anytier.conformance.registry import CHECKS, FIRST, LAST
 from anytier.conformance.trial import Trial
-from anytier.errors import ConfigError
+from anytier.errors import AnytierError, ConfigError
 
 Say = Callable[[str], None]
 
@@ -35,7 +35,7 @@ def run(trial: Trial, checks: Sequence[Check], say: Say, keep: bool = False, col
     results: list[Result] = []
     over = False
     try:
-        trial.make()
+        make(trial)
         for check in checks:
             if check.id == LAST:
                 continue
@@ -56,6 +56,16 @@ def run(trial: Trial, checks: Sequence[Check], say: Say, keep: bool = False, col
             else:
                 trial.forget()
     return results
+
+
+def make(trial: Trial) -> None:
+    """The throw-away stack; without it there is nothing to check."""
+    try:
+        trial.make()
+    except Failed as failed:
+        raise AnytierError(
+            "conformance", failed.what, "run `anytier doctor`, mend what it names, then run again"
+        ) from None
 
 
 def judge(trial: Trial, check: Check) -> Result:

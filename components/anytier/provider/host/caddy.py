@@ -24,7 +24,6 @@ from anytier.render import caddy as render
 from anytier.render.proxy import HealthCheck, Pool, ProxyConfig, Upstream
 
 _PATIENCE = 15.0  # a proxy that was killed is back sooner
-_DELAY = "500ms"  # how long a replaced config tells keep-alive clients to come again
 FIRST_SOCKET = 100  # the launcher's number for the first listener; each has this one and the next
 
 
@@ -47,7 +46,6 @@ class Caddy:
         """
         admin = {"listen": f"unix/{self.socket}|0600", "config": {"persist": False}}
         out = render.render(config) | {"admin": admin}
-        out["apps"]["http"]["shutdown_delay"] = _DELAY
         opened = await self.opened()
         for server in out["apps"]["http"]["servers"].values():
             server["listen"] = [_number(opened, address, other) for address in server["listen"]]
