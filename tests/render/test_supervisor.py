@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import signal
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,12 +41,61 @@ def test_any_argv_comes_back(argv: list[str]) -> None:
     assert shlex.split(line.replace("%%", "%")) == argv
 
 
-@given(st.lists(words.filter(lambda text: text.isprintable()), min_size=1, max_size=3))
+names = st.from_regex(r"[a-z][a-z0-9._-]{0,20}", fullmatch=True)
+# What a value, which has no quotes, can say; everything else is refused.
+plain = words.map("x".__add__).filter(
+    lambda text: text == text.strip() and not re.search(r"\s[;#]", text) and "/" not in text
+)
+units = st.builds(
+    Unit,
+    name=names,
+    description=words,
+    argv=st.lists(words, max_size=4).map(lambda argv: ["/bin/x", *argv]),
+    log=plain,
+    restart=st.booleans(),
+    stop_signal=st.sampled_from(["TERM", "SIGINT", "usr1", "9"]),
+    stop_grace=st.floats(0, 3600),
+)
+
+
+@given(st.lists(units, min_size=1, max_size=4, unique_by=lambda unit: unit.name))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_supervisord_reads_any_programs_back(tmp_path: Path, programs: list[Unit]) -> None:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    programs = [unit.model_copy(update={"log": f"{folder}/{unit.log}"}) for unit in programs]
+    made = parsed(folder, *programs)
+    assert set(made) == {unit.name for unit in programs}
+    for unit in programs:
+        config: Any = made[unit.name]
+        assert shlex.split(config.command) == unit.argv
+        assert config.stdout_logfile == unit.log and config.redirect_stderr
+        assert bool(config.autostart) == bool(config.autorestart) == unit.restart
+        assert config.stopwaitsecs >= max(1, unit.stop_grace) and config.stopwaitsecs - unit.stop_grace <= 1
+        assert config.stopsignal == (9 if unit.stop_signal == "9" else signal_of(unit.stop_signal))
+        assert config.stopasgroup and config.killasgroup and not config.environment
+
+
+def signal_of(said: str) -> int:
+    return int(getattr(signal, f"SIG{said.upper().removeprefix('SIG')}"))
+
+
+folders = plain.filter(lambda text: not set(text) & set("*?[") and len(text.encode()) < 100)
+
+
+@given(folders, plain, names)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_supervisord_reads_any_argv_back(tmp_path: Path, argv: list[str]) -> None:
-    made = parsed(tmp_path, UNIT.model_copy(update={"argv": ["/bin/x", *argv, "end"]}))
-    config: object = made[UNIT.name]
-    assert shlex.split(config.command) == ["/bin/x", *argv, "end"]  # type: ignore[attr-defined]
+def test_supervisord_reads_its_own_configuration_back(tmp_path: Path, name: str, socket: str, identifier: str) -> None:
+    from supervisor.options import ServerOptions
+
+    folder, socket = Path(tempfile.mkdtemp(dir=tmp_path)) / name, f"/srv/{socket}"
+    folder.mkdir()
+    config = folder / "supervisord.conf"
+    config.write_text(supervisor.daemon(str(folder), socket, identifier), encoding="utf-8")
+    options = ServerOptions()
+    options.realize(["-c", str(config)])
+    assert [(server["file"], server["chmod"]) for server in options.server_configs] == [(socket, 0o600)]
+    assert options.identifier == identifier and options.nocleanup and options.childlogdir == str(folder)
+    assert [options.logfile, options.pidfile] == [f"{folder}/supervisord.{end}" for end in ("log", "pid")]
 
 
 def test_a_comment_sign_after_a_space_is_no_comment(tmp_path: Path) -> None:

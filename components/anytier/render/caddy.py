@@ -51,9 +51,7 @@ def parse(data: Json) -> ProxyConfig:
 
 
 def _server(name: str, listener: Listener, config: ProxyConfig) -> Json:
-    routes = sorted(
-        (r for r in config.routes if r.listener == name), key=lambda r: (-len(r.path), r.host is None, r.host or "")
-    )
+    routes = sorted((route for route in config.routes if route.listener == name), key=_specific)
     out: Json = {
         "listen": [listener.address],
         "routes": [
@@ -71,6 +69,13 @@ def _server(name: str, listener: Listener, config: ProxyConfig) -> Json:
     else:
         out["automatic_https"] = {"disable": True}
     return out
+
+
+def _specific(route: Route) -> tuple[int, int, str]:
+    """Most specific first: a host before a pattern of hosts before none, then the longest path, as Kubernetes does."""
+    host = route.host or ""
+    rank = 2 if not host else int(host.startswith("*"))
+    return rank, -len(route.path.rstrip("/")), host
 
 
 def _closing() -> Json:

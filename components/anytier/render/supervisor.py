@@ -64,7 +64,7 @@ def program(unit: Unit) -> str:
         "stopasgroup": flag(True),
         "killasgroup": flag(True),
         "redirect_stderr": flag(True),
-        "stdout_logfile": value(unit.log),
+        "stdout_logfile": value(unit.log).replace("%", "%%"),  # supervisord expands this one twice
         "stdout_logfile_maxbytes": str(_LOG_BYTES),
         "stdout_logfile_backups": "2",
     }

@@ -7,7 +7,7 @@ Host header. On hosts every service port gets a loopback port of its own, derive
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from anytier.errors import SpecError
@@ -127,7 +127,10 @@ def on_docker(app: App, port: int, tls_port: int, certificate_dir: str) -> Traff
     public_listeners, public_routes = _public(app, _PUBLIC, _PUBLIC_TLS, tls_port, certificate_dir)
     numbers = {"public": (port, _PUBLIC), "public-tls": (tls_port, _PUBLIC_TLS)}
     publish += [Publish("0.0.0.0", *numbers[name]) for name in public_listeners]
-    _refuse_duplicates([(p.port, "") for p in publish])
+    _refuse_duplicates(
+        [*_claims(app, lambda w, n, p: p.expose != "internal"), *_stack_claims(public_listeners, port, tls_port)]
+    )
+    _refuse_the_proxys_own(by_number, listeners.keys() | public_listeners.keys())
     config = ProxyConfig(listeners=listeners | public_listeners, routes=routes + public_routes, pools=pools(app))
     direct = {w for w, n, _ in _ports(app) if not is_http(app, w, n)}
     return Traffic(config, publish, sorted({w for w, _, _ in balanced} - direct))
@@ -147,7 +150,11 @@ def on_hosts(app: App, ns: str, port: int, tls_port: int, certificate_dir: str) 
             routes.append(Route(listener=listener, pool=pool_key(workload, name)))
     public_listeners, public_routes = _public(app, port, tls_port, tls_port, certificate_dir)
     listeners |= public_listeners
-    _refuse_duplicates([(int(item.address.rpartition(":")[2]), "") for item in listeners.values()])
+    claims = _claims(app, lambda w, n, p: p.expose != "internal" or not is_http(app, w, n))
+    ours = [
+        (number, "TCP", f"the loopback port of {w}.{n}") for (w, n), number in numbers.items() if is_http(app, w, n)
+    ]
+    _refuse_duplicates([*ours, *_stack_claims(public_listeners, port, tls_port), *claims])
     return Traffic(ProxyConfig(listeners=listeners, routes=routes + public_routes, pools=pools(app)), [], [])
 
 
@@ -155,15 +162,42 @@ def _bind(expose: str) -> str:
     return "0.0.0.0" if expose == "public" else "127.0.0.1"
 
 
-def _refuse_duplicates(ports: list[tuple[int, str]]) -> None:
-    numbers = [number for number, _ in ports]
-    twice = sorted({number for number in numbers if numbers.count(number) > 1})
-    if twice:
-        raise SpecError(
-            "workloads.*.service.ports.*.expose",
-            f"port {twice[0]} is wanted twice on this machine",
-            "give each exposed port its own number, or move the routes by `pulumi config set anytier:port`",
-        )
+Claim = tuple[int, str, str]  # number, protocol, who wants it
+
+
+def _claims(app: App, wanted: Callable[[str, str, ServicePort], bool]) -> list[Claim]:
+    """The service ports that want their own number on the machine."""
+    return [
+        (port.port, port.protocol, f"workloads.{workload}.service.ports.{name}")
+        for workload, name, port in _ports(app)
+        if wanted(workload, name, port)
+    ]
+
+
+def _stack_claims(public: Iterable[str], port: int, tls_port: int) -> list[Claim]:
+    found = {"public": (port, "TCP", "anytier:port"), "public-tls": (tls_port, "TCP", "anytier:tlsPort")}
+    return [found[name] for name in public]
+
+
+def _refuse_duplicates(claims: list[Claim]) -> None:
+    first: dict[tuple[int, str], str] = {}
+    for number, protocol, who in claims:
+        other = first.setdefault((number, protocol), who)
+        if other != who:
+            do = "give each its own number; the routes' are `pulumi config set anytier:port` and anytier:tlsPort"
+            raise SpecError(who, f"port {number} of the machine is also wanted by {other}", do)
+
+
+def _refuse_the_proxys_own(numbers: Mapping[int, list[tuple[str, str]]], listeners: Iterable[str]) -> None:
+    """Inside its container the proxy listens for what is published on numbers of its own."""
+    taken = {_PUBLIC: "public", _PUBLIC_TLS: "public-tls"}
+    exposed = [name for name in listeners if name.startswith("expose-")]
+    own = {number for number, name in taken.items() if name in listeners}
+    own |= {_EXPOSED + offset for offset in range(len(exposed))}
+    for number in sorted(own & numbers.keys()):
+        workload, name = numbers[number][0]
+        path = f"workloads.{workload}.service.ports.{name}.port"
+        raise SpecError(path, f"{number} is the proxy's own inside its container", f"choose one below {_PUBLIC}")
 
 
 def _public(
