@@ -8,7 +8,6 @@ from typing import Any
 HOW = """add to your shell's start-up file:
   bash: source <(anytier completion bash)
   zsh:  anytier completion zsh > a file _anytier in a folder of $fpath
-  tcsh: eval "`anytier completion tcsh`"
 """
 # The stacks' names are read off the files' names: asking the engine would take longer than anybody waits for a TAB.
 _STACKS = r"""_anytier_stacks() {
@@ -26,7 +25,7 @@ STACK = {"bash": "_anytier_stacks", "zsh": "_anytier_stacks"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser.add_argument("shell", choices=("bash", "zsh"))
     parser.epilog = HOW
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from anytier.errors import ConfigError
-from anytier.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,8 @@ def deployed(stack: str) -> list[Deployed]:
 
 def pick(workloads: list[Deployed], name: str) -> Deployed:
     """The workload of that name. ConfigError with the nearest name otherwise."""
+    from anytier.suggest import did_you_mean
+
     for item in workloads:
         if item.name == name:
             return item

@@ -20,5 +20,5 @@ VERBS: dict[str, tuple[str, str]] = {
     "matrix": ("anytier.cli.matrix", "what each tier does with each field of the spec"),
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),
     "conformance": ("anytier.cli.conformance", "prove that a tier keeps its promises"),
-    "completion": ("anytier.cli.completion", "completion for bash, zsh or tcsh"),
+    "completion": ("anytier.cli.completion", "completion for bash or zsh"),
 }
