@@ -22,6 +22,6 @@ reason=$(why_no_docker)
 if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
 
 code=0
-.venv/bin/pytest -m "$marks" -v -rs --durations=15 "$@" || code=$?
+.venv/bin/pytest -m "$marks" -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 exit "$code"
