@@ -1,0 +1,64 @@
+"""What the documents show is true: specs load, stacks are read without an error, every key and option is described."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from anytier import config
+from anytier.spec.load import load
+from anytier.tiers.registry import REGISTRY, tier_class
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+STACKS = (ROOT / "docs" / "stacks.md").read_text()
+
+
+def blocks(text: str, containing: str) -> list[str]:
+    return [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if containing in block]
+
+
+def test_the_spec_of_the_readme_is_valid(tmp_path: Path) -> None:
+    (block,) = blocks(README, "kind: App")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "server.py").touch()
+    (tmp_path / "web" / "Dockerfile").touch()
+    (tmp_path / "app.yaml").write_text(block)
+    app = load(tmp_path / "app.yaml")
+    assert app.metadata.name == "hello" and app.workloads["web"].scale.replicas == 2
+
+
+def test_its_modeline_leads_to_the_schema() -> None:
+    (block,) = blocks(README, "kind: App")
+    place, target = re.findall(r"^# (apps/\S+)|\$schema=(\S+)", block, re.MULTILINE)
+    assert ((ROOT / place[0]).parent / target[1]).resolve().is_file()
+
+
+@pytest.mark.parametrize("block", [*blocks(README, "anytier:tier"), *blocks(STACKS, "anytier:tier")])
+def test_a_shown_stack_is_read_without_an_error(block: str) -> None:
+    values = config.from_yaml(yaml.safe_load(block)["config"])
+    settings = config.read(values)
+    assert (ROOT / settings.app_file).is_file()
+    assert config.check_against(values, load(ROOT / settings.app_file)) == []
+
+
+def test_every_key_of_a_stack_is_described() -> None:
+    assert {key for key in config.KEYS if f"| `anytier:{key}` |" not in STACKS} == set()
+
+
+@pytest.mark.parametrize("tier", sorted(REGISTRY))
+def test_every_option_of_a_tier_is_described(tier: str) -> None:
+    component: Any = tier_class(tier)
+    section = STACKS.split(f"## Tier {tier}\n")[1].split("\n## ")[0]
+    described = set(re.findall(r"`(\w+)`(?=[^|]*\|)", "\n".join(re.findall(r"^\| (`.*?\|)", section, re.MULTILINE))))
+    assert described == {info.alias or to_camel(name) for name, info in component.args_type.model_fields.items()}
+
+
+def test_every_built_tier_is_in_the_readmes_table() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (\w+) \|$", README, re.MULTILINE))
+    assert {tier for tier, state in rows.items() if state == "built"} == set(REGISTRY)
