@@ -21,6 +21,15 @@ from anytier.errors import NotFound, UsageError
 
 HEAVY = {"pulumi", "pydantic", "yaml", "asyncio", "aiodocker", "shtab", "json", "difflib"}
 
+LOADED = """
+import sys
+from anytier.cli.__main__ import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("LOADED", *sys.modules)
+"""
+
 
 def test_help_lists_every_verb_with_its_line() -> None:
     done = anytier("--help")
@@ -33,8 +42,7 @@ def test_help_lists_every_verb_with_its_line() -> None:
     "args", [["--help"], ["--version"], ["status", "--help"], ["validate", "--help"]], ids=" ".join
 )
 def test_help_imports_nothing_that_takes_time(args: list[str]) -> None:
-    code = "import sys\nfrom anytier.cli.__main__ import main\ntry:\n main(sys.argv[1:])\nfinally:\n print('LOADED', *sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", LOADED, *args], capture_output=True, text=True)
     loaded = set(done.stdout.rpartition("LOADED")[2].split())
     assert "argparse" in loaded
     assert not HEAVY & loaded
