@@ -137,17 +137,17 @@ def stack_config(stack: str) -> dict[str, Any]:
     file = stacks_dir(project) / f"Pulumi.{stack}.yaml"
     if not file.is_file():
         names = stack_names(project)
-        raise ConfigError(
-            f"stack {stack}",
-            f"has no file {file.name}{did_you_mean(stack, names)}",
-            f"one of {', '.join(names) or 'none yet'}",
-        )
+        what = f"has no file {file.name}{did_you_mean(stack, names)}"
+        raise ConfigError(f"stack {stack}", what, f"one of {', '.join(names) or 'none yet'}")
+    name = str(file.relative_to(project))
     try:
-        loaded = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(str(file.relative_to(project)), str(error).replace("\n", " "), "mend the YAML") from None
-    config = loaded.get("config") if isinstance(loaded, dict) else None
-    return dict(config or {})
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(name, f"cannot be read: {' '.join(str(error).split())}", "mend the file") from None
+    config = (loaded or {}).get("config") or {} if isinstance(loaded or {}, dict) else None
+    if not isinstance(config, dict):
+        raise ConfigError(name, "must be a mapping with `config:`, a mapping too", "write `config:` and keys below it")
+    return config
 
 
 def stack_state(stack: str) -> dict[str, Any]:
