@@ -12,6 +12,10 @@ from bootstrap import engine
 from bootstrap.paths import Paths
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accept", action="store_true", help="write golden files anew from what is there now")
+
+
 @pytest.fixture(scope="session")
 def pulumi_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the real engine runs: a home and a file backend of its own, this Python first on PATH."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from anytier import capabilities
 from anytier.names import namespace
 from anytier.spec import App as Spec
 from anytier.spec.load import load
+from anytier.spec.walk import used_fields
 from anytier.tiers.places import Place
 
 # Place kind -> the runtime that accepts it; strings, so that a Docker stack never loads another runtime.
@@ -19,12 +21,16 @@ RUNTIMES: dict[str, str] = {
     "hosts": "anytier.runtimes.host:HostRuntime",
 }
 
+# Place kind -> the column of the capability table that says what it carries.
+TIERS: dict[str, str] = {"docker": "docker", "hosts": "local"}
+
 
 class App(pulumi.ComponentResource):
     """An app on a place. `exports` holds what a stack wants to export: `url` and the workloads' revisions.
 
     `spec` is a parsed app or the path of one; `ns` names everything at the place (`anytier-<stack>-<app>` unless
     given); `scale` overrides replicas by workload; `rollback` pins workloads to an earlier revision for this run.
+    An ExceptionGroup of CapabilityErrors names every field that the place cannot carry; nothing is left out in silence.
     """
 
     def __init__(
@@ -42,7 +48,11 @@ class App(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("anytier:index:App", name, {}, opts)
-        parsed = spec if isinstance(spec, Spec) else load(spec)
+        tier = TIERS[place.kind]
+        parsed = spec if isinstance(spec, Spec) else load(spec, tier)
+        findings = capabilities.check(used_fields(parsed), tier, place.mode)
+        if findings:
+            raise ExceptionGroup("the place cannot carry this app", [finding.error() for finding in findings])
         folder = app_dir or (Path.cwd() if isinstance(spec, Spec) else Path(spec).absolute().parent)
         module, _, runtime = RUNTIMES[place.kind].partition(":")
         made: Any = getattr(importlib.import_module(module), runtime)(

@@ -29,7 +29,9 @@ def for_docker(app: App, name: str, body: Body, app_dir: Path) -> t.Template:
     ]
     rank = {"init": 0, "sidecar": 1, "main": 2}
     ordered = sorted(containers, key=lambda item: rank[item.role])
-    return t.Template(containers=ordered, ports=_ports(app, name), labels=dict(app.metadata.labels))
+    return t.Template(
+        containers=ordered, ports=_ports(app, name), labels={**app.metadata.labels, **body.metadata.labels}
+    )
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def for_host(app: App, name: str, body: Body, app_dir: Path, release: Release | 
         command=list(host.command),
         packages=list(host.packages),
     )
-    return t.Template(process=process, ports=_ports(app, name), labels=dict(app.metadata.labels))
+    return t.Template(process=process, ports=_ports(app, name), labels={**app.metadata.labels, **body.metadata.labels})
 
 
 def _working_dir(folder: str, app_dir: Path, release: Release | None) -> str:

@@ -1,0 +1,145 @@
+"""Runs a Pulumi program against a monitor that records: what it would register, as it goes over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+from pulumi.runtime import mocks
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import configure, reset_options
+from pulumi.runtime.stack import run_in_stack
+
+# How the protocol marks a secret.
+_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+# What a provider would answer; everything else comes back as it went in.
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "anytier:docker:Image": {"ref": "sha256:0123"},
+    "anytier:docker:Workload": {"revision": 3},
+    "anytier:host:Workload": {"revision": 3},
+    "anytier:index:Secret": {"value": "generated"},
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent` and `depends` are names."""
+
+    type: str
+    name: str
+    parent: str
+    depends: tuple[str, ...]
+    inputs: Any
+
+
+@dataclass(frozen=True)
+class Secret:
+    value: Any
+
+
+@dataclass
+class Recording:
+    resources: list[Registered] = field(default_factory=list)
+    exports: Any = None
+
+    def __getitem__(self, name: str) -> Registered:
+        (found,) = [item for item in self.resources if item.name == name]
+        return found
+
+    def of(self, kind: str) -> list[Registered]:
+        return sorted((item for item in self.resources if item.type == f"anytier:{kind}"), key=lambda item: item.name)
+
+    def after(self, name: str) -> set[str]:
+        """All that must be there before it, by the way of dependencies and of theirs."""
+        direct = set(self[name].depends)
+        return direct.union(*(self.after(other) for other in direct))
+
+
+class _NoCalls(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError(f"no function is called: {args.token}")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        raise AssertionError("resources are answered by the monitor")
+
+
+class _Monitor(mocks.MockMonitor):
+    """Answers on the wire's own form: Pulumi's own would open an event loop in each of its threads."""
+
+    def __init__(self) -> None:
+        super().__init__(_NoCalls())
+        self.recording = Recording()
+        self.lock = threading.Lock()
+
+    def RegisterResource(self, request: Any) -> Any:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        inputs = json_format.MessageToDict(request.object)
+        if request.type == "pulumi:pulumi:Stack":
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        made = Registered(
+            type=request.type,
+            name=request.name,
+            parent=_name(request.parent),
+            depends=tuple(sorted({_name(urn) for urn in request.dependencies})),
+            inputs=_plain(inputs),
+        )
+        with self.lock:
+            self.recording.resources.append(made)
+        outputs = json_format.ParseDict({**inputs, **ANSWERS.get(request.type, {})}, struct_pb2.Struct())
+        id = f"{request.name}-id" if request.custom else ""
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=outputs)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        if "pulumi:pulumi:Stack" in request.urn:
+            self.recording.exports = _plain(json_format.MessageToDict(request.outputs))
+        return super().RegisterResourceOutputs(request)
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _plain(value: Any) -> Any:
+    """Data from the wire, with secrets marked and whole numbers whole."""
+    if isinstance(value, dict):
+        if value.get(_SIGNATURE) == _SECRET:
+            return Secret(_plain(value["value"]))
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _settings(monitor: _Monitor, stack: str) -> mocks.MockSettings:
+    """As `set_mocks` makes them, but without its stack: `run_in_stack` makes the one that takes the exports."""
+    return mocks.MockSettings(
+        monitor=monitor,
+        monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),
+        engine=mocks.MockEngine(None),
+        project="anytier",
+        stack=stack,
+        dry_run=False,
+        organization=None,
+    )
+
+
+def record(program: Callable[[], Any], config: Mapping[str, str] | None = None, stack: str = "dev") -> Recording:
+    """What `program` registers and exports. Its errors come out."""
+    monitor = _Monitor()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        configure(_settings(monitor, stack))
+        set_all_config(dict(config or {}))
+        loop.run_until_complete(run_in_stack(program))
+    finally:
+        set_all_config({})
+        reset_options()
+        asyncio.set_event_loop(None)
+        loop.close()
+    return monitor.recording
