@@ -6,13 +6,15 @@ JOBS ?= 2
 BIN := .venv/bin
 SETUP := $(PYTHON) tools/setup.py
 SOURCES := components tools tests benchmarks __main__.py
+# each runs, also after another has failed
+LINT := $(BIN)/ruff format --check $(SOURCES) || failed=1; $(BIN)/ruff check $(SOURCES) || failed=1; $(BIN)/mypy || failed=1
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test e2e bench fmt lint engine lock dev
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  make %-8s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
-	@echo; echo "  STACK=docker picks another stack, PYTHON=python3.12 another Python, ARGS=... is for the program that runs"
+	@echo; echo "  STACK=docker picks another stack, PYTHON=python3.12 another Python, ARGS=... goes to the program"
 
 up: ## set everything up and deploy the stack (STACK=local): the app serves when this ends
 	@$(SETUP) --stack $(STACK)
@@ -23,8 +25,8 @@ down: ## take what `make up` deployed away again
 	@$(SETUP) --stack $(STACK)
 	@$(BIN)/anytier down --stack $(STACK) $(ARGS)
 
-test: lint ## all checks and every test that needs no Docker daemon
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+test: dev ## all checks and every test that needs no Docker daemon
+	@failed=0; $(LINT); $(BIN)/pytest -n $(JOBS) $(ARGS) || failed=1; exit $$failed
 
 e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where one answers
 	@tools/e2e.sh $(ARGS)
@@ -33,13 +35,11 @@ bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside 
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 fmt: dev ## format the code, and mend what the linter can mend
-	$(BIN)/ruff format $(wildcard $(SOURCES))
-	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
 
 lint: dev ## formatter, linter and type checker, changing nothing
-	$(BIN)/ruff format --check $(wildcard $(SOURCES))
-	$(BIN)/ruff check $(wildcard $(SOURCES))
-	$(BIN)/mypy
+	@failed=0; $(LINT); exit $$failed
 
 engine: ## get the Pulumi engine only
 	@$(SETUP)
