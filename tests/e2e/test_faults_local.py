@@ -34,7 +34,7 @@ LIVE = {"httpGet": {"path": "/health/live", "port": 8080}, "periodSeconds": 1, "
 
 
 class Story(Trial):
-    """A stack of one workload with two replicas, a secret and a volume."""
+    """A stack of one workload with two replicas and a secret; the volume is nobody's, or the old one would go first."""
 
     def __init__(self, state_dir: Path, supervisor: str = "supervisord") -> None:
         options = {"stateDir": str(state_dir), "supervisor": supervisor}
@@ -47,7 +47,6 @@ class Story(Trial):
             "build": {"context": "."},
             "variables": {"CONF_VERSION": "v1", "CONF_BEHAVIOUR": "", "CONF_SECRETS": "TOKEN"},
             "secrets": {"TOKEN": "canary"},
-            "volumes": {"/data": {"source": "${resources.data}"}},
             "readinessProbe": READY,
             "livenessProbe": LIVE,
         }

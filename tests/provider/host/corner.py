@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from anytier.provider.host.day2 import HostBackend
+from anytier.provider.host.layout import Layout
 from anytier.provider.host.manager import Supervisor
 from anytier.provider.host.place import Place, of
 from anytier.provider.host.proxy import ProxyInputs, ProxyOutputs, ProxyResource
+from anytier.provider.host.transport import LocalMachine
 from anytier.provider.host.workload import WorkloadInputs, WorkloadOutputs, WorkloadResource
 from anytier.provider.resource import Context
 from anytier.render.proxy import Listener, Pool, ProxyConfig, Route
@@ -199,6 +202,8 @@ class Corner:
         tool = Path(sys.modules["anytier"].__path__[0]) / "provider/host/tool.py"
         asked = json.dumps({"root": self.root, "grace": 0.3}).encode()
         subprocess.run([sys.executable, str(tool), "reap"], input=asked, capture_output=True, check=True)
+        sockets = Layout(self.root, self.ns).sockets(asyncio.run(LocalMachine().facts()), self.supervisor)
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 class Load:
