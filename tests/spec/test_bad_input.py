@@ -88,6 +88,8 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "tab": (HEAD + "workloads:\n\tweb: {}\n", "", "has a tab"),
     "control character": (top('x: "\x07"'), "", "holds a control character"),
+    "line separator": (container('variables: {A: "a\u2028b"}'), "", "holds U+2028"),
+    "next line": (container('variables: {A: "a\x85b"}'), "", "holds U+0085"),
     "open quotes": (top('x: "a'), "", "unexpected end of stream"),
     # references
     "cycle": (

@@ -27,8 +27,9 @@ _CONSTRUCTED = {_INT, _BOOL, "tag:yaml.org,2002:float", "tag:yaml.org,2002:null"
 _AS_TEXT = {_STR, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
 _KINDS = {_INT: "number", "tag:yaml.org,2002:float": "number", _BOOL: "boolean", "tag:yaml.org,2002:null": "null"}
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Lines end here for YAML 1.1, but not for JSON, for YAML 1.2 or for an editor.
+# Lines end here for YAML 1.1, but not for YAML 1.2, for JSON or for an editor.
 _BREAKS = "\x85\u2028\u2029"
+_ODD_BREAK = re.compile(f"[{_BREAKS}]")
 _SURROGATES = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.S)
 _PAIR = len(r"\ud83d\ude00")
 SECRET_KEY = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key")
@@ -147,6 +148,8 @@ def parse(raw: bytes) -> Document:
         line = raw.count(b"\n", 0, error.start) + 1
         column = error.start - raw.rfind(b"\n", 0, error.start)
         return _failed(document, Problem(line, column, (), "is not UTF-8", "save the file as UTF-8"))
+    if not _is_json(document.text) and (found := _ODD_BREAK.search(document.text)):
+        return _failed(document, _odd_break(document.text, found.start()))
     source, stand_ins = _prepared(document)
     with _no_collection():
         document.root = _compose(document, source)
@@ -178,6 +181,17 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] == "{"
+
+
+def _odd_break(text: str, at: int) -> Problem:
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    escape = "\\x85" if text[at] == "\x85" else f"\\u{ord(text[at]):04x}"
+    what = f"holds U+{ord(text[at]):04X}, which ends a line for some readers of YAML and not for others"
+    return Problem(line, column, (), what, f'write it as an escape in double quotes: "{escape}"')
+
+
 def _prepared(document: Document) -> tuple[str, dict[int, str]]:
     """The text as the parser reads it rightly, and what to put back for its stand-ins."""
     text = _without_pairs(document, document.text)
@@ -190,7 +204,7 @@ def _prepared(document: Document) -> tuple[str, dict[int, str]]:
 
 def _without_pairs(document: Document, text: str) -> str:
     """JSON writes a character beyond U+FFFF as two escapes, which YAML does not know."""
-    if text.lstrip()[:1] != "{" or "\\ud" not in text.lower():
+    if not _is_json(text) or "\\ud" not in text.lower():
         return text
     out, position, line, column = "", 0, 0, 0
     for match in _SURROGATES.finditer(text):
