@@ -9,7 +9,11 @@
 set -eu
 
 # command that tells whether it is there : package
-NEEDS="docker:docker.io dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap busybox:busybox-static ssh:openssh-client"
+NEEDS="docker:docker.io dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap busybox:busybox-static
+    ssh:openssh-client sshd:openssh-server pgrep:procps"
+KEYS=/usr/share/keyrings/debian-archive-keyring.gpg # Ubuntu has no keys of Debian's archive, of which images are made
+POLICY=/usr/sbin/policy-rc.d
+PATH=$PATH:/usr/sbin:/sbin
 SOCKET=/var/run/docker.sock
 
 say() { echo "e2e set-up: $*"; }
@@ -21,6 +25,7 @@ missing() {
         case $need in dockerd:*) answers && continue ;; esac
         command -v "${need%%:*}" >/dev/null || echo "${need#*:}"
     done | sort -u
+    [ -e "$KEYS" ] || echo debian-archive-keyring
 }
 
 packages() {
@@ -34,9 +39,12 @@ packages() {
     else
         say "installing $wanted"
         export DEBIAN_FRONTEND=noninteractive
+        # What is installed here is not started as a service: no second Docker daemon, no sshd for the whole machine.
+        [ -e "$POLICY" ] || { printf '#!/bin/sh\nexit 101\n' >"$POLICY" && chmod +x "$POLICY" && policy=ours; }
         # shellcheck disable=SC2086 # a list of words
         { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $wanted; } >"$1/apt.log" 2>&1 ||
             { say "apt-get failed:" && tail -n 5 "$1/apt.log"; }
+        [ -z "${policy:-}" ] || rm -f "$POLICY"
     fi
 }
 
