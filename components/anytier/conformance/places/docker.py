@@ -46,12 +46,15 @@ class DockerPlace:
     # harm
 
     def kill_process(self, ns: str, report: Report) -> None:
-        """The app's own process: the child, where an init is the container's first one."""
+        """The app's own process: where an init is the container's first one, its oldest child.
+
+        The oldest, not the lowest number: numbers wrap, and an init takes over what a health check leaves behind.
+        """
         found = self._container(ns, report)
         first = int(found["State"]["Pid"])
-        table = self.call("GET", f"/containers/{found['Id']}/top?ps_args={quote('-eo pid,ppid')}")["Processes"]
-        children = [int(pid) for pid, parent, *_ in table if int(parent) == first]
-        self._kill(found, min(children, default=first))
+        table = self.call("GET", f"/containers/{found['Id']}/top?ps_args={quote('-eo pid,ppid,etimes')}")["Processes"]
+        children = [(int(age), int(pid)) for pid, parent, age, *_ in table if int(parent) == first]
+        self._kill(found, max(children, default=(0, first))[1])
 
     def kill_instance(self, ns: str, report: Report) -> None:
         found = self._container(ns, report)

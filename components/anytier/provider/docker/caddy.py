@@ -1,7 +1,12 @@
-"""The running proxy of an app on a daemon: its config read, changed by one atomic load, its requests counted.
+"""The running proxy of an app on a daemon: its config read and changed, its requests counted.
 
-Caddy listens for orders on a unix socket inside its container; we reach it by commands there. The config that was
-loaded last lies in the proxy's volume, so that a restart loses nothing.
+Who serves changes without a new config, since Caddy drops requests that come in while it exchanges one: Go's server
+ends connections whose first request it has not read yet. An upstream is the name of a file, a *slot*, that says where
+to dial; Caddy looks at it for each request. A pool has more slots than instances, so that shares are even and there is
+room for a rollout's extra ones. Only other routes, other checks or more slots need another config.
+
+Caddy listens for orders on a unix socket inside its container; we reach it by commands there. Config, slots and who
+serves lie in the proxy's volume, so that a restart loses nothing.
 """
 
 from __future__ import annotations
@@ -10,28 +15,51 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field, ValidationError
+
 from anytier.errors import Conflict, NotFound, Rejected, Unreachable
+from anytier.frozen import Frozen
 from anytier.provider.docker.client import Daemon, Result
-from anytier.provider.docker.tar import pack
+from anytier.provider.docker.tar import Entry, pack, unpack
 from anytier.render import caddy as render
 from anytier.render.docker import TOOLS
-from anytier.render.proxy import ProxyConfig
+from anytier.render.proxy import Pool, ProxyConfig, Upstream
 
 CONFIG = "/config"
 FILE = f"{CONFIG}/caddy.json"
 _SOCKET = "/run/anytier/admin.sock"
 _STATUS = "127.0.0.1:2021"
+_HOLD = "127.0.0.1:2022"  # where slots point that have no instance: it says so at once, and is always healthy
+_PROBER = "anytier-health"
 _BUSYBOX = f"{TOOLS}/busybox"
 _PATIENCE = 15.0
 _ONE, _OTHER = "tcp4/:", "tcp4/0.0.0.0:"  # two spellings of one address
 _DELAY = "500ms"  # how long a replaced config tells keep-alive clients to come again
+_SLOTS, _MEMBERS = f"{CONFIG}/slots", "members.json"
+_BREAK = "\n--\n"
 # The old config comes back if Caddy refuses the new one, and a kill in between leaves a whole file.
 _LOAD = f"""cd {CONFIG} && {_BUSYBOX} cp caddy.json old.json && {_BUSYBOX} mv next.json caddy.json &&
 /usr/bin/caddy reload --config {FILE} --address unix/{_SOCKET} ||
 {{ code=$?; {_BUSYBOX} mv old.json caddy.json; exit $code; }}"""
+# Config, members, and what the slots really say: one command, since each costs time.
+_STATE = f"""cd {CONFIG} && {_BUSYBOX} wget -q -O - http://{_STATUS}/config/ || exit 1
+echo; echo --; {_BUSYBOX} cat {_MEMBERS} 2>/dev/null; echo; echo --; cd {_SLOTS} 2>/dev/null && {_BUSYBOX} grep -H . *
+true"""
+# Each slot changes at once; members follow, so that a kill in between is made good by doing it again.
+_TAKE = f"""cd {CONFIG} && {_BUSYBOX} mkdir -p slots && while read -r name dial; do
+printf %s "$dial" >slots/.next && {_BUSYBOX} mv slots/.next "slots/$name" || exit 1
+done <slots.next && {_BUSYBOX} mv members.next {_MEMBERS}"""
+
+
+class Members(Frozen):
+    """Who serves in each pool, who drains, how they are checked; and the pool's slots: where each one leads."""
+
+    pools: dict[str, Pool] = Field(default_factory=dict)
+    slots: dict[str, list[str]] = Field(default_factory=dict)
 
 
 def container_name(ns: str) -> str:
@@ -43,7 +71,7 @@ def body(config: ProxyConfig, other: bool = False) -> bytes:
 
     Caddy keeps a socket whose address stays the same, and cuts the connections that idle on it. Under another spelling
     it opens a second socket beside the first (both share the port), takes the old config for one that ends and waits
-    `shutdown_delay`, answering `Connection: close`. What waits in the old socket's queue moves over: `SYSCTLS`.
+    `shutdown_delay`, answering `Connection: close`. What waits in the old socket's queue moves over: `sysctls`.
     """
     made = render.render(config, _SOCKET, f"{CONFIG}/data", _STATUS)
     made["admin"]["config"] = {"persist": False}
@@ -51,7 +79,109 @@ def body(config: ProxyConfig, other: bool = False) -> bytes:
     http["shutdown_delay"] = _DELAY
     for server in http["servers"].values():
         server["listen"] = [_spelled(address, other) for address in server["listen"]]
+        for handler in (handler for route in server["routes"] for handler in route["handle"]):
+            if "health_checks" in handler:
+                handler["health_checks"]["active"]["headers"] = {"User-Agent": [_PROBER]}
+    http["servers"]["_hold"] = _hold()
     return json.dumps(made).encode()
+
+
+def _hold() -> dict[str, Any]:
+    """What a client hears while no instance serves; our own checks hear that all is well, so that slots stay open."""
+    text = "No instance is ready to answer. Try again in a moment.\n"
+    sorry = {"handler": "static_response", "status_code": 503, "headers": {"Retry-After": ["1"]}, "body": text}
+    well = {"match": [{"header": {"User-Agent": [_PROBER]}}], "handle": [{"handler": "static_response"}]}
+    return {
+        "listen": [_HOLD],
+        "automatic_https": {"disable": True},
+        "routes": [{**well, "terminal": True}, {"handle": [sorry], "terminal": True}],
+    }
+
+
+# slots
+
+
+def slot(pool: str, number: int) -> str:
+    """The name of its file."""
+    return f"{pool.replace('/', '.')}.{number}"
+
+
+def physical(config: ProxyConfig, slots: Mapping[str, Sequence[str]]) -> ProxyConfig:
+    """The config as Caddy gets it: upstreams are slots."""
+    pools = {
+        key: pool.model_copy(
+            update={
+                "upstreams": [
+                    Upstream(dial=f"{{file.{_SLOTS}/{slot(key, number)}}}") for number in range(len(slots.get(key, ())))
+                ]
+            }
+        )
+        for key, pool in config.pools.items()
+    }
+    return config.model_copy(update={"pools": pools})
+
+
+def logical(config: ProxyConfig, members: Members) -> ProxyConfig:
+    """The config as everybody else sees it: upstreams are instances."""
+    return config.model_copy(update={"pools": {key: members.pools.get(key, Pool()) for key in config.pools}})
+
+
+def assigned(slots: Sequence[str], serving: Sequence[str], room: int = 0) -> list[str]:
+    """The slots shared out evenly among those who serve, with as few changes as can be.
+
+    There are enough for `room` instances as soon as there are any; later there are more only if they must be.
+    """
+    size = len(slots)
+    if size < max(len(serving), 1):
+        size = max(4, 1 << (2 * max(room, len(serving)) - 1).bit_length())
+    if not serving:
+        return [_HOLD] * size
+    base, extra = divmod(size, len(serving))
+    held = {dial: list(slots).count(dial) for dial in serving}
+    richer = sorted(serving, key=lambda dial: -held[dial])[:extra]
+    left = {dial: base + (dial in richer) for dial in serving}
+    out: list[str | None] = []
+    for dial in [*slots, *[""] * (size - len(slots))]:
+        keeps = left.get(dial, 0) > 0
+        left[dial] = left.get(dial, 0) - keeps
+        out.append(dial if keeps else None)
+    waiting = [dial for dial in serving for _ in range(left[dial])]
+    return [dial if dial is not None else waiting.pop() for dial in out]
+
+
+def seated(config: ProxyConfig, slots: Mapping[str, Sequence[str]], room: Mapping[str, int]) -> Members:
+    """The members that a (logical) config asks for, beginning with the slots as they are."""
+    serving = {key: [item.dial for item in pool.upstreams if not item.draining] for key, pool in config.pools.items()}
+    shared = {key: assigned(slots.get(key, ()), dials, room.get(key, 0)) for key, dials in serving.items()}
+    return Members(pools=dict(config.pools), slots=shared)
+
+
+def slot_files(members: Members) -> dict[str, str]:
+    """File -> where it leads."""
+    return {slot(key, n): dial for key, dials in members.slots.items() for n, dial in enumerate(dials)}
+
+
+@dataclass(frozen=True)
+class State:
+    """What runs: Caddy's own config, the same as others see it, and what each slot says."""
+
+    raw: Mapping[str, Any]
+    config: ProxyConfig
+    slots: Mapping[str, list[str]]
+
+    @property
+    def seen(self) -> ProxyConfig:
+        return render.parse(dict(self.raw))
+
+
+def parsed(text: str) -> State:
+    """From the three parts of the command's answer."""
+    config, members, slots = (text + _BREAK + _BREAK).split(_BREAK)[:3]
+    raw: dict[str, Any] = json.loads(config)
+    known = Members.model_validate_json(members) if members.strip() else Members()
+    lines = dict(line.partition(":")[::2] for line in slots.splitlines() if ":" in line)
+    found = {key: [lines.get(slot(key, n), "") for n in range(len(dials))] for key, dials in known.slots.items()}
+    return State(raw, logical(render.parse(raw), known), found)
 
 
 def _spelled(address: str, other: bool) -> str:
@@ -86,29 +216,65 @@ class Caddy:
 
     async def config(self) -> ProxyConfig:
         """What it does now."""
-        return self._parsed(await self._running())
+        self._known = (await self._state()).config
+        return self._known
 
     async def seen(self) -> ProxyConfig:
         """What it did when we last looked or changed it. Within one run nobody else changes it."""
         return self._known or await self.config()
 
-    async def _running(self) -> Mapping[str, Any]:
-        found: dict[str, Any] = json.loads((await self._patient(lambda: self._ask("/config/"))).out) or {}
-        return found
-
-    def _parsed(self, running: Mapping[str, Any]) -> ProxyConfig:
-        self._known = render.parse(dict(running))
-        return self._known
-
-    async def change(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
-        """Read, edit, load, one at a time."""
+    async def change(
+        self, edit: Callable[[ProxyConfig], ProxyConfig], room: Mapping[str, int] | None = None, anew: bool = False
+    ) -> None:
+        """Read, edit, write, one at a time. `room`: pool -> for how many instances. `anew`: load the config also where
+        it has not changed, since files that it names have."""
         async with self.lock:
-            running = await self._running()
-            old = self._parsed(running)
-            new = edit(old)
-            if new != old:
-                await self._load(new, other=not _is_other(running))
-                self._known = new
+            state = await self._state()
+            new = edit(state.config)
+            members = seated(new, state.slots, room or {})
+            wanted = physical(new, members.slots)
+            if new != state.config or members.slots != state.slots:
+                await self._take(members, state)
+            if wanted != state.seen or anew:
+                await self._load(wanted, other=not _is_other(state.raw))
+            self._known = new
+
+    async def first_files(self, config: ProxyConfig) -> dict[str, Entry]:
+        """What a new container starts with: this config, with those who served before, as the volume still knows."""
+        try:
+            found = unpack(await self.daemon.get_files(self.name, f"{CONFIG}/{_MEMBERS}"))
+            known = Members.model_validate_json(next(iter(found.values())))
+        except (NotFound, StopIteration, ValidationError):
+            known = Members()
+        new = logical(config, known)
+        members = seated(new, known.slots, {})
+        files = {"caddy.json": body(physical(new, members.slots)), _MEMBERS: _json(members)}
+        files |= {f"slots/{name}": dial.encode() for name, dial in slot_files(members).items()}
+        return {name: (data, 0o600, 0, 0) for name, data in files.items()}
+
+    async def _state(self) -> State:
+        """Without a config Caddy is on its way out."""
+        for _ in range(3):
+            answer = await self._patient(lambda: self._command(_STATE))
+            if not answer.out.startswith("null"):
+                return parsed(answer.out)
+            await asyncio.sleep(0.2)
+            await self.until_alive()
+        raise Unreachable("proxy", "Caddy has no config", f"see `docker logs {self.name}`")
+
+    async def _take(self, members: Members, state: State) -> None:
+        """Slots lead elsewhere from now on: for the next request, none under way is touched."""
+        now = {slot(key, n): dial for key, dials in state.slots.items() for n, dial in enumerate(dials)}
+        changed = {name: dial for name, dial in slot_files(members).items() if now.get(name) != dial}
+        lines = "".join(f"{name} {dial}\n" for name, dial in changed.items()).encode()
+        files = {"slots.next": (lines, 0o600, 0, 0), "members.next": (_json(members), 0o600, 0, 0)}
+        await self.daemon.put_files(self.name, CONFIG, pack(files))
+        done = await self._patient(lambda: self._command(_TAKE))
+        if done.code != 0:
+            raise Rejected("proxy", f"its slots cannot be written: {done.last}", "run again")
+
+    async def _command(self, script: str) -> Result:
+        return await self.daemon.run(self.name, [_BUSYBOX, "sh", "-c", script], 30)
 
     async def in_flight(self) -> Mapping[str, int]:
         """Requests under way by upstream, draining ones included."""
@@ -155,6 +321,10 @@ class Caddy:
         if again.code != 0 and not codes:
             raise Unreachable("proxy", f"Caddy does not answer: {again.last}", f"see `docker logs {self.name}`")
         return again
+
+
+def _json(model: Frozen) -> bytes:
+    return model.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def of(daemon: Daemon, ns: str) -> Caddy:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from time import time
 
-from anytier.errors import NotFound
+from anytier.errors import NotFound, Unreachable
 from anytier.provider.docker import caddy, files, group, labels, probes
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.group import Group, Plan
@@ -25,7 +26,8 @@ _AT_ONCE = 10  # calls in flight: more make a daemon slower, not faster
 
 class DockerDriver:
     """One workload on one daemon. `kept` holds every revision that a rollout may start; `proven` is the one that an
-    earlier rollout has ended well with, 0 if none."""
+    earlier rollout has ended well with, 0 if none; `room` is how many instances may serve at once. `going`:
+    the workload is on its way out, so that a proxy that goes at the same time needs no telling."""
 
     def __init__(
         self,
@@ -35,9 +37,11 @@ class DockerDriver:
         kept: Mapping[int, Kept],
         pools: Mapping[str, str],
         proven: int = 0,
+        room: int = 0,
+        going: bool = False,
     ) -> None:
         self.daemon, self.workload, self.inputs, self.kept = daemon, workload, inputs, kept
-        self.pools, self.proven = pools, proven
+        self.pools, self.proven, self.room, self.going = pools, proven, room, going
         self.caddy: caddy.Caddy | None = caddy.of(daemon, inputs.ns) if pools else None
         self._judges: dict[str, Judge] = {}
         self._plans: dict[int, Plan] = {}
@@ -84,7 +88,9 @@ class DockerDriver:
             return
         dials = self._dials(await self._groups(ids))
         await self._traffic(lambda config: edits.draining(config, dials))
-        await self.caddy.until_idle({dial for pool in dials.values() for dial in pool}, timeout)
+        with self._without_proxy():
+            if self.caddy:
+                await self.caddy.until_idle({dial for pool in dials.values() for dial in pool}, timeout)
 
     async def stop(self, id: str) -> None:
         """Gone already is success."""
@@ -228,7 +234,17 @@ class DockerDriver:
             edited = edit(edits.only(config, known))
             return edits.with_health(edited, self._checks(groups, edited))
 
-        await self.caddy.change(change)
+        with self._without_proxy():
+            await self.caddy.change(change, dict.fromkeys(self.pools.values(), self.room))
+
+    @contextlib.contextmanager
+    def _without_proxy(self) -> Iterator[None]:
+        try:
+            yield
+        except (NotFound, Unreachable):
+            if not self.going:
+                raise
+            self.caddy = None
 
     def _checks(self, groups: Sequence[Group], config: ProxyConfig) -> dict[str, HealthCheck | None]:
         """A pool in which two revisions serve that want different checks is not checked: the rollout looks itself."""

@@ -6,6 +6,7 @@ Where the daemon is this machine's, its containers are asked by their address; e
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 
 from anytier.errors import AnytierError
@@ -26,7 +27,10 @@ async def ask(daemon: Daemon, container: str, address: str, probe: Probe) -> Ans
         return await _inside(daemon, container, probe)
     except TimeoutError:
         return Answer(False, f"{describe(probe)}: no answer within {probe.timeout:g} s")
-    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+    except OSError as error:
+        said = os.strerror(error.errno).lower() if error.errno else str(error)
+        return Answer(False, f"{describe(probe)}: {said}")
+    except (EOFError, ValueError, asyncio.LimitOverrunError) as error:
         return Answer(False, f"{describe(probe)}: {error}")
     except AnytierError as error:
         return Answer(False, f"{describe(probe)}: {error.what}")

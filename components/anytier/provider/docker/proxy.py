@@ -13,7 +13,7 @@ from anytier.frozen import Frozen
 from anytier.provider.docker import caddy, labels, tools
 from anytier.provider.docker.client import Daemon, daemon, located
 from anytier.provider.docker.models import AppInputs
-from anytier.provider.docker.tar import Entry, pack
+from anytier.provider.docker.tar import Entry, pack, unpack
 from anytier.provider.fields import replaces, secret
 from anytier.provider.resource import Context, Resource
 from anytier.render.docker import TOOLS
@@ -117,10 +117,12 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             if not found["State"]["Running"]:
                 await there.post(f"containers/{id}/start", about=f"container {id}")
             ctx.made(id, ProxyOutputs(running=True, container=str(found["Id"])))
+        renewed = await _renewed(there, id, inputs)
+        if renewed:
             await there.put_files(id, caddy.CONFIG, pack(certificate_files(inputs)))
         proxy = caddy.of(there, inputs.ns)
         await proxy.until_alive()
-        await proxy.change(lambda running: merged(inputs.config, running))
+        await proxy.change(lambda running: merged(inputs.config, running), anew=renewed)
         now = await there.get(f"containers/{id}/json")
         return ProxyOutputs(running=True, container=str(now["Id"]))
 
@@ -130,7 +132,6 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         """Ports and names belong to one container at a time. The old one comes back if the new one cannot start."""
         proxy = caddy.of(there, inputs.ns)
         async with proxy.lock:
-            config = merged(inputs.config, await proxy.config()) if old and await proxy.alive() else inputs.config
             aside = f"{id}-old"
             if old is not None:
                 ctx.status("making it anew: its ports or its image changed")
@@ -140,7 +141,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             try:
                 new = await there.post("containers/create", made, f"container {id}", name=id)
                 ctx.made(id, ProxyOutputs(running=False, container=str(new["Id"])))
-                files = certificate_files(inputs) | {"caddy.json": (caddy.body(config), 0o600, 0, 0)}
+                files = certificate_files(inputs) | await proxy.first_files(inputs.config)
                 await there.put_files(id, caddy.CONFIG, pack(files))
                 await there.post(f"containers/{id}/start", about="proxy")
             except BaseException:
@@ -194,6 +195,19 @@ def certificate_files(inputs: ProxyInputs) -> dict[str, Entry]:
         for name, pair in inputs.certificates.items()
         for kind, text in (("crt", pair.certificate), ("key", pair.key))
     }
+
+
+async def _renewed(there: Daemon, id: str, inputs: ProxyInputs) -> bool:
+    """Whether other certificates lie there than those that are wanted."""
+    wanted = {name.rpartition("/")[2]: entry[0] for name, entry in certificate_files(inputs).items()}
+    if not wanted:
+        return False
+    try:
+        found = unpack(await there.get_files(id, f"{caddy.CONFIG}/certificates"))
+    except NotFound:
+        return True
+    known = {name.rpartition("/")[2]: data for name, data in found.items()}
+    return any(known.get(name) != data for name, data in wanted.items())
 
 
 async def caddy_image(there: Daemon, ctx: Context, given: str | None) -> str:

@@ -102,7 +102,8 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         there = await daemon(inputs.endpoint)
         kept = Store(there, inputs.ns, inputs.workload)
         document = await kept.load()
-        driver = DockerDriver(there, inputs.workload, inputs, document.revisions if document else {}, inputs.pools)
+        revisions = document.revisions if document else {}
+        driver = DockerDriver(there, inputs.workload, inputs, revisions, inputs.pools, going=True)
         if driver.caddy and not await driver.caddy.alive():
             driver.caddy = None  # a proxy that is gone needs no telling
         ids = [item.name for item in await driver.groups()]
@@ -130,7 +131,13 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         assert document.deployed is not None
         number, deployed = wanted.revision.revision, document.deployed
         driver = DockerDriver(
-            there, inputs.workload, inputs, document.revisions, inputs.pools, proven=deployed.revision
+            there,
+            inputs.workload,
+            inputs,
+            document.revisions,
+            inputs.pools,
+            proven=deployed.revision,
+            room=inputs.replicas + inputs.update.max_parallel,
         )
         goal = Goal(
             revision=number,
