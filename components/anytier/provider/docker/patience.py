@@ -11,7 +11,7 @@ from typing import TypeVar
 from anytier.errors import AnytierError
 
 T = TypeVar("T")
-PATIENCE = 10.0
+PATIENCE = 30.0
 _PAUSE = 0.25
 
 
