@@ -20,7 +20,7 @@ _SAID = {"path": "PATH", "release": "the official release", "modules": "pinned G
 
 def engine(subject: Subject) -> Iterator[Finding]:
     do = "make engine" if subject.clone else "install it: https://www.pulumi.com/docs/install/"
-    program, source = _found(subject)
+    program, source = _found()
     version = _version(program) if program else ""
     if program is None or not version:
         what = f"{program} does not run" if program else "there is no Pulumi engine"
@@ -36,16 +36,14 @@ def engine(subject: Subject) -> Iterator[Finding]:
         yield ok("engine", what)
 
 
-def _found(subject: Subject) -> tuple[Path | None, str]:
-    """The engine that set-up has chosen for the clone, else what is on PATH."""
-    if subject.clone:
-        try:
-            known = json.loads((Path(sys.prefix) / "anytier" / "engine.json").read_text(encoding="utf-8"))
-            return Path(known["folder"]) / "pulumi", _SAID.get(known["source"], known["source"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None, ""
-    found = shutil.which("pulumi", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    return (Path(found), "PATH") if found else (None, "")
+def _found() -> tuple[Path | None, str]:
+    """The engine that set-up has chosen for this Python environment, else what is on PATH."""
+    try:
+        known = json.loads((Path(sys.prefix) / "anytier" / "engine.json").read_text(encoding="utf-8"))
+        return Path(known["folder"]) / "pulumi", _SAID.get(known["source"], known["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        found = shutil.which("pulumi")
+        return (Path(found), "PATH") if found else (None, "")
 
 
 def _version(program: Path) -> str:
