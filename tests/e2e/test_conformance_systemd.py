@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from tests.e2e.suite import assert_conforms, table
 from tests.provider.host.systemd_box import USER, box
@@ -16,3 +19,17 @@ def test_the_tier_conforms(user: str, capsys: pytest.CaptureFixture[str]) -> Non
     with capsys.disabled():
         print("\n" + table(done))
     assert_conforms(done, "local", "systemd")
+
+
+@pytest.mark.parametrize("user", ["root", USER], ids=["systemd-system", "systemd-user"])
+def test_a_reboot_brings_the_app_back_by_itself(user: str) -> None:
+    with box() as machine:
+        done = machine.conformance("--only", "env", "--keep", user=user)
+        kept = re.search(r"kept: stack \S+ at port (\d+)", done.stderr)
+        assert done.returncode == 0 and kept, done.stderr[-4000:]
+        machine.reboot()
+        look = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{kept[1]}/', timeout=5).read())"
+        deadline = time.monotonic() + 90
+        while '"version": "v1"' not in (said := machine.run("python3", "-c", look)).stdout:
+            assert time.monotonic() < deadline, said.stderr
+            time.sleep(0.5)

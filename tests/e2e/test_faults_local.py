@@ -253,6 +253,21 @@ def test_helpers_that_are_killed_come_back(tmp_path: Path) -> None:
         stack.ended()
 
 
+def test_after_a_reboot_one_up_brings_everything_back(tmp_path: Path) -> None:
+    """Where supervisord runs the app nothing starts it at boot: all processes are gone, all files are there."""
+    with story(tmp_path) as stack:
+        stack.up()
+        stack.get("/")
+        for pid in [pid for pid in pids() if environment(pid).get("ANYTIER_ROOT") == str(stack.root)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert until(lambda: not answers(stack), 10)
+        said = stack.anytier("up").output
+        assert f"serving at http://localhost:{stack.port}/" in said
+        stack.serves("v1")
+        stack.ended()
+
+
 def answers(stack: Story) -> bool:
     with contextlib.suppress(Failed):
         return bool(stack.get("/"))

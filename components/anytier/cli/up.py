@@ -13,7 +13,8 @@ def run(args: argparse.Namespace) -> int:
     from anytier.cli.stack import STACK_NOT_FOUND, run_pulumi, stack_config, stack_outputs
 
     stack_config(args.stack)  # a mistyped name must not make a stack
-    command = ["up", "--stack", args.stack, "--yes", "--skip-preview"]
+    # With a look at what really runs: after a reboot, say, the state alone would show nothing to do.
+    command = ["up", "--stack", args.stack, "--yes", "--skip-preview", "--refresh"]
     code = run_pulumi(command)
     if code == STACK_NOT_FOUND and run_pulumi(["stack", "init", args.stack], quiet=True) == 0:
         code = run_pulumi(command)

@@ -40,6 +40,10 @@ class Box:
     def uid(self, user: str) -> str:
         return docker("exec", self.name, "id", "-u", user).strip()
 
+    def reboot(self) -> None:
+        docker("restart", "--time", "20", self.name)
+        _boot(self)
+
     def pytest(self, supervisor: str, *arguments: str, user: str = "root") -> subprocess.CompletedProcess[str]:
         """The host tests, inside, under this process manager."""
         home = "/root" if user == "root" else f"/home/{user}"
@@ -105,12 +109,17 @@ def docker(*argv: str) -> str:
     return done.stdout
 
 
+def _boot(made: Box) -> None:
+    for _ in range(300):
+        if made.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
+            return
+        time.sleep(0.2)
+    raise AssertionError("the machine did not boot")
+
+
 def _wait(made: Box) -> None:
     """Until it has booted, with a user whose own systemd stays without a login."""
-    for _ in range(100):
-        if made.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
-            break
-        time.sleep(0.2)
+    _boot(made)
     for argv in (["useradd", "--create-home", USER], ["chmod", "755", "/root"], ["loginctl", "enable-linger", USER]):
         done = made.run(*argv)
         assert done.returncode == 0, done.stderr
