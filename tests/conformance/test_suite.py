@@ -179,6 +179,7 @@ def test_free_ports_differ() -> None:
     [
         ("Updating\n  error: app: port taken\n", "error: app: port taken"),
         ("x\nerror: update failed\n error: the real one", "error: the real one"),
+        ("x\n  error: 1 error occurred:\n  \t* app: port taken\nOutputs:", "app: port taken"),
         ("only this", "only this"),
         ("", "no output"),
     ],

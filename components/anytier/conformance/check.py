@@ -40,6 +40,9 @@ class Failed(Exception):
         super().__init__(what)
         self.what, self.detail = what, detail
 
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.detail}" if self.detail else self.what
+
 
 def expect(condition: object, what: str, detail: str = "") -> None:
     if not condition:

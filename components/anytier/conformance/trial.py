@@ -32,6 +32,7 @@ from anytier.errors import ConfigError
 APP = "conformance"
 PATIENCE = 240.0  # seconds for one run of the engine
 EMPTY = ("error: update failed", "error: Program failed", "error: preview failed")  # these say nothing
+ONE_ERROR = "error: 1 error occurred:"  # the engine's heading over the line that matters
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -318,8 +319,9 @@ def reason_in(output: str) -> str:
     """The line of the engine's output that says most about a failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     raised = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception): ", line)]
+    below = [line.removeprefix("* ") for heading, line in zip(lines, lines[1:], strict=False) if heading == ONE_ERROR]
     errors = [line for line in lines if line.startswith("error: ") and not line.startswith(EMPTY)]
-    return (raised or errors or lines or ["no output"])[0][:300]
+    return (raised or below or errors or lines or ["no output"])[0][:300]
 
 
 def read_spec(path: Path) -> dict[str, Any]:
