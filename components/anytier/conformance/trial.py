@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,7 @@ def reason_in(output: str) -> str:
     """The line of the engine's output that says most about a failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     raised = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception): ", line)]
-    below = [line.removeprefix("* ") for heading, line in zip(lines, lines[1:], strict=False) if heading == ONE_ERROR]
+    below = [line.removeprefix("* ") for heading, line in pairwise(lines) if heading == ONE_ERROR]
     errors = [line for line in lines if line.startswith("error: ") and not line.startswith(EMPTY)]
     return (raised or below or errors or lines or ["no output"])[0][:300]
 
