@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
 import pytest
+from pydantic import BaseModel
 
 from anytier import capabilities as c
 from anytier.report import matrix
+from anytier.spec import App, diagnose_bytes
+from anytier.spec.load import TIERS
+from anytier.spec.messages import unwrap
+from anytier.spec.model import Tier
+from anytier.spec.walk import all_fields, used_fields
+from anytier.tiers.registry import REGISTRY
 
 
 @pytest.mark.parametrize("path", sorted(c.TABLE))
@@ -56,3 +67,130 @@ def test_the_matrix_prints_every_row_in_every_form() -> None:
     for path in c.TABLE:
         assert path in text and f"`{path}`" in page
     assert [row["field"] for row in matrix.as_json(c.TIERS)] == sorted(c.TABLE)
+
+
+# the model and the table, both ways
+
+
+def _literals() -> dict[str, set[str]]:
+    """Field -> the words it may hold, for each field that has a list of words."""
+    found: dict[str, set[str]] = {}
+    for path, annotation in _annotations(App, ""):
+        words = {word for member in _members(annotation) for word in get_args(member) if get_origin(member) is Literal}
+        if words:
+            found[path] = words
+    return found
+
+
+def _members(annotation: Any) -> list[Any]:
+    return [annotation] if get_origin(annotation) is Literal else [m for a in get_args(annotation) for m in _members(a)]
+
+
+def _annotations(model: type[BaseModel], path: str) -> Iterator[tuple[str, Any]]:
+    for name, info in model.model_fields.items():
+        here = f"{path}.{info.alias or name}" if path else (info.alias or name)
+        yield here, info.annotation
+        for kind in unwrap(info.annotation):
+            yield from _inside(kind, here)
+
+
+def _inside(kind: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from _annotations(kind, path)
+    elif get_origin(kind) in (dict, list):
+        for inner in unwrap(get_args(kind)[-1]):
+            yield from _inside(inner, f"{path}.*")
+
+
+FIELDS = sorted(all_fields())
+PSEUDO = {"host=absent", "containers=several"}
+
+
+@pytest.mark.parametrize("tier", c.TIERS)
+def test_every_field_of_the_model_has_a_row_on_every_tier(tier: str) -> None:
+    assert len(FIELDS) > 250
+    for field in FIELDS:
+        for mode in (None, *c.MODES.get(tier, ())):
+            assert c.lookup(field, tier, mode).status in get_args(c.Status)
+
+
+def test_every_row_leads_to_a_field_of_the_model() -> None:
+    parts = [field.split(".") for field in FIELDS]
+    for key in c.TABLE:
+        steps = key.partition("=")[0].split(".")
+        assert any(field[: len(steps)] == steps for field in parts), key
+
+
+def test_every_row_for_a_value_is_for_one_that_the_field_can_have() -> None:
+    words = _literals()
+    assert len(words) > 15
+    for key in c.TABLE:
+        path, _, value = key.partition("=")
+        if value and f"{path.rpartition('.')[2]}={value}" not in PSEUDO and path != "resources.*.type":
+            assert value in words[path], key
+
+
+def test_every_word_of_every_field_is_answered_on_every_tier() -> None:
+    for path, words in _literals().items():
+        for word in words:
+            for tier in c.TIERS:
+                assert c.lookup(path, tier, None, word).status
+
+
+@pytest.mark.parametrize("tier", [tier for tier in c.TIERS if tier not in c.BUILT])
+def test_a_tier_that_is_planned_says_so_in_every_row(tier: str) -> None:
+    for path, row in c.TABLE.items():
+        assert row[tier].status == "planned" and "not built yet" in row[tier].note and row[tier].instead, path
+
+
+def test_the_table_the_model_and_the_registry_name_the_same_tiers() -> None:
+    assert c.TIERS == get_args(Tier) == TIERS
+    assert set(REGISTRY) == set(c.BUILT)
+    assert set(c.MODES) <= set(c.BUILT)
+
+
+def test_a_note_is_a_phrase_that_a_person_can_read() -> None:
+    for path, row in c.TABLE.items():
+        for cell in [cell for base in row.values() for cell in (base, *base.modes.values())]:
+            for text in (cell.note, cell.instead):
+                assert text == text.strip() and not text.endswith(".") and "  " not in text and len(text) < 130, path
+                assert not text or text[0].islower() or text.startswith(("RLIMIT", "Docker", "Kubernetes")), text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "tier", "status"),
+    [
+        ("secrets.token.from", "aws-sm", "docker", "planned"),
+        ("secrets.token.from", "env", "docker", "native"),
+        ("workloads.web.containers.web.livenessProbe.httpGet.scheme", "HTTPS", "docker", "unsupported"),
+        ("workloads.web.containers.web.livenessProbe.httpGet.scheme", "HTTPS", "local", "emulated"),
+        ("jobs.once.containers.once.livenessProbe.httpGet.path", None, "docker", "unsupported"),
+        ("jobs.once.containers.once.lifecycle.preStop.exec.command", None, "local", "unsupported"),
+        ("jobs.once.metadata.labels", None, "local", "emulated"),
+        ("jobs.once.trigger", "schedule", "docker", "planned"),
+        ("resources.db.type", "postgres", "docker", "planned"),
+        ("resources.data.type", "volume", "docker", "native"),
+        ("routes.0.tls.auto", None, "local", "emulated"),
+        ("objects", None, "docker", "unsupported"),
+    ],
+)
+def test_cells_that_must_not_be_lost(field: str, value: str | None, tier: str, status: str) -> None:
+    assert c.lookup(field, tier, None, value).status == status
+
+
+@pytest.mark.parametrize("tier", c.TIERS)
+def test_an_app_that_uses_everything_is_answered_field_by_field(tier: str) -> None:
+    sample = Path(__file__).with_name("spec") / "samples" / "everything.yaml"
+    app, _ = diagnose_bytes(sample.read_bytes(), "everything.yaml")
+    assert app is not None
+    used = list(used_fields(app))
+    refused = {finding.path for finding in c.check(used, tier)}
+    if tier not in c.BUILT:
+        assert refused == {path for path, _ in used}
+        return
+    shown = {".".join(map(str, path)) for path in refused}
+    assert {"objects", "workloads.web.update.canary", "workloads.web.identity.cloudRoles"} <= shown
+    assert not {"kind", "workloads.web.update.retain", "secrets.from-env.from"} & shown
+    assert ("workloads", "web", "containers", "web", "volumes", "/data", "subPath") in refused
+    for finding in c.check(used, tier):
+        assert (tier in finding.what and finding.error().do) or finding.cell.status == "planned"

@@ -67,6 +67,16 @@ _HOST_IGNORES = _emulated("describes the container; where `host:` is given, `hos
 _KUBERNETES_ONLY = _unsupported(
     "only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides"
 )
+_HOST_FILES = _but(
+    _emulated("bound read-only at the path (as root), else under the folder named by ANYTIER_FILES"),
+    supervisord=_emulated("written under the folder named by ANYTIER_FILES"),
+)
+_NO_LABELS = _emulated("part of the revision; a process of a machine carries no labels")
+_NO_ANNOTATIONS = _emulated("kept in the spec; no object here carries annotations")
+_DESCRIBES_MACHINE = _emulated("describes the machine; containers are what runs here")
+_ROOTLESS = _unsupported("the local tier needs no root and installs nothing", "install them, or use the baremetal tier")
+_PLAIN_HTTP = _unsupported("the check inside the container speaks plain HTTP", "use tcpSocket, or exec with a client")
+_ONCE = _emulated("gates a rollout; afterwards only httpGet over plain HTTP is repeated by the proxy")
 _LATER = "not built yet on any tier"
 _ONE_MACHINE = "there is one machine"
 
@@ -92,7 +102,9 @@ TABLE: dict[str, dict[str, Support]] = {
     "apiVersion": _ALL,
     "kind": _ALL,
     "metadata": _ALL,
-    "metadata.annotations": _both(_emulated("kept in the spec; no object here carries annotations")),
+    "metadata.labels": _row(_NO_LABELS, NATIVE),
+    "metadata.annotations": _both(_NO_ANNOTATIONS),
+    "metadata.extra": _both(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_IGNORES, NATIVE),
     f"{_C}.build": _row(_HOST_IGNORES, NATIVE),
@@ -109,13 +121,7 @@ TABLE: dict[str, dict[str, Support]] = {
         _emulated("a launcher exports them from a 0600 file"), _emulated("an entry script exports them from tmpfs")
     ),
     f"{_C}.envFrom": _PLANNED,
-    f"{_C}.files": _row(
-        _but(
-            _emulated("bound read-only at the path (as root), else under the folder named by ANYTIER_FILES"),
-            supervisord=_emulated("written under the folder named by ANYTIER_FILES"),
-        ),
-        NATIVE,
-    ),
+    f"{_C}.files": _row(_HOST_FILES, NATIVE),
     f"{_C}.volumes": _row(_emulated("a directory of the machine, named by VOLUME_<NAME>"), NATIVE),
     f"{_C}.volumes.*.readOnly": _row(
         _but(
@@ -155,7 +161,12 @@ TABLE: dict[str, dict[str, Support]] = {
         _emulated("gates a rollout; afterwards the proxy's checks take it out of rotation and back"),
         _emulated("gates a rollout; afterwards the proxy's checks take it out of rotation and back"),
     ),
+    f"{_C}.readinessProbe.exec": _both(_ONCE),
+    f"{_C}.readinessProbe.tcpSocket": _both(_ONCE),
+    f"{_C}.readinessProbe.httpGet.scheme=HTTPS": _both(_ONCE),
     f"{_C}.startupProbe": _both(_emulated("gates a rollout, and holds liveness back")),
+    f"{_C}.startupProbe.httpGet.scheme=HTTPS": _row(_emulated("gates a rollout"), _PLAIN_HTTP),
+    f"{_C}.livenessProbe.httpGet.scheme=HTTPS": _row(_emulated("healthd asks by HTTPS"), _PLAIN_HTTP),
     f"{_C}.livenessProbe.grpc": _both(
         _unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")
     ),
@@ -175,11 +186,9 @@ TABLE: dict[str, dict[str, Support]] = {
     f"{_C}.stopGracePeriod": _ALL,
     f"{_C}.securityContext": _row(_HOST_IGNORES, NATIVE),
     # the native way
-    "workloads.*.host": _row(NATIVE, _emulated("describes the machine; containers are what runs here")),
-    "workloads.*.host.packages": _row(
-        _unsupported("the local tier needs no root and installs nothing", "install them, or use the baremetal tier"),
-        _emulated("describes the machine; containers are what runs here"),
-    ),
+    "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
+    "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
+    "workloads.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE),
     # ports
     "workloads.*.service": _ALL,
     "workloads.*.service.ports.*.targetPort": _row(
@@ -217,6 +226,8 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
     ),
     "workloads.*.metadata": _ALL,
+    "workloads.*.metadata.labels": _row(_NO_LABELS, NATIVE),
+    "workloads.*.metadata.annotations": _both(_NO_ANNOTATIONS),
     # resources
     "resources.*.type": _both(_planned("only `volume` is built", "run it as a workload of this app")),
     "resources.*.type=volume": _ALL,
@@ -234,6 +245,9 @@ TABLE: dict[str, dict[str, Support]] = {
     "jobs.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
     "jobs.*.trigger": _ALL,
     "jobs.*.dependsOn": _both(_emulated("a preDeploy job runs after the workloads it needs, before all others")),
+    "jobs.*.dependsOn.*.condition=completed": _both(
+        _unsupported("a workload here runs on and on", "wait for it to be healthy")
+    ),
     "jobs.*.trigger=preDeploy": _ALL,
     "jobs.*.trigger=postDeploy": _ALL,
     "jobs.*.trigger=schedule": _PLANNED,
@@ -243,19 +257,29 @@ TABLE: dict[str, dict[str, Support]] = {
     "jobs.*.concurrencyPolicy": _PLANNED,
     "jobs.*.backoffLimit": _ALL,
     "jobs.*.timeout": _ALL,
-    "jobs.*.host": _row(NATIVE, _emulated("describes the machine; containers are what runs here")),
+    "jobs.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
+    "jobs.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
+    "jobs.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE),
+    "jobs.*.metadata": _ALL,
+    "jobs.*.metadata.labels": _row(_NO_LABELS, NATIVE),
+    "jobs.*.metadata.annotations": _both(_NO_ANNOTATIONS),
     # secrets
     "secrets": _ALL,
     "secrets.*.from": _ALL,
-    "secrets.*.from.aws-sm": _PLANNED,
-    "secrets.*.from.gcp-sm": _PLANNED,
-    "secrets.*.from.azure-kv": _PLANNED,
+    "secrets.*.from=aws-sm": _PLANNED,
+    "secrets.*.from=gcp-sm": _PLANNED,
+    "secrets.*.from=azure-kv": _PLANNED,
     # the rest
     "objects": _both(_KUBERNETES_ONLY),
     "overrides": _both(_emulated("merged into the spec before anything else")),
 }
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
-TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C)}
+_PROBES = tuple(f"{_C}.{probe}" for probe in ("livenessProbe", "readinessProbe", "startupProbe"))
+TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C) and not key.startswith(_PROBES)}
+TABLE[f"{_J}.lifecycle"] = _row(
+    _unsupported("a job's command is all that is run", "put it into the command"), TABLE[f"{_C}.lifecycle"]["docker"]
+)
+TABLE[f"{_J}.lifecycle.preStop.sleep"] = _both(_unsupported("a job has no requests to drain", "leave it out"))
 TABLE |= {
     f"{_J}.{probe}": _both(_unsupported("a job ends; it is not probed", "leave the probe out"))
     for probe in ("livenessProbe", "readinessProbe", "startupProbe")
