@@ -32,7 +32,7 @@ class Box:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def run(self, *argv: str, user: str = "root", timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, user: str = "root", timeout: float = 1800) -> subprocess.CompletedProcess[str]:
         runtime = ["--env", f"XDG_RUNTIME_DIR=/run/user/{self.uid(user)}"] if user != "root" else []
         command = ["docker", "exec", "--user", user, *runtime, "--workdir", str(_REPOSITORY), self.name, *argv]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
