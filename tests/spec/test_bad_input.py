@@ -428,6 +428,11 @@ def test_a_refused_value_hides_no_other_mistake_and_makes_none() -> None:
     assert [item.path for item in found] == [P, "routes[1].timeout"]
 
 
+def test_an_unknown_field_hides_no_mistake_in_another_section_of_its_workload() -> None:
+    found = wrong(workload("replica: 3, dependsOn: {stor: {}}"))
+    assert [item.path for item in found] == ["workloads.web.replica", "workloads.web.dependsOn.stor"]
+
+
 def test_a_thousand_mistakes_are_told_in_time() -> None:
     lines = [f"  w{i}: {{host: {{command: [a]}}, dependsOn: {{x{i}: {{}}}}}}" for i in range(1000)]
     before = time.process_time()

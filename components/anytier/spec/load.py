@@ -285,8 +285,9 @@ def _mend(data: Any, path: Path) -> bool:
 
 
 def _touches(path: Path, gone: Path) -> bool:
-    """Whether a finding is about what was taken out: below it, or beside it in the same mapping."""
-    return path[: len(gone) - 1] == gone[:-1]
+    """Whether a finding is about what was taken out: below it, beside it, or about the mapping that held it."""
+    beside = len(path) <= len(gone) and path[: len(gone) - 1] == gone[:-1]
+    return beside or path[: len(gone)] == gone
 
 
 def _named_files(app: App) -> Iterator[tuple[Path, str, str]]:
