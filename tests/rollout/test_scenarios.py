@@ -214,6 +214,12 @@ def test_a_release_that_dies_in_traffic_takes_down_no_more_than_itself() -> None
     assert end.rolled_back and end.place.dipped == 1  # the one that died; nothing was dropped besides
 
 
+def test_on_the_way_back_what_is_ill_loses_its_traffic_before_its_place_is_taken() -> None:
+    end = told(Goal(2, 3, 1, 2), lambda revision, index, nth: dies(1, 2, "unhealthy") if revision == 2 else GOOD)
+    done = acts(end)
+    assert end.rolled_back and done.index(("drain", "r2-0")) < done.index(("attach", "r1-1"))
+
+
 def test_a_start_that_is_refused_is_the_reason() -> None:
     end = told(Goal(2, 1, 1, 1), faults={1: "refuse"})
     assert end.rolled_back and end.error and "start refused" in end.error.what
