@@ -19,6 +19,7 @@ from anytier.doctor import registry
 from anytier.doctor.check import Subject
 from anytier.doctor.engine import engine
 from anytier.doctor.machine import installed, room
+from anytier.doctor.ports import proxy_ports
 
 CLEAN = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")
 
@@ -157,6 +158,13 @@ def test_a_port_of_somebody_else_is_missing(project: Path, taken: int) -> None:
     assert [*gone] == ["port"]
     assert gone["port"]["what"] == f"{taken} is in use by something else"
     assert gone["port"]["do"] == "pulumi config set -s local anytier:port NUMBER"
+
+
+def test_the_ports_of_a_proxy_are_those_that_are_reached_from_outside() -> None:
+    listeners = {"public": {"address": ":48080", "tls": []}, "internal": {"address": "127.0.0.1:80", "tls": []}}
+    on_docker = {"config": {"listeners": listeners}, "publish": [{"listenPort": 48080, "port": 18331}]}
+    assert [*proxy_ports(on_docker)] == [18331]
+    assert [*proxy_ports({"config": {"listeners": listeners}})] == [48080, 80]
 
 
 def test_a_wrong_app_or_config_is_told_with_where_to_look(project: Path) -> None:

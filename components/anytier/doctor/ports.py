@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from anytier.doctor.check import Finding, Subject, missing, ok
@@ -52,18 +52,17 @@ def own_ports(subject: Subject) -> set[int]:
         resources = stack_state(subject.stack or "").get("resources") or ()
     except AnytierError:
         return set()
-    return {
-        int(str(listener.get("address", ":0")).rpartition(":")[2] or 0)
-        for item in resources
-        if str(item.get("type", "")).endswith(":Proxy")
-        for listener in _listeners(item)
-    }
+    proxies = [item.get("inputs") or {} for item in resources if str(item.get("type", "")).endswith(":Proxy")]
+    return {port for inputs in proxies for port in proxy_ports(inputs)}
 
 
-def _listeners(item: dict[str, Any]) -> list[dict[str, Any]]:
-    config = (item.get("inputs") or {}).get("config") or {}
-    found = config.get("listeners") or {}
-    return list(found.values())
+def proxy_ports(inputs: Mapping[str, Any]) -> Iterator[int]:
+    """On Docker those that its container publishes, on a machine those that it listens on."""
+    if "publish" in inputs:
+        yield from (int(item["port"]) for item in inputs["publish"])
+        return
+    for listener in (inputs.get("config") or {}).get("listeners", {}).values():
+        yield int(str(listener["address"]).rpartition(":")[2])
 
 
 def uses_tls(subject: Subject) -> bool:
