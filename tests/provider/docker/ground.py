@@ -9,6 +9,7 @@ from typing import Any
 from anytier.errors import AnytierError
 from anytier.provider.docker import labels
 from anytier.provider.docker.client import Daemon
+from anytier.provider.docker.patience import patiently
 from anytier.provider.docker.tar import pack
 from anytier.provider.resource import Context
 
@@ -40,6 +41,10 @@ class Ground:
 
     def context(self) -> Context:
         return Context("urn:pulumi:t::t::t::t", "t", self.sink)
+
+    @staticmethod
+    def without_daemon() -> Context:
+        return Context("urn:pulumi:t::t::t::t", "t", Sink())
 
     def docker(self, *args: str, check: bool = True) -> str:
         """The command line's answer: somebody else at work on the same daemon."""
@@ -101,3 +106,8 @@ class Ground:
             await self.there.call("DELETE", path, **params)
         except AnytierError:
             return
+
+
+async def impatient(attempt: Any, *errors: type[AnytierError]) -> Any:
+    """`patiently`, for a test that knows that nothing will change."""
+    return await patiently(attempt, *errors, patience=0)

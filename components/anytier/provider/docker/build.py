@@ -21,7 +21,9 @@ from anytier.errors import AnytierError, NoSpace, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.docker import credentials, errors
 from anytier.provider.docker.client import Daemon
+from anytier.provider.docker.dockerfile import predefined
 from anytier.provider.docker.patience import Pace
+from anytier.provider.docker.pull import Progress
 from anytier.provider.docker.tar import write_context
 from anytier.provider.fields import ignored
 from anytier.provider.resource import Context
@@ -29,6 +31,7 @@ from anytier.render.context import IGNORE_FILE, context_hash, entries
 
 _STEP = re.compile(r"Step (?P<number>\d+)/(?P<count>\d+) : (?P<text>.*)", re.DOTALL)
 _MADE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})\n?")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # around what a command says on stderr
 _CACHED = " ---> Using cache"
 _TAIL = 12
 
@@ -51,12 +54,13 @@ async def build(
     """
     headers = await credentials.for_build()
     ctx.status("packing the build context")
+    args = {**predefined(_text(wanted), there.facts), **wanted.args}
     with TemporaryFile(prefix="anytier-context-") as archive:
         size = await _packed(wanted, digest, archive)
         ctx.status(f"sending the build context ({size / 1e6:.1f} MB)")
         query = there.stream(
             "POST", "build", archive, log.path, explain=log.explain, headers=headers,
-            t=tag, dockerfile=wanted.dockerfile, buildargs=wanted.args, target=wanted.target, labels=dict(labels),
+            t=tag, dockerfile=wanted.dockerfile, buildargs=args, target=wanted.target, labels=dict(labels),
             rm=True, forcerm=True,
         )  # fmt: skip
         pace = Pace()
@@ -69,6 +73,12 @@ async def build(
     return log.id
 
 
+def _text(wanted: Build) -> str:
+    """The Dockerfile; empty where there is none, which the packing tells."""
+    file = Path(wanted.context) / wanted.dockerfile
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
 class Log:
     """What the builder says: the step it is at, its last lines, and the images it makes on the way."""
 
@@ -79,17 +89,24 @@ class Log:
         self._step, self._number, self._count = "", 0, 0
         self._cached = False
         self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._base = Progress()
 
     def take(self, message: Mapping[str, Any]) -> bool:
         """Whether a new step began."""
         aux = message.get("aux") or {}
         if aux.get("ID"):
             self.id = str(aux["ID"])
-        text = str(message.get("stream") or "")
+        self._base.take(message)
+        text = _COLOUR.sub("", str(message.get("stream") or ""))
         if found := _STEP.match(text.strip()):
-            self._step, self._number, self._count = found["text"].strip(), int(found["number"]), int(found["count"])
+            self._step, self._number, self._count = (
+                " ".join(found["text"].split()),
+                int(found["number"]),
+                int(found["count"]),
+            )
             self._cached = False
             self._tail.clear()
+            self._base = Progress()
             return True
         if text.startswith(_CACHED):
             self._cached = True
@@ -102,8 +119,8 @@ class Log:
 
     @property
     def status(self) -> str:
-        last = f": {self._tail[-1][:80]}" if self._tail else ""
-        return f"step {self._number}/{self._count} {self._step.splitlines()[0][:60] if self._step else ''}{last}"
+        last = self._tail[-1][:80] if self._tail else str(self._base or "")
+        return f"step {self._number}/{self._count} {self._step[:60]}{last and ': '}{last}"
 
     def explain(self, path: str, status: int, message: str) -> AnytierError:
         """The step that failed with its last lines; for a base image, what its registry says."""

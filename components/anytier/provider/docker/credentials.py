@@ -10,6 +10,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ async def for_registry(registry: str) -> dict[str, str]:
 
 
 async def for_build() -> dict[str, str]:
-    """Headers of a build, which may pull from any registry."""
+    """Headers of a build, which may pull from any registry. A login that cannot be had is one that is not sent."""
     config = _config()
-    names = {*(config.get("auths") or {}), *(config.get("credHelpers") or {})}
-    logins = {name: login for name in sorted(names) if (login := await _login(config, name))}
+    logins = {}
+    for name in sorted({*(config.get("auths") or {}), *(config.get("credHelpers") or {})}):
+        with suppress(Rejected):
+            if login := await _login(config, name):
+                logins[name] = login
     return {"X-Registry-Config": _packed(logins)} if logins else {}
 
 

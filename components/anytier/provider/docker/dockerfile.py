@@ -6,8 +6,9 @@ The daemon's own builder (the classic one) builds over the plain API; BuildKit's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anytier.errors import Rejected
 
@@ -22,6 +23,8 @@ _FLAGS = {
     "RUN": set(),
     "HEALTHCHECK": {"interval", "timeout", "start-period", "start-interval", "retries"},
 }
+_PLATFORM = re.compile(r"\$\{?((?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))\b")
+_MACHINES = {"x86_64": ("amd64", ""), "aarch64": ("arm64", ""), "armv7l": ("arm", "v7"), "armv6l": ("arm", "v6")}
 _DO = "write it without, or build the image elsewhere (`docker buildx build --load`) and name it with `image`"
 
 
@@ -62,11 +65,26 @@ def instructions(text: str) -> Iterator[Instruction]:
 
 def for_buildkit_only(text: str, path: str) -> Rejected | None:
     """The first thing in it that needs BuildKit, as an error with its line."""
+    declared: set[str] = set()
     for item in instructions(text):
+        declared |= {item.rest.partition("=")[0].strip()} if item.name == "ARG" else set()
         what = _beyond(item)
+        if item.name == "FROM" and (found := _PLATFORM.search(item.rest)) and found[1] not in declared:
+            what = f"with {found[1]}, without `ARG {found[1]}` before it,"
         if what:
             return Rejected(path, f"line {item.line}: {item.name} {what} needs BuildKit, which is not used here", _DO)
     return None
+
+
+def predefined(text: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments about the platform that BuildKit gives to whoever declares them, from a daemon's facts."""
+    system, machine = str(facts.get("OSType") or "linux"), str(facts.get("Architecture") or "")
+    name, variant = _MACHINES.get(machine, (machine, ""))
+    platform = "/".join(part for part in (system, name, variant) if part)
+    values = {"PLATFORM": platform, "OS": system, "ARCH": name, "VARIANT": variant}
+    declared = {item.rest.partition("=")[0].strip() for item in instructions(text) if item.name == "ARG"}
+    known = {f"{side}{key}": value for side in ("TARGET", "BUILD") for key, value in values.items()}
+    return {key: value for key, value in known.items() if key in declared}
 
 
 def _beyond(item: Instruction) -> str | None:

@@ -64,7 +64,7 @@ def of_registry(path: str, status: int, message: str) -> AnytierError:
         return Denied(path, f"its registry refuses ({said})", "`docker login` on this machine with an account that may")
     if found := _REQUEST.search(said):
         host = urlsplit(found["url"]).netloc
-        do = f"is the Docker host online? Or `docker load` the image there, {path.removeprefix('image ')}"
+        do = f"is the Docker host online? If it is not meant to be, `docker load` {path.removeprefix('image ')} there"
         return Unreachable(path, f"its registry {host} cannot be reached ({found['why']})", do)
     return of_answer(path, status, message)
 

@@ -7,8 +7,10 @@ again by its digest.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,8 +25,8 @@ from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.dockerfile import for_buildkit_only
 from anytier.provider.docker.patience import patiently
-from anytier.provider.docker.reference import parse
-from anytier.provider.fields import replaces
+from anytier.provider.docker.reference import Reference, parse
+from anytier.provider.fields import ignored, replaces
 from anytier.provider.resource import Context, Resource
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
@@ -41,7 +43,7 @@ class ImageInputs(Frozen):
     pull: str | None = None
     build: Build | None = None
     context_hash: str | None = None
-    keep: int = Field(default=6, ge=1)
+    keep: Annotated[int, ignored] = Field(default=6, ge=1)
 
 
 class ImageOutputs(Frozen):
@@ -91,13 +93,13 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: ImageInputs, state: ImageOutputs) -> None:
         there = await daemon(inputs.endpoint)
-        if inputs.build is None:
-            await _leave(there, state)
-            return
-        built = [str(item["Id"]) for item in await _built(there, inputs.name)]
-        for version in dict.fromkeys([*built, *state.versions]):
-            await patiently(partial(_remove, there, inputs.name, version), Conflict)
-        await _sweep(there, state.rest)
+        if inputs.pull is not None and state.pulled:
+            await _leave(there, inputs.pull, state)
+        if inputs.build is not None:
+            built = [str(item["Id"]) for item in await _built(there, inputs.name)]
+            for version in dict.fromkeys([*built, *state.versions]):
+                await patiently(partial(_remove, there, inputs.name, version), Conflict)
+            await _sweep(there, state.rest)
 
     async def _ensure(self, ctx: Context, id: str, inputs: ImageInputs, old: ImageOutputs) -> ImageOutputs:
         there = await daemon(inputs.endpoint)
@@ -105,9 +107,7 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
             return await self._build(ctx, there, id, inputs, inputs.build, old)
         wanted = parse(inputs.pull or "", "pull")
         found, pulled = await pull.present(there, ctx, wanted)
-        digest = _digest(found, wanted.repository)
-        ref = f"{wanted.repository}@{digest}" if digest else str(found["Id"])
-        return ImageOutputs(ref=ref, image_id=str(found["Id"]), digest=digest, pulled=pulled or old.pulled)
+        return _pinned(wanted, found, pulled or old.pulled)
 
     async def _build(
         self, ctx: Context, there: Daemon, id: str, inputs: ImageInputs, wanted: Build, old: ImageOutputs
@@ -117,21 +117,34 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
         tag = f"{inputs.name}:{digest[:_TAG]}"
         log = builder.Log(f"image {inputs.name}")
         found = await pull.find(there, tag)
-        if found is None or labels.label(found, labels.HASH) != digest:
-            marks = {labels.ROLE: "image", labels.IMAGE: inputs.name, labels.HASH: digest}
-            try:
-                made = await builder.build(there, ctx, wanted, digest, tag, marks, log)
-            except BaseException:
-                ctx.made(id, old.model_copy(update={"rest": [*old.rest, *log.made]}))
-                raise
-        else:
+        if found is not None and labels.label(found, labels.HASH) == digest:
             ctx.status("unchanged: the image is there already")
             made = str(found["Id"])
+        else:
+            try:
+                made = await builder.build(there, ctx, wanted, digest, tag, _labels(inputs.name, digest, wanted), log)
+            except BaseException:
+                if log.made:
+                    ctx.made(id, old.model_copy(update={"rest": [*old.rest, *log.made]}))
+                raise
         versions = [made, *(item for item in old.versions if item != made)]
         now = ImageOutputs(ref=made, image_id=made, versions=versions, rest=[*old.rest, *log.made])
         ctx.made(id, now)
         kept = [*versions[: inputs.keep], *await _pruned(there, inputs.name, versions[inputs.keep :])]
         return now.model_copy(update={"versions": kept, "rest": await _sweep(there, now.rest)})
+
+
+def _pinned(wanted: Reference, found: Any, pulled: bool) -> ImageOutputs:
+    """By the registry's digest, so that it can be pulled again; by its id where it comes from no registry."""
+    digest = _digest(found, wanted.repository)
+    ref = f"{wanted.repository}@{digest}" if digest else str(found["Id"])
+    return ImageOutputs(ref=ref, image_id=str(found["Id"]), digest=digest, pulled=pulled)
+
+
+def _labels(name: str, digest: str, wanted: Build) -> dict[str, str]:
+    """With all that an import needs to know."""
+    how = json.dumps({key: value for key, value in wanted.wire().items() if key != "context"}, sort_keys=True)
+    return {labels.ROLE: "image", labels.IMAGE: name, labels.HASH: digest, labels.INPUTS: how}
 
 
 def _wrong_reference(text: str) -> list[AnytierError]:
@@ -165,21 +178,19 @@ async def _imported(id: str) -> tuple[ImageInputs, ImageOutputs] | None:
     """By the reference of an image that is pulled, or by the name of one that we built."""
     endpoint, name = located(id)
     there = await daemon(endpoint)
-    built = await _built(there, name)
-    if built:
+    if built := await _built(there, name):
         versions = [str(item["Id"]) for item in built]
-        hash = labels.label(built[0], labels.HASH)
-        inputs = ImageInputs(endpoint=endpoint, name=name, build=Build(context=""), context_hash=hash)
+        how = json.loads(labels.label(built[0], labels.INPUTS) or "{}")
+        inputs = ImageInputs(
+            endpoint=endpoint,
+            name=name,
+            build=Build(context="", **how),
+            context_hash=labels.label(built[0], labels.HASH),
+        )
         return inputs, ImageOutputs(ref=versions[0], image_id=versions[0], versions=versions)
     wanted = parse(name, "id")
     found = await pull.find(there, str(wanted))
-    if found is None:
-        return None
-    digest = _digest(found, wanted.repository)
-    ref = f"{wanted.repository}@{digest}" if digest else str(found["Id"])
-    return ImageInputs(endpoint=endpoint, name=name, pull=name), ImageOutputs(
-        ref=ref, image_id=str(found["Id"]), digest=digest
-    )
+    return (ImageInputs(endpoint=endpoint, name=name, pull=name), _pinned(wanted, found, False)) if found else None
 
 
 async def _built(there: Daemon, name: str) -> list[Any]:
@@ -202,32 +213,29 @@ def _familiar(repository: str) -> str:
     return repository.removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
 
 
-async def _leave(there: Daemon, state: ImageOutputs) -> None:
-    """A pulled image that a container uses, that others are built on, or that was there before us: it stays."""
-    if not state.pulled or not state.ref:
-        return
-    found = await pull.find(there, state.ref)
-    if found is None or await _used(there, str(found["Id"])):
-        return
-    for tag in found.get("RepoTags") or [state.ref]:
-        try:
-            await there.delete(f"images/{tag}", f"image {tag}")
-        except Conflict:
+async def _leave(there: Daemon, reference: str, state: ImageOutputs) -> None:
+    """A pulled image stays where a container uses it or others are built on it; other tags of it are not ours."""
+    for name in (str(parse(reference, "pull")), state.ref):
+        found = await pull.find(there, name)
+        if found is None or found["Id"] != state.image_id:
+            continue
+        if await _users(there, state.image_id):
             return
+        with suppress(Conflict):
+            await there.delete(f"images/{name}", f"image {name}")
 
 
 async def _remove(there: Daemon, name: str, version: str) -> None:
-    """A version of ours, by all its tags; Conflict names the containers that are made of it."""
+    """A version of ours, by its tag, or by its id where it has none; Conflict names the containers made of it."""
     found = await pull.find(there, version)
     if found is None:
         return
-    ours = [tag for tag in found.get("RepoTags") or () if tag.rpartition(":")[0] == name]
-    others = [tag for tag in found.get("RepoTags") or () if tag not in ours]
+    tags = found.get("RepoTags") or []
     try:
-        for tag in ours if others or ours else [version]:
+        for tag in [tag for tag in tags if tag.rpartition(":")[0] == name] if tags else [version]:
             await there.delete(f"images/{tag}", f"image {tag}")
     except Conflict as error:
-        users = await _used(there, str(found["Id"]))
+        users = await _users(there, str(found["Id"]))
         if not users:
             raise
         do = "remove them (`docker rm -f NAME`), then run again"
@@ -259,6 +267,6 @@ async def _sweep(there: Daemon, ids: Sequence[str]) -> list[str]:
     return stay[::-1]
 
 
-async def _used(there: Daemon, id: str) -> list[str]:
+async def _users(there: Daemon, id: str) -> list[str]:
     listed = await there.get("containers/json", all=True, filters={"ancestor": [id]})
     return sorted(labels.name_of(item) for item in listed if item.get("ImageID") == id)

@@ -70,6 +70,9 @@ class Progress:
             total = self.layers[str(message["id"])][1]
             self.layers[str(message["id"])] = (total, total)
 
+    def __bool__(self) -> bool:
+        return bool(self.layers)
+
     def __str__(self) -> str:
         done, total = (sum(item[part] for item in self.layers.values()) for part in (0, 1))
-        return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else "looking what is there already"
+        return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if self else "asking its registry"

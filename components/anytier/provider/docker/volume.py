@@ -26,9 +26,13 @@ class VolumeInputs(Frozen):
 
 
 class VolumeOutputs(Frozen):
-    """`created_at` tells this volume from a later one of the same name; empty while it may not be there."""
+    """`mountpoint` is the data's place on the daemon's machine; empty while the volume may not be there.
 
-    created_at: str = ""
+    `adopted`: imported, so it carries no label of ours.
+    """
+
+    mountpoint: str = ""
+    adopted: bool = False
 
 
 class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
@@ -52,13 +56,14 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             return None
         retain = inputs.retain if inputs else False
         known = VolumeInputs(endpoint=endpoint, name=name, labels=_own_labels(found), retain=retain)
-        return known, VolumeOutputs(created_at=_created(found))
+        adopted = not is_ours(found) and (state is None or state.adopted)
+        return known, VolumeOutputs(mountpoint=str(found["Mountpoint"]), adopted=adopted)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs
     ) -> VolumeOutputs:
         """`retain` is ours alone; a half-made volume is made. Docker cannot change labels, and data is not risked."""
-        return await self._ensure(ctx, id, inputs, state.created_at)
+        return await self._ensure(ctx, id, inputs, state.adopted)
 
     async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
         if inputs.retain:
@@ -67,7 +72,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         found = await find(there, inputs.name)
         if found is None:
             return
-        if not is_ours(found) and _created(found) != state.created_at:
+        if not is_ours(found) and not state.adopted:
             ctx.warn(f"the volume {inputs.name} is another one by now, made by somebody else: it stays")
             return
 
@@ -81,8 +86,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 
         await patiently(attempt, Conflict)
 
-    async def _ensure(self, ctx: Context, id: str, inputs: VolumeInputs, known: str = "") -> VolumeOutputs:
-        """`known` is when the volume on record was made: an imported one carries no label of ours."""
+    async def _ensure(self, ctx: Context, id: str, inputs: VolumeInputs, adopted: bool = False) -> VolumeOutputs:
         there = await daemon(inputs.endpoint)
         path = f"volume {inputs.name}"
         found = await find(there, inputs.name)
@@ -90,14 +94,14 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             ctx.made(id, VolumeOutputs())
             body = {"Name": inputs.name, "Labels": {**inputs.labels, labels.ROLE: "volume"}}
             # An existing one of this name would be answered with, as if it had been made just now.
-            return VolumeOutputs(created_at=_created(await there.post("volumes/create", body, path)))
-        if not is_ours(found) and _created(found) != known:
+            return VolumeOutputs(mountpoint=str((await there.post("volumes/create", body, path))["Mountpoint"]))
+        if not is_ours(found) and not adopted:
             do = f"`docker volume rm {inputs.name}`, or `pulumi import anytier:docker:Volume NAME {inputs.name}`"
             raise Conflict(path, "is there already and is not ours", do)
         if _own_labels(found) != inputs.labels:
             do = "put the old labels back, or copy the data to a volume of another name"
             raise Rejected(path, "Docker cannot change the labels of a volume", do)
-        return VolumeOutputs(created_at=_created(found))
+        return VolumeOutputs(mountpoint=str(found["Mountpoint"]), adopted=adopted and not is_ours(found))
 
 
 async def find(there: Daemon, name: str) -> Any:
@@ -112,10 +116,6 @@ def _own_labels(found: Any) -> dict[str, str]:
     """The user's labels, without ours."""
     every = found.get("Labels") or {}
     return {str(key): str(value) for key, value in every.items() if not key.startswith(labels.PREFIX)}
-
-
-def _created(found: Any) -> str:
-    return str(found.get("CreatedAt") or "")
 
 
 async def _users(there: Daemon, name: str) -> list[str]:
