@@ -58,7 +58,7 @@ class Story(Trial):
             "update": {
                 "order": "start-first",
                 "minHealthyTime": "500ms",
-                "healthyDeadline": "15s",
+                "healthyDeadline": "60s",
                 "drainTimeout": "3s",
             },
         }
