@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,40 @@ def test_this_environments_programs_come_first_once(monkeypatch: pytest.MonkeyPa
     own = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", f"/somewhere:{own}:/else")
     assert stack.engine_env({"A": "b"})["PATH"] == f"{own}:/somewhere:/else"
+
+
+@pytest.mark.parametrize(("code", "ending"), [(0, 0), (255, 130)], ids=["finished", "canceled"])
+def test_an_interrupted_engine_is_waited_for(project: Path, tmp_path: Path, code: int, ending: int) -> None:
+    """The terminal sends Ctrl-C to both; the engine takes its time to end in order, and may even finish."""
+    engine = tmp_path / "pulumi"
+    engine.write_text(
+        f"#!/bin/sh\ntrap 'sleep 0.5; touch ended; exit {code}' INT\ntouch begun\nwhile :; do sleep 0.05; done\n"
+    )
+    engine.chmod(0o755)
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], cwd=project, env=path(tmp_path), start_new_session=True
+    )
+    while not (project / "begun").exists():
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.wait(20) == ending
+    assert (project / "ended").exists()
+
+
+INTERRUPTED = """
+import sys
+from anytier.cli import stack
+stack.engine_env = lambda extra=None: __import__("os").environ
+try:
+    sys.exit(stack.run_pulumi(["up"]))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def path(folder: Path) -> dict[str, str]:
+    source = Path(stack.__file__).parents[2]
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(source)}
 
 
 def test_without_an_engine_the_remedy_is_named() -> None:

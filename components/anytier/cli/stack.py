@@ -59,7 +59,10 @@ def pulumi_argv(args: Sequence[str], env: Mapping[str, str]) -> list[str]:
 
 
 def run_pulumi(args: Sequence[str], *, extra_env: Mapping[str, str] | None = None, quiet: bool = False) -> int:
-    """Run it in the project, with the terminal as it is; its exit code. `quiet`: says nothing when all is well."""
+    """Run it in the project, with the terminal as it is; its exit code. `quiet`: says nothing when all is well.
+
+    KeyboardInterrupt, after it has ended in order, where a user stopped it.
+    """
     env = engine_env({**passphrase(project_dir()), **(extra_env or {})})
     out = subprocess.PIPE if quiet else None
     with subprocess.Popen(
@@ -70,21 +73,27 @@ def run_pulumi(args: Sequence[str], *, extra_env: Mapping[str, str] | None = Non
         stderr=subprocess.STDOUT if quiet else None,
         text=True,
     ) as process:
-        with passing_signals(process):
+        with passing_signals(process) as interrupted:
             said, _ = process.communicate()
     if quiet and process.returncode:
         print(said, end="", file=sys.stderr)
+    if interrupted and process.returncode:
+        raise KeyboardInterrupt
     return process.returncode
 
 
 @contextmanager
-def passing_signals(process: subprocess.Popen[str]) -> Iterator[None]:
-    """The engine ends an update in order when asked to, so wait. A terminal's Ctrl-C has reached it already."""
+def passing_signals(process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """The engine ends an update in order when asked to, so wait. A terminal's Ctrl-C has reached it already.
+
+    Yields the list that will hold the interrupts which came.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, lambda *_: None)
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     try:
-        yield
+        yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
