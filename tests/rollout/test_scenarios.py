@@ -165,6 +165,16 @@ def test_an_old_instance_that_is_ill_goes_first_and_is_not_mended() -> None:
     assert ("start", 1, 0) not in acts(end) and acts(end)[2] == ("drain", "r1-0") and end.clean
 
 
+def test_an_old_instance_that_works_without_traffic_is_kept_until_its_place_is_taken() -> None:
+    end = told(Goal(2, 1, 1, 1), there=[], prepare=lambda world: world.add(1, 0, attached=False))
+    assert acts(end) == [("start", 2, 0), ("attach", "r2-0"), ("stop", "r1-0")] and end.clean
+
+
+def test_ruins_of_another_run_go_at_once() -> None:
+    ruins = told(Goal(3, 1, 1, 1), there=[(1, 0)], prepare=lambda world: world.add(2, 0, attached=False))
+    assert acts(ruins)[:2] == [("stop", "r2-0"), ("start", 3, 0)] and ruins.clean
+
+
 # a bad release
 
 

@@ -228,16 +228,23 @@ def _stalled(memory: Memory, mine: Sequence[Instance], policy: Policy, now: floa
 def _leaving(
     memory: Memory, others: Sequence[Instance], serving: int, replicas: int, goal: Goal, policy: Policy
 ) -> list[Instance]:
-    """Which of the others go now: all that the floor does not need.
-
-    What has no traffic is in nobody's service and goes at once. What has, but is not healthy, may recover and stays
-    until its place is taken, except on the way back: there it is what the way leads away from.
-    """
+    """Which of the others go now: all that the floor does not need."""
     keep = 0 if serving >= replicas else max(0, floor(goal, policy) - serving)
-    useful = [item for item in others if item.serving or (item.attached and not item.draining and not memory.back)]
+    useful = [item for item in others if _useful(memory, item, goal)]
     useful.sort(key=lambda item: (not item.serving, item.revision != goal.previous, -item.revision, item.index))
     stay = {item.id for item in useful[:keep]}
     return [item for item in others if item.id not in stay]
+
+
+def _useful(memory: Memory, item: Instance, goal: Goal) -> bool:
+    """Whether it is better kept until its place is taken.
+
+    What has traffic and is ill may recover, and an old one may do its work without any traffic. Not so on the way
+    back: there it is what the way leads away from.
+    """
+    if item.serving or memory.back or item.draining:
+        return item.serving
+    return item.attached or (item.revision == goal.previous and item.state == "healthy")
 
 
 def _starts(
