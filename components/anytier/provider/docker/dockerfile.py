@@ -48,7 +48,7 @@ def instructions(text: str) -> Iterator[Instruction]:
     joined, began = "", 0
     for number, line in enumerate(lines, 1):
         bare = line.strip()
-        if bare.startswith("#") or (not bare and not joined):
+        if not bare or bare.startswith("#"):
             continue
         began = began if joined else number
         if bare.endswith(escape):

@@ -124,7 +124,7 @@ def _tls(path: str, error: ssl.SSLError) -> AnytierError:
     if isinstance(error, ssl.SSLCertVerificationError):
         do = "caCert must be the CA that signed the daemon's certificate, and the host the name in it"
         return Denied(path, f"its certificate cannot be trusted: {error.verify_message}", do)
-    reason = str(error.reason or error)
+    reason = str(getattr(error, "reason", None) or error)
     if "ALERT" in reason:
         do = "cert and key must be signed by the CA that the daemon was started with (--tlscacert)"
         return Denied(path, f"the daemon refuses our certificate ({reason.lower().replace('_', ' ')})", do)
