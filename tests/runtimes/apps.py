@@ -34,7 +34,12 @@ def spec(workloads: Mapping[str, Any] | None = None, **more: Any) -> Spec:
 
 
 def registered(
-    app: Spec | Path, place: str, after: Callable[[App], Any] = lambda made: None, **options: Any
+    app: Spec | Path,
+    place: str,
+    after: Callable[[App], Any] = lambda made: None,
+    into: Recording | None = None,
+    **options: Any,
 ) -> Recording:
     """What `App(...)` registers on a place; `after` is given the component, inside the program."""
-    return record(lambda: after(App("shop", spec=app, place=PLACES[place], **{"app_dir": Path("/app"), **options})))
+    given = {"app_dir": Path("/app"), **options}
+    return record(lambda: after(App("shop", spec=app, place=PLACES[place], **given)), into=into)

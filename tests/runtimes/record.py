@@ -128,9 +128,15 @@ def _settings(monitor: _Monitor, stack: str) -> mocks.MockSettings:
     )
 
 
-def record(program: Callable[[], Any], config: Mapping[str, str] | None = None, stack: str = "dev") -> Recording:
-    """What `program` registers and exports. Its errors come out."""
+def record(
+    program: Callable[[], Any],
+    config: Mapping[str, str] | None = None,
+    stack: str = "dev",
+    into: Recording | None = None,
+) -> Recording:
+    """What `program` registers and exports. Its errors come out; `into` then has what there was before them."""
     monitor = _Monitor()
+    monitor.recording = into or monitor.recording
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

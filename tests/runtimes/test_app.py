@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.runtimes.apps import PLACES, registered, spec, workload
-from tests.runtimes.record import Secret, record
+from tests.runtimes.record import Recording, Secret, record
 
 import pulumi
 from anytier.app import App
@@ -32,14 +32,16 @@ def test_every_secret_without_a_value_is_told_at_once(
 ) -> None:
     monkeypatch.delenv("NO_SUCH_THING", raising=False)
     secrets = {
+        "made": {"from": "generate"},
         "one": {"from": "config"},
         "two": {"from": "env", "key": "NO_SUCH_THING"},
         "three": {"from": "file", "path": "missing"},
         "four": {"from": "command", "command": ["false"]},
-        "made": {"from": "generate"},
     }
+    made = Recording()
     with pytest.raises(ExceptionGroup) as group:
-        registered(spec({"web": with_secrets("one")}, secrets=secrets), place, app_dir=tmp_path)
+        registered(spec({"web": with_secrets("one")}, secrets=secrets), place, app_dir=tmp_path, into=made)
+    assert made.of("index:Secret") == []
     errors = group.value.exceptions
     assert all(isinstance(error, SpecError) and error.do for error in errors)
     assert [re.sub(r"\.(path|command)$", "", error.path) for error in errors] == [  # type: ignore[attr-defined]

@@ -44,8 +44,8 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
         self.place, self.ns, self.app_dir, self.owner = place, ns, app_dir, owner
         self.scale, self.rollback = scale, rollback
         self.app = app
-        self.secrets = secret_inputs(app, app_dir, secret_config, self.child_options())
         self.traffic = self.render_traffic()
+        self.secrets = secret_inputs(app, app_dir, secret_config, self.child_options())
         self.prepare()
         self.volumes = {key: self.volume(key) for key, item in app.resources.items() if item.type == "volume"}
         self.proxy = self.make_proxy() if self.traffic.config.listeners else None

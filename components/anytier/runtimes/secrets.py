@@ -23,20 +23,24 @@ _CHARSETS = {
 def secret_inputs(
     app: App, app_dir: Path, config: Callable[[str], str | None], opts: pulumi.ResourceOptions
 ) -> dict[str, pulumi.Output[Any]]:
-    """Secret name -> its value as a secret output. Every source that has no value is told at once."""
-    found: dict[str, pulumi.Output[Any]] = {}
+    """Secret name -> its value as a secret output.
+
+    Every source that has no value is told at once, before anything is registered.
+    """
+    read: dict[str, str] = {}
     wrong: list[AnytierError] = []
     for name, secret in app.secrets.items():
-        if secret.from_ == "generate":
-            found[name] = _generated(name, secret, opts)
-            continue
         try:
-            found[name] = pulumi.Output.secret(_read(name, secret, app_dir, config))
+            if secret.from_ != "generate":
+                read[name] = _read(name, secret, app_dir, config)
         except AnytierError as error:
             wrong.append(error)
     if wrong:
         raise ExceptionGroup("secrets", wrong)
-    return found
+    return {
+        name: pulumi.Output.secret(read[name]) if name in read else _generated(name, secret, opts)
+        for name, secret in app.secrets.items()
+    }
 
 
 def _read(name: str, secret: Secret, app_dir: Path, config: Callable[[str], str | None]) -> str:
