@@ -55,12 +55,12 @@ class Ground:
 
     async def base(self) -> str:
         """An image with a shell, and nothing else: a static busybox under the names of its applets in use."""
-        from anytier.provider.docker.tools import import_image
-
         name = f"{self.ns}/base"
         binary = next(path for path in map(Path, ("/bin/busybox", "/usr/bin/busybox")) if path.is_file()).read_bytes()
         applets = ("sh", "cat", "ls", "sleep", "true", "false", "echo", "find", "sort", "seq", "id", "stat", "test")
-        await import_image(self.there, name, {SH: (binary, 0o755, 0, 0)})
+        content = pack({SH: (binary, 0o755, 0, 0)})
+        async with self.there.stream("POST", "images/create", content, fromSrc="-", repo=name, tag="latest") as told:
+            assert [message async for message in told]
         made = await self.there.post(
             "containers/create", {"Image": name, "Cmd": ["/bin/busybox", "true"]}, name, name=f"{self.ns}-base"
         )

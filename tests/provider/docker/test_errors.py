@@ -27,8 +27,8 @@ HUB = "https://registry-1.docker.io/v2/"
         (
             500,
             (
-                "driver failed programming external connectivity on endpoint x (1): Bind for 0.0.0.0:8080 failed: port is "
-                "already allocated"
+                "driver failed programming external connectivity on endpoint x (1): Bind for 0.0.0.0:8080 failed: port "
+                "is already allocated"
             ),
             Conflict,
             "port 8080 is taken",
@@ -36,8 +36,8 @@ HUB = "https://registry-1.docker.io/v2/"
         (
             500,
             (
-                "driver failed programming external connectivity on endpoint x (1): Error starting userland proxy: listen "
-                "tcp4 127.0.0.1:80: bind: address already in use"
+                "driver failed programming external connectivity on endpoint x (1): Error starting userland proxy: "
+                "listen tcp4 127.0.0.1:80: bind: address already in use"
             ),
             Conflict,
             "port 80 is taken",
@@ -68,8 +68,8 @@ def test_an_answer(status: int, message: str, kind: type[AnytierError], what: st
         (404, "manifest for python:9 not found: manifest unknown: manifest unknown", NotFound, "no such image"),
         (
             404,
-            ("pull access denied for nobody, repository does not exist or may require 'docker login': denied: requested "
-            "access to the resource is denied"),
+            ("pull access denied for nobody, repository does not exist or may require 'docker login': denied: "
+            "requested access to the resource is denied"),
             NotFound,
             "no such image",
         ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -68,15 +69,12 @@ async def import_image(daemon: Daemon, repo: str, content: dict[str, Entry]) -> 
     """An image of one layer, labelled as ours."""
     changes = " ".join(f"{key}={value}" for key, value in _labels().items())
     query = daemon.stream(
-        "POST", "images/create", pack(content), "an image of ours", fromSrc="-", repo=repo, tag="latest",
-        changes=f"LABEL {changes}",
-    )
+        "POST", "images/create", pack(content), "an image of ours",
+        fromSrc="-", repo=repo, tag="latest", changes=f"LABEL {changes}",
+    )  # fmt: skip
     async with query as messages:
-        async for message in messages:
-            if "error" in message:
-                from anytier.provider.docker.errors import of_answer
-
-                raise of_answer("an image of ours", 500, str(message["error"]))
+        async for _ in messages:
+            pass  # an error among them is raised
 
 
 async def pulled(daemon: Daemon, reference: str) -> bool:
@@ -86,9 +84,8 @@ async def pulled(daemon: Daemon, reference: str) -> bool:
     repo, _, tag = reference.rpartition(":")
     try:
         async with daemon.stream("POST", "images/create", None, reference, fromImage=repo, tag=tag) as messages:
-            async for message in messages:
-                if "error" in message:
-                    return False
+            async for _ in messages:
+                pass
     except AnytierError:
         return False
     return True
@@ -136,11 +133,9 @@ def is_static(elf: bytes) -> bool:
     return all(at(table + number * size, 4) != 3 for number in range(count))
 
 
-async def _try(daemon: Daemon, path: str, **params: bool) -> None:
-    try:
-        await daemon.delete(path, **params)
-    except AnytierError:
-        return  # somebody uses it
+async def _try(daemon: Daemon, path: str, force: bool = False) -> None:
+    with suppress(AnytierError):  # somebody uses it
+        await daemon.call("DELETE", path, force=force)
 
 
 @cache
