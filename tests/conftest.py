@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bootstrap import engine
 from bootstrap.paths import Paths
+
+# How long an example takes says something of the machine and what else runs on it, not of the code.
+settings.register_profile("anytier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anytier")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
