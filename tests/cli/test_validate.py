@@ -126,11 +126,40 @@ def test_an_unknown_tier_is_wrong_usage(tmp_path: Path) -> None:
     assert done.code == 2 and "(did you mean 'docker'?)" in done.err
 
 
-def test_a_stack_brings_its_app_its_tier_and_its_own_mistakes() -> None:
+def test_a_stack_brings_its_app_and_its_tier() -> None:
     done = anytier("validate", "-s", "docker", cwd=PROJECT)
-    assert (done.code, done.out) == (0, "apps/guestbook/app.yaml: no mistakes\n")
+    assert (done.code, done.out) == (0, "2 files: no mistakes\n")
     done = anytier("validate", "-s", "dcoker", cwd=PROJECT)
     assert done.code == 1 and "(did you mean 'docker'?)" in done.err
+
+
+def test_a_stacks_own_mistakes_are_told_in_their_places_together_with_those_of_its_app(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: p\nruntime: python\n")
+    (tmp_path / "sub").mkdir()
+    spec(tmp_path, BAD)
+    spec(tmp_path, STACK, "Pulumi.s.yaml")
+    done = anytier("validate", "-s", "s", "--json", cwd=tmp_path / "sub")
+    found = [(item["file"], item["line"], item["path"], item["code"]) for item in json.loads(done.out)]
+    assert done.code == 1 and found[:4] == [
+        ("../Pulumi.s.yaml", 1, "anytier:tier", "config"),
+        ("../Pulumi.s.yaml", 3, "anytier:port", "config"),
+        ("../Pulumi.s.yaml", 4, "anytier:prot", "config"),
+        ("../Pulumi.s.yaml", 6, "anytier:scale.web", "config"),
+    ]
+    assert {item[0] for item in found[4:]} == {"../app.yaml"} and len(found) == 8
+    told = anytier("validate", "-s", "s", cwd=tmp_path)
+    assert " 3 |   anytier:port: 80abc\n   |                 ^^^^^\n" in told.out
+    assert told.out.endswith("2 files: 8 errors\n") and "hunter2" not in told.out
+
+
+STACK = """\
+config:
+  anytier:app: app.yaml
+  anytier:port: 80abc
+  anytier:prot: 1
+  anytier:scale:
+    web: -1
+"""
 
 
 def test_a_score_file_is_a_spec_too(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anytier.report.diagnostics import Item
     from anytier.spec import App
@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
 
     target = _target(args)
     raws = {file: _read(file) for file in dict.fromkeys(target.files)}
-    items = [item for file, raw in raws.items() for item in check(file, raw, target)]
+    items = [*target.items, *(item for file, raw in raws.items() for item in check(file, raw, target))]
+    raws = {**target.raws, **raws}
     if args.json:
         print(json.dumps(as_json(items), indent=2))
     else:
@@ -41,10 +42,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Target:
-    """What to check the files for: `modes` are those of the tier, each to be told by name if there are several."""
+    """What to check the files for: `modes` are those of the tier, to be told by name where only some refuse a field.
 
-    def __init__(self, files: Sequence[str], tier: str | None = None, modes: Sequence[str | None] = (None,)) -> None:
-        self.files, self.tier, self.modes = files, tier, modes
+    `items` is what is wrong already in the stack's own file, which is then among `raws`.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        tier: str | None = None,
+        modes: Sequence[str | None] = (None,),
+        items: Sequence[Item] = (),
+        raws: Mapping[str, bytes | None] | None = None,
+    ) -> None:
+        self.files, self.tier, self.modes, self.items, self.raws = files, tier, modes, items, raws or {}
 
 
 def _target(args: argparse.Namespace) -> Target:
@@ -63,18 +74,18 @@ def _target(args: argparse.Namespace) -> Target:
 
 
 def _of_stack(args: argparse.Namespace) -> Target:
-    """The stack's own config is checked first: what is wrong there is told as `pulumi preview` would."""
-    import os
-
-    from anytier import config
-    from anytier.cli.stack import project_dir, stack_config
+    """The stack's own file comes first: what is wrong there is told as `pulumi preview` would."""
+    from anytier.capabilities import MODES
+    from anytier.cli import stackfile
     from anytier.errors import UsageError
+    from anytier.report.diagnostics import Item
 
     if args.tier:
         raise UsageError("--tier", "stands beside --stack, which names one already", "leave one of them out")
-    settings = config.read(config.from_yaml(stack_config(args.stack)))
-    app = os.path.relpath(project_dir() / settings.app_file)
-    return Target(args.files or [app], settings.tier, (settings.mode,))
+    stack = stackfile.read(args.stack)
+    files = args.files or ([stack.app] if stack.app else [])
+    modes = (stack.settings.mode,) if stack.settings else MODES.get(stack.tier or "", (None,))
+    return Target(files, stack.tier, modes, [Item(one, "config") for one in stack.found], {stack.name: stack.raw})
 
 
 def _read(file: str) -> bytes | None:
@@ -136,7 +147,7 @@ def _in_mode(mode: str | None, found: Finding) -> Finding:
     return path, f"{what} (only where {mode} runs it)", do
 
 
-def _show(items: Sequence[Item], raws: dict[str, bytes | None]) -> None:
+def _show(items: Sequence[Item], raws: Mapping[str, bytes | None]) -> None:
     from anytier.cli.terminal import colors, room
     from anytier.report.diagnostics import as_text, summary
     from anytier.report.excerpt import source
