@@ -14,12 +14,15 @@ import pytest
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected, Unreachable
 from anytier.provider.docker import build as builder
-from anytier.provider.docker import image
+from anytier.provider.docker import image, tools
 from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Endpoint
 from anytier.provider.docker.image import ImageInputs, ImageOutputs, ImageResource
+from anytier.provider.docker.models import Kept, Revision
+from anytier.provider.docker.store import Store
 from anytier.provider.operation import Operations, Stopped
 from anytier.render.context import context_hash, entries
+from anytier.render.template import Container, Template
 
 from .ground import Ground, impatient
 from .registry import Registry
@@ -333,7 +336,7 @@ def built(ground: Ground, context: Path, **build: Any) -> ImageInputs:
 
 
 async def content(ground: Ground, image: str) -> dict[str, str]:
-    """Path -> kind, mode and content of what is in an image."""
+    """Path -> kind, mode and content of what is in an image; two names of one file are two files."""
     made = await ground.there.post("containers/create", {"Image": image, "Cmd": ["x"]}, name=f"{ground.ns}-content")
     try:
         data = await ground.there.get_files(made["Id"], "/")
@@ -342,10 +345,10 @@ async def content(ground: Ground, image: str) -> dict[str, str]:
     found = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for item in tar.getmembers():
-            stream = tar.extractfile(item) if item.isreg() else None
+            stream = tar.extractfile(item) if item.isreg() or item.islnk() else None
             body = stream.read() if stream else item.linkname
             found[item.name.lstrip("/").removeprefix("./")] = (
-                f"{item.type!r} {item.mode:o} {item.uid} {item.gid} {body!r}"
+                f"{'file' if stream else item.type!r} {item.mode:o} {item.uid} {item.gid} {body!r}"
             )
     return found
 
@@ -380,41 +383,83 @@ async def test_an_unchanged_context_is_neither_sent_nor_built(
     await resource.delete(ground.context(), id, inputs, made)
 
 
+async def keep(ground: Ground, workload: str, *refs: str) -> Store:
+    """What a workload remembers whose kept revisions are made of these."""
+    store = Store(ground.there, ground.ns, workload)
+    await tools.ensure(ground.there)
+    document = await store.open("")
+    revisions = [
+        Revision(
+            revision=number, hash="x", template=Template(containers=[Container(name="c", image=ref)]), created_at=0
+        )
+        for number, ref in enumerate(refs, 1)
+    ]
+    await store.save(document.model_copy(update={"kept": [Kept(revision=revision) for revision in revisions]}))
+    return store
+
+
 @pytest.mark.docker
-async def test_a_change_makes_another_version_and_older_ones_stay_for_a_rollback(
+async def test_versions_stay_as_long_as_a_revision_may_go_back_to_them(
     ground: Ground, context: Path, resource: ImageResource
 ) -> None:
-    inputs = built(ground, context).model_copy(update={"keep": 3})
+    inputs = built(ground, context)
     id, made = await resource.create(ground.context(), inputs)
     versions = [made.ref]
-    for number in range(4):
+    store = await keep(ground, "web", *versions)
+    for number in range(3):
         (context / "main.py").write_text(f"print({number + 2})")
-        old, inputs = inputs, built(ground, context).model_copy(update={"keep": 3})
+        old, inputs = inputs, built(ground, context)
         made = await resource.update(ground.context(), id, old, made, inputs)
         versions.insert(0, made.ref)
-    assert made.versions == versions[:3]
+        store = await keep(ground, "web", versions[0], versions[-1])
+    assert made.versions == [versions[0], versions[-1]]
     there = [version for version in versions if await ground.there.find(f"images/{version}/json")]
-    assert there == versions[:3]
+    assert there == made.versions
     # going back to sources that were built before is no build
-    (context / "main.py").write_text("print(4)")
+    (context / "main.py").write_text("print(1)")
     ground.sink.lines.clear()
     old, inputs = inputs, built(ground, context)
     made = await resource.update(ground.context(), id, old, made, inputs)
-    assert (made.ref, made.versions) == (versions[1], [versions[1], versions[0], versions[2]])
+    assert (made.ref, made.versions) == (versions[-1], [versions[-1], versions[0]])
     assert ground.sink.lines == ["unchanged: the image is there already"]
+    # the workload is now made of something else, but may go back
     await resource.delete(ground.context(), id, inputs, made)
+    assert [await ground.there.find(f"images/{version}/json") is not None for version in made.versions] == [True, True]
+    ground.docker("image", "prune", "-a", "-f", "--filter", f"label=dev.anytier.image={id}")
+    assert await ground.there.find(f"images/{made.ref}/json") is not None
+    await store.forget()
+    await resource.delete(ground.context(), id, inputs, ImageOutputs())
     assert [item["RepoTags"] for item in await ground.images(every=True)] == [[f"{ground.ns}/base:latest"]]
+
+
+@pytest.mark.docker
+async def test_a_pulled_image_stays_as_long_as_a_revision_may_go_back_to_it(
+    ground: Ground, registry: Registry, resource: ImageResource
+) -> None:
+    name = registry.push(await ground.base(), f"{ground.ns}/app", "1")
+    registry.push(await other_image(ground), f"{ground.ns}/app", "2")
+    first, second = pulled(f"{name}:1"), pulled(f"{name}:2")
+    _, one = await resource.create(ground.context(), first)
+    _, two = await resource.create(ground.context(), second)
+    store = await keep(ground, "web", one.ref, two.ref)
+    await resource.delete(ground.context(), f"{name}:1", first, one)
+    assert (await ground.there.get(f"images/{one.ref}/json"))["Id"] == one.image_id
+    await store.forget()
+    await resource.delete(ground.context(), f"{name}:2", second, two)
+    for made in (one, two):
+        assert await ground.there.find(f"images/{made.ref}/json") is None
+    assert await ground.there.get("containers/json", all=True, filters={"name": ["anytier-held"]}) == []
 
 
 @pytest.mark.docker
 async def test_a_version_in_use_is_not_pruned(
     ground: Ground, context: Path, resource: ImageResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs = built(ground, context).model_copy(update={"keep": 1})
+    inputs = built(ground, context)
     id, first = await resource.create(ground.context(), inputs)
     container = await ground.container(first.ref, "sleep", "1000")
     (context / "main.py").write_text("print(2)")
-    inputs = built(ground, context).model_copy(update={"keep": 1})
+    inputs = built(ground, context)
     second = await resource.update(ground.context(), id, inputs, first, inputs)
     assert second.versions == [second.ref, first.ref]
     monkeypatch.setattr(image, "patiently", impatient)

@@ -24,6 +24,7 @@ from anytier.render.template import Container, Template
 NETWORK = ""  # in place of a name in the spec: the container that holds the network of a group
 LINES = 12
 _LOOK_AGAIN = 0.1
+_KILLED = 137  # by SIGKILL
 _EVENTS = 3.0  # seconds for a question about the past; a daemon's clock may be behind ours
 
 
@@ -332,33 +333,38 @@ async def ending(daemon: Daemon, found: Mapping[str, Any], said: Sequence[str] =
     """How one container is or ended, from its inspection: exit code, memory, its last lines."""
     state, told = found["State"], list(said)
     restarts = int(found.get("RestartCount") or 0)
-    if state.get("OOMKilled") or await _ran_out_of_memory(daemon, found):
-        limit = int(found["HostConfig"].get("Memory") or 0)
-        told.append(f"out of memory{f' (limit {limit // 2**20} MiB)' if limit else ''}")
+    codes, starved = await _deaths(daemon, found) if restarts or not state["Running"] else ([], False)
+    code = codes[-1] if codes and state["Running"] else None if state["Running"] else state["ExitCode"]
+    if code is not None:
+        told.append(f"the process ended (exit {code})")
+    limit = int(found["HostConfig"].get("Memory") or 0) // 2**20
+    if state.get("OOMKilled") or starved:
+        told.append(f"out of memory{f' (limit {limit} MiB)' if limit else ''}")
+    elif code == _KILLED and limit:
+        told.append(f"killed: out of memory, it seems (limit {limit} MiB)")
     if state.get("Error"):
         told.append(str(state["Error"]))
-    if not state["Running"]:
-        told.append(f"the process ended (exit {state['ExitCode']})")
-    elif restarts:
-        told.append(f"it was restarted {restarts} times")
+    if restarts:
+        told.append(f"it was restarted {restarts} times" if restarts > 1 else "it was restarted")
     lines = (await daemon.log(found["Id"], LINES)).strip().splitlines()
     if lines:
         told.append("its last log lines:\n" + "\n".join(f"  {line}" for line in lines))
     return "; ".join(told)
 
 
-async def _ran_out_of_memory(daemon: Daemon, found: Mapping[str, Any]) -> bool:
-    """A restart forgets it; the daemon's recent events do not."""
-    if not found["HostConfig"].get("Memory"):
-        return False
+async def _deaths(daemon: Daemon, found: Mapping[str, Any]) -> tuple[list[int], bool]:
+    """(exit codes, whether memory ran out). A restart forgets them; the daemon's recent events do not."""
     since = datetime.fromisoformat(found["Created"]).timestamp()
-    wanted = {"container": [found["Id"]], "event": ["oom"]}
+    wanted = {"container": [found["Id"]], "event": ["die", "oom"]}
+    codes, starved = list[int](), False
     try:
         async with asyncio.timeout(_EVENTS):
             query = daemon.stream("GET", "events", since=f"{since:.3f}", until=f"{time.time():.3f}", filters=wanted)
             async with query as messages:
-                async for _ in messages:
-                    return True
+                async for message in messages:
+                    starved = starved or message.get("Action") == "oom"
+                    code = ((message.get("Actor") or {}).get("Attributes") or {}).get("exitCode", "")
+                    codes += [int(code)] if code.isdigit() else []
     except (AnytierError, TimeoutError):
-        return False
-    return False
+        pass  # what is known without them is told
+    return codes, starved

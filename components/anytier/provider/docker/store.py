@@ -116,12 +116,15 @@ def revised(
 ) -> tuple[Kept, Document]:
     """The revision for this content, new or known, and the document that keeps it. `seen` are numbers in use.
 
-    The same content is the same revision: a run that was killed half way finds its own again.
+    The same content as the newest or the current one is that revision: a run that was killed half way finds its own
+    again. What an older one had gets a number of its own again, so that numbers tell what came after what.
     """
     digest = content_hash(document.key, template, values)
-    same = [item for item in document.kept if item.revision.hash == digest]
+    current = document.deployed.revision if document.deployed else 0
+    known = {current, max(document.revisions, default=0)}
+    same = [item for item in document.kept if item.revision.hash == digest and item.revision.revision in known]
     if same:
-        return same[-1], document
+        return next((item for item in same if item.revision.revision == current), same[-1]), document
     number = max([0, *document.revisions, *seen]) + 1
     revision = Revision(revision=number, hash=digest, template=template, created_at=round(time.time(), 3))
     made = Kept(revision=revision, secrets=dict(values))
