@@ -15,7 +15,7 @@ _COLORS = {"error": "\033[1;31m", "warning": "\033[1;33m", "mark": "\033[1;36m",
 
 @dataclass(frozen=True)
 class Item:
-    """A finding and the kind of mistake it is: `spec`, `capability` where a tier cannot carry a field, `config` in a stack."""
+    """A finding and its kind: `spec`; `capability` where a tier cannot carry a field; `config` in a stack's file."""
 
     found: Diagnostic
     code: str = "spec"
