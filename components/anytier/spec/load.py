@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from anytier.errors import SpecError
 from anytier.spec import checks, overrides, placeholders, score
 from anytier.spec.diagnostic import Diagnostic, Finding, Path, dotted
-from anytier.spec.document import MAX_BYTES, Document, parse
+from anytier.spec.document import MAX_BYTES, Document, no_collection, parse
 from anytier.spec.messages import explain, field_names
 from anytier.spec.model import API_VERSION, App, Tier
 from anytier.spec.values import MAX_FILE
@@ -67,8 +67,9 @@ def diagnose_bytes(
     raw: bytes, name: str, tier: str | None = None, folder: FilePath | None = None
 ) -> tuple[App | None, list[Diagnostic]]:
     """As `diagnose`, of a text that was read already. With `folder`, the files that the spec names are looked for."""
-    reading = _Reading(name, parse(raw), folder)
-    app = reading.app(tier)
+    with no_collection():
+        reading = _Reading(name, parse(raw), folder)
+        app = reading.app(tier)
     wrong = any(item.severity == "error" for item in reading.found)
     return (None if wrong else app), sorted(set(reading.found))
 
