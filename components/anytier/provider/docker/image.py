@@ -1,8 +1,8 @@
 """`anytier:docker:Image`: an image on the daemon, pulled or built, and the exact reference that containers are made of.
 
-Whose is an image? What we build carries our label and goes with the resource, the versions that kept revisions may need
-included. What we pull belongs to nobody: it goes when we brought it and no container uses it, and can be pulled
-again by its digest.
+Whose is an image? What we build carries our label, and goes when nothing needs it any more. What we pull belongs to
+nobody: it goes when it was us who brought it, and only where no container uses it and nothing is built on it. Either
+stays as long as a kept revision of a workload may go back to it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,13 +19,13 @@ from pydantic import Field
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.docker import build as builder
-from anytier.provider.docker import labels, pull
+from anytier.provider.docker import held, labels, pull
 from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.dockerfile import for_buildkit_only
 from anytier.provider.docker.patience import patiently
 from anytier.provider.docker.reference import Reference, parse
-from anytier.provider.fields import ignored, replaces
+from anytier.provider.fields import replaces
 from anytier.provider.resource import Context, Resource
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
@@ -36,14 +35,13 @@ _TAG = 16  # digits of the hash in a tag
 
 class ImageInputs(Frozen):
     """`pull` is a reference; or `build` with the `contextHash` of all that goes in. `name` is a built image's
-    repository on the daemon. `keep` are the built versions that stay, the running one included."""
+    repository on the daemon."""
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     name: Annotated[str, replaces]
     pull: str | None = None
     build: Build | None = None
     context_hash: str | None = None
-    keep: Annotated[int, ignored] = Field(default=6, ge=1)
 
 
 class ImageOutputs(Frozen):
@@ -93,13 +91,19 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: ImageInputs, state: ImageOutputs) -> None:
         there = await daemon(inputs.endpoint)
+        needed = await held.needed(there)
         if inputs.pull is not None and state.pulled:
-            await _leave(there, inputs.pull, state)
+            names = [str(parse(inputs.pull, "pull")), state.ref]
+            await (held.hold if state.ref in needed else _leave)(there, state.ref, names)
         if inputs.build is not None:
             built = [str(item["Id"]) for item in await _built(there, inputs.name)]
             for version in dict.fromkeys([*built, *state.versions]):
-                await patiently(partial(_remove, there, inputs.name, version), Conflict)
+                if version in needed:
+                    await held.hold(there, version, await _tags(there, inputs.name, version))
+                else:
+                    await patiently(partial(_remove, there, inputs.name, version), Conflict)
             await _sweep(there, state.rest)
+        await held.release(there, needed)
 
     async def _ensure(self, ctx: Context, id: str, inputs: ImageInputs, old: ImageOutputs) -> ImageOutputs:
         there = await daemon(inputs.endpoint)
@@ -127,10 +131,10 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
                 if log.made:
                     ctx.made(id, old.model_copy(update={"rest": [*old.rest, *log.made]}))
                 raise
-        versions = [made, *(item for item in old.versions if item != made)]
-        now = ImageOutputs(ref=made, image_id=made, versions=versions, rest=[*old.rest, *log.made])
+        older = [item for item in old.versions if item != made]
+        now = ImageOutputs(ref=made, image_id=made, versions=[made, *older], rest=[*old.rest, *log.made])
         ctx.made(id, now)
-        kept = [*versions[: inputs.keep], *await _pruned(there, inputs.name, versions[inputs.keep :])]
+        kept = [made, *await _pruned(there, inputs.name, older)]
         return now.model_copy(update={"versions": kept, "rest": await _sweep(there, now.rest)})
 
 
@@ -213,29 +217,24 @@ def _familiar(repository: str) -> str:
     return repository.removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
 
 
-async def _leave(there: Daemon, reference: str, state: ImageOutputs) -> None:
-    """A pulled image stays where a container uses it or others are built on it; other tags of it are not ours."""
-    for name in (str(parse(reference, "pull")), state.ref):
-        found = await pull.find(there, name)
-        if found is None or found["Id"] != state.image_id:
-            continue
-        if await _users(there, state.image_id):
-            return
-        with suppress(Conflict):
-            await there.delete(f"images/{name}", f"image {name}")
+async def _leave(there: Daemon, ref: str, names: Sequence[str]) -> None:
+    if found := await pull.find(there, ref):
+        await held.remove(there, str(found["Id"]), names)
+
+
+async def _tags(there: Daemon, name: str, version: str) -> list[str]:
+    """Our tags of a version; its id where it has no tag at all."""
+    tags = (await pull.find(there, version) or {}).get("RepoTags") or []
+    return [tag for tag in tags if tag.rpartition(":")[0] == name] if tags else [version]
 
 
 async def _remove(there: Daemon, name: str, version: str) -> None:
-    """A version of ours, by its tag, or by its id where it has none; Conflict names the containers made of it."""
-    found = await pull.find(there, version)
-    if found is None:
-        return
-    tags = found.get("RepoTags") or []
+    """A version of ours; Conflict names the containers made of it."""
     try:
-        for tag in [tag for tag in tags if tag.rpartition(":")[0] == name] if tags else [version]:
+        for tag in await _tags(there, name, version):
             await there.delete(f"images/{tag}", f"image {tag}")
     except Conflict as error:
-        users = await _users(there, str(found["Id"]))
+        users = await held.users(there, version)
         if not users:
             raise
         do = "remove them (`docker rm -f NAME`), then run again"
@@ -243,11 +242,15 @@ async def _remove(there: Daemon, name: str, version: str) -> None:
 
 
 async def _pruned(there: Daemon, name: str, versions: Sequence[str]) -> list[str]:
-    """Those that have to stay, because a container is made of them."""
+    """Removes older versions but those that have to stay: a kept revision or a container is made of them."""
     stay = []
+    needed = await held.needed(there) if versions else set()
     for version in versions:
         try:
-            await _remove(there, name, version)
+            if version in needed:
+                stay.append(version)
+            else:
+                await _remove(there, name, version)
         except Conflict:
             stay.append(version)
     return stay
@@ -265,8 +268,3 @@ async def _sweep(there: Daemon, ids: Sequence[str]) -> list[str]:
         except Conflict:
             stay.append(id)
     return stay[::-1]
-
-
-async def _users(there: Daemon, id: str) -> list[str]:
-    listed = await there.get("containers/json", all=True, filters={"ancestor": [id]})
-    return sorted(labels.name_of(item) for item in listed if item.get("ImageID") == id)

@@ -7,7 +7,7 @@ from typing import Any
 
 PREFIX = "dev.anytier."
 NAMESPACE = "dev.anytier.namespace"
-ROLE = "dev.anytier.role"  # workload, job, files, store, proxy, tools, network, volume, image
+ROLE = "dev.anytier.role"  # workload, job, files, store, proxy, tools, network, volume, image, held
 WORKLOAD = "dev.anytier.workload"
 REVISION = "dev.anytier.revision"
 HASH = "dev.anytier.hash"
