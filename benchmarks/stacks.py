@@ -106,7 +106,9 @@ def program(text: str) -> Iterator[Stack]:
 @contextmanager
 def _stack(name: str, prepare: Callable[[Path], tuple[Path, Path]]) -> Iterator[Stack]:
     """Made, and destroyed in the end. Where that fails the state is kept, so that nothing is forgotten."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    # In the project's own git-ignored folder: the engine asks git about the program's folder, of both sides alike.
+    (ROOT / ".anytier").mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=ROOT / ".anytier"))
     (folder / "state").mkdir()
     project, config_file = prepare(folder)
     env = engine_env({"PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "NO_COLOR": "1"})
