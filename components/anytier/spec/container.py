@@ -73,7 +73,7 @@ class Amounts(Node):
     cpu: v.Cpu | None = None
     """Cores: 0.5, or "500m"."""
     memory: v.Memory | None = None
-    """Memory with its unit, such as 128Mi."""
+    """Memory with its unit, such as 128Mi. A bare number is refused: people mean Mi, Kubernetes reads bytes."""
     gpu: v.Gpus | None = None
     """Whole GPUs."""
     ephemeral_storage: v.Memory | None = None
