@@ -68,7 +68,7 @@ _CHARS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 raw_texts = st.one_of(_ODD, st.text(_CHARS, max_size=20), st.lists(_ODD, max_size=4).map("".join))
 texts = raw_texts.map(escape)
 arguments = st.lists(texts, max_size=3)
-commands = st.lists(texts, min_size=1, max_size=3)
+commands = st.builds(lambda first, rest: [first, *rest], texts.filter(bool), arguments)
 ports = st.integers(1, 65535)
 durations = st.one_of(
     st.integers(2, 3600),
@@ -149,9 +149,9 @@ def containers(draw: st.DrawFn, secrets: list[str], volumes: list[str]) -> dict[
         some(
             {},
             {
-                "command": arguments,
+                "command": st.one_of(st.just([]), commands),
                 "args": arguments,
-                "user": st.sampled_from(["app", "1000:1000", 0]),
+                "user": st.sampled_from(["app", "1000:1000", 33]),
                 "variables": st.dictionaries(env_keys.map(lambda key: f"V{key}"), texts, max_size=4),
                 "resources": amounts(),
                 "livenessProbe": probes,
@@ -219,7 +219,11 @@ def workloads(draw: st.DrawFn, secrets: list[str], volumes: list[str], earlier: 
                     },
                 ),
                 "placement": some(
-                    {}, {"hosts": st.lists(raw_texts, max_size=2), "spread": st.sampled_from(["host", "zone"])}
+                    {},
+                    {
+                        "hosts": st.lists(raw_texts, max_size=2, unique=True),
+                        "spread": st.sampled_from(["host", "zone"]),
+                    },
                 ),
                 "identity": st.dictionaries(st.sampled_from(["aws", "gcp"]), texts, max_size=2).map(
                     lambda roles: {"cloudRoles": roles}

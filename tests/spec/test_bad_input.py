@@ -269,6 +269,28 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "host name": (top("routes: [{workload: web, port: 80, host: a_b}]"), "routes[0].host", "is not a host name"),
     "schedule": (top('jobs: {j: {host: {command: [a]}, schedule: "* *"}}'), "jobs.j.schedule", "is not a schedule"),
+    "minute 99": (
+        top('jobs: {j: {host: {command: [a]}, schedule: "99 * * * *"}}'),
+        "jobs.j.schedule",
+        "'99' is no minute",
+    ),
+    "command of nothing": (workload('host: {command: [""]}'), "workloads.web.host.command[0]", "is empty"),
+    "entrypoint of nothing": (container('command: ["", x]'), f"{C}.command[0]", "is empty"),
+    "root that is not root": (
+        container('user: "0:0", securityContext: {runAsNonRoot: true}'),
+        f"{C}.user",
+        "is root, beside runAsNonRoot",
+    ),
+    "Dockerfile elsewhere": (
+        HEAD + "workloads: {web: {containers: {web: {build: {dockerfile: ../Dockerfile}}}}}\n",
+        f"{C}.build.dockerfile",
+        "leaves the context",
+    ),
+    "the same host twice": (
+        workload("placement: {hosts: [one, two, one]}"),
+        "workloads.web.placement.hosts[2]",
+        "stands here twice",
+    ),
     "time zone": (
         top("jobs: {j: {host: {command: [a]}, schedule: '@daily', timeZone: Mars/Base}}"),
         "jobs.j.timeZone",

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from anytier.spec import App, diagnose, diagnose_bytes, for_tier
-from anytier.spec.model import ServicePort, Update
+from anytier.spec.model import Job, ServicePort, Update
 from anytier.spec.schema import schema
 from anytier.spec.walk import all_fields, used_fields
 
@@ -150,3 +150,21 @@ def test_files_that_are_there_are_found(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files/theme.css").write_text("x")
     assert diagnose(spec)[1] == []
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["* * * * *", "*/5 0-23/2 1,15,31 jan-dec MON-fri", "0 3 * * 1-5", "59 23 31 12 7", "@daily", "5/10 * * * sun"],
+)
+def test_schedules_that_cron_knows(schedule: str) -> None:
+    assert Job.model_validate({"schedule": schedule}).schedule == schedule
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-3 * * * *", "*/0 * * * *",
+     "* * * mon *", "@often", "* *  * * *", "1,,2 * * * *", "-1 * * * *"],
+)  # fmt: skip
+def test_schedules_that_cron_does_not_know(schedule: str) -> None:
+    with pytest.raises(ValidationError):
+        Job.model_validate({"schedule": schedule})

@@ -104,6 +104,41 @@ def _snake(name: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
+def _runnable(app: App) -> Iterator[Finding]:
+    for path, item in containers(app):
+        if item.command and not item.command[0]:
+            yield (*path, "command", 0), "is empty", "name the program to run"
+        security = item.security_context
+        if security is not None and security.run_as_non_root and (item.user or "").split(":")[0] in ("0", "root"):
+            yield (*path, "user"), "is root, beside runAsNonRoot", "name another user, or drop runAsNonRoot"
+        if item.build is not None and _leaves(item.build.dockerfile):
+            yield (*path, "build", "dockerfile"), "leaves the context", "a path below the context"
+    for path, body in bodies(app):
+        if body.host is not None and not body.host.command[0]:
+            yield (*path, "host", "command", 0), "is empty", "name the program to run"
+
+
+def _leaves(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/")
+
+
+def _twice(app: App) -> Iterator[Finding]:
+    lists: list[tuple[Path, list[str]]] = []
+    for path, item in containers(app):
+        if item.security_context is not None:
+            lists.append(((*path, "securityContext", "capAdd"), item.security_context.cap_add))
+            lists.append(((*path, "securityContext", "capDrop"), item.security_context.cap_drop))
+        if item.build is not None:
+            lists.append(((*path, "build", "platforms"), item.build.platforms))
+    for name, body in app.workloads.items():
+        if body.placement is not None:
+            lists.append((("workloads", name, "placement", "hosts"), body.placement.hosts))
+    for where, words in lists:
+        for index, word in enumerate(words):
+            if word in words[:index]:
+                yield (*where, index), "stands here twice", "keep one of the two"
+
+
 # sizes
 
 
@@ -396,6 +431,8 @@ CHECKS = (
     _something_runs,
     _image_or_build,
     _one_way_each,
+    _runnable,
+    _twice,
     _limits,
     _environment,
     _scale,

@@ -43,8 +43,16 @@ _CPU = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})m?")
 _MEMORY = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(B|[KMGTPE]i?|k)")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _PERCENT = re.compile(r"(?:100|[1-9]?[0-9])%")
-_CRON_FIELD = re.compile(
-    r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?(?:,(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?)*"
+_CRON_PART = re.compile(r"(?:\*|([0-9A-Za-z]{1,3})(?:-([0-9A-Za-z]{1,3}))?)(?:/([0-9]{1,3}))?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+# name, least, most, words for the numbers from the least on
+_CRON = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("weekday", 0, 7, _DAYS),
 )
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 
@@ -375,12 +383,33 @@ def _schedule(text: str) -> str:
     if text in _MACROS:
         return text
     fields = text.split(" ")
-    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
-        raise refuse(
-            f"{shown(text)} is not a schedule",
-            f"five fields (minute hour day month weekday) or one of {', '.join(_MACROS)}",
-        )
+    do = f"five fields (minute hour day month weekday) or one of {', '.join(_MACROS)}"
+    if len(fields) != 5:
+        raise refuse(f"{shown(text)} is not a schedule", do)
+    for field, (noun, low, high, words) in zip(fields, _CRON, strict=True):
+        for part in field.split(","):
+            if not _cron_part(part, low, high, words):
+                raise refuse(f"{shown(text)} is not a schedule: {shown(part)} is no {noun}", do)
     return text
+
+
+def _cron_part(part: str, low: int, high: int, words: tuple[str, ...]) -> bool:
+    match = _CRON_PART.fullmatch(part)
+    if match is None:
+        return False
+    first, last = (_cron_number(word, low, words) for word in match.groups()[:2])
+    in_range = all(number is None or low <= number <= high for number in (first, last))
+    ordered = first is None or last is None or first <= last
+    return in_range and ordered and (match[3] is None or int(match[3]) > 0)
+
+
+def _cron_number(word: str | None, low: int, words: tuple[str, ...]) -> int | None:
+    """-1 for what is neither a number nor one of the words."""
+    if word is None:
+        return None
+    if word.isdigit():
+        return int(word)
+    return low + words.index(word.lower()) if word.lower() in words else -1
 
 
 def _time_zone(text: str) -> str:
