@@ -18,7 +18,7 @@ Status = Literal["native", "emulated", "unsupported", "planned"]
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
 BUILT: tuple[str, ...] = ("local", "docker")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
-MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord")}
+MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated")}
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ _PLAIN_HTTP = _unsupported("the check inside the container speaks plain HTTP", "
 _ONCE = _emulated("gates a rollout; afterwards only httpGet over plain HTTP is repeated by the proxy")
 _LATER = "not built yet on any tier"
 _ONE_MACHINE = "there is one machine"
+_RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
 def _row(local: Support, docker: Support) -> dict[str, Support]:
@@ -135,7 +136,7 @@ TABLE: dict[str, dict[str, Support]] = {
     ),
     f"{_C}.resources.requests": _both(_emulated("checked and recorded; one machine has no scheduler to reserve with")),
     f"{_C}.resources.limits.memory": _row(
-        _but(NATIVE, supervisord=_emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")),
+        _but(NATIVE, supervisord=_RLIMIT, undelegated=_RLIMIT),
         NATIVE,
     ),
     f"{_C}.resources.limits.cpu": _row(
@@ -143,6 +144,10 @@ TABLE: dict[str, dict[str, Support]] = {
             NATIVE,
             supervisord=_unsupported(
                 "without systemd nothing here can hold a CPU limit", "run systemd, or drop it in `overrides.local`"
+            ),
+            undelegated=_unsupported(
+                "this user's systemd was given no share of the CPU to limit (control groups v1, or no delegation)",
+                "run as root, or drop it in `overrides.local`",
             ),
         ),
         NATIVE,

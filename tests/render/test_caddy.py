@@ -80,7 +80,7 @@ def answer(server: dict[str, Any], host: str, path: str) -> dict[str, Any]:
     """The last handler of the first route that matches, by Caddy's own rules for its host and path matchers."""
     for route in server["routes"]:
         sets = route.get("match", [])
-        if not any("expression" in item for item in sets) and (not sets or any(_matches(m, host, path) for m in sets)):
+        if route.get("terminal") and (not sets or any(_matches(m, host, path) for m in sets)):
             return dict(route["handle"][-1])
     raise AssertionError("no answer at all")
 

@@ -79,11 +79,19 @@ def _specific(route: Route) -> tuple[int, int, str]:
 
 
 def _closing() -> Json:
-    """While a config is being replaced, its answers end their connections."""
-    return {
-        "match": [{"expression": "{http.shutting_down} == true"}],
-        "handle": [{"handler": "headers", "response": {"set": {"Connection": ["close"]}, "deferred": True}}],
+    """While a config is being replaced, its answers end their connections.
+
+    Decided when an answer leaves, not when its request came: one that had begun before would keep a connection that
+    is about to be closed. An upgraded connection (101) is left alone.
+    """
+    words = [{"search": "true", "replace": "close"}, {"search": "false", "replace": "keep-alive"}]
+    response = {
+        "set": {"Connection": ["{http.shutting_down}"]},
+        "replace": {"Connection": words},
+        "require": {"status_code": [2, 3, 4, 5]},
+        "deferred": True,
     }
+    return {"handle": [{"handler": "headers", "response": response}]}
 
 
 def _route(route: Route, config: ProxyConfig) -> Json:

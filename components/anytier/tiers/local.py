@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pulumi
+from anytier.cgroups import delegated
 from anytier.frozen import Frozen
 from anytier.tiers.places import Hosts, Supervisor
 
@@ -48,8 +49,14 @@ class LocalTier(pulumi.ComponentResource):
     @staticmethod
     def mode(args: LocalArgs) -> str:
         """The capability table's mode on this machine, known before anything is registered."""
-        chosen = detect_supervisor() if args.supervisor == "auto" else args.supervisor
-        return "supervisord" if chosen == "supervisord" else "systemd"
+        return mode_of(detect_supervisor() if args.supervisor == "auto" else args.supervisor)
+
+
+def mode_of(supervisor: Supervisor) -> str:
+    """`undelegated`: a user's own systemd to which the system has handed over no memory and CPU to share out."""
+    if supervisor == "systemd-user":
+        return "systemd" if {"cpu", "memory"} <= delegated(os.geteuid()) else "undelegated"
+    return "supervisord" if supervisor == "supervisord" else "systemd"
 
 
 def detect_supervisor() -> Supervisor:

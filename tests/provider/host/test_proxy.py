@@ -104,6 +104,28 @@ async def test_certificates_are_files_that_only_the_proxy_reads(corner: Corner) 
     assert "KEY-canary" not in Path(corner.root, "proxy/proxy.json").read_text()
 
 
+async def test_an_answer_that_leaves_while_the_config_is_replaced_ends_its_connection(corner: Corner) -> None:
+    """Its request came before: the client would send its next one on a connection that is being closed."""
+    await corner.up()
+    assert await asyncio.to_thread(connection_after, corner.port, "/") == "keep-alive"
+    slow = asyncio.create_task(asyncio.to_thread(connection_after, corner.port, "/slow?0.8"))
+    await asyncio.sleep(0.3)
+    await Caddy(await corner.place()).change(lambda config: config, anew=True)
+    assert await slow == "close"
+    assert await asyncio.to_thread(connection_after, corner.port, "/") == "keep-alive"
+
+
+def connection_after(port: int, path: str) -> str | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.getheader("Connection")
+    finally:
+        connection.close()
+
+
 async def test_each_host_has_its_certificate_and_a_renewed_one_is_taken_up_by_what_runs(corner: Corner) -> None:
     await corner.up()
     port = free_port()

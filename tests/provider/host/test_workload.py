@@ -162,6 +162,16 @@ async def test_rollback_runs_a_kept_revision_with_its_own_secrets(corner: Corner
     assert state.revision == 2, "the same content is the same revision"
 
 
+async def test_what_an_older_revision_had_gets_a_number_of_its_own(corner: Corner) -> None:
+    """Else `rollback` could not tell what was there before it. Each knows that it served."""
+    plain: dict[str, Any] = {"replicas": 1, "pools": {}, "proxy": None, "policy": {"min_healthy_time": 0}}
+    state = await corner.create(corner.inputs("1", **plain))
+    for version, number in (("2", 2), ("1", 3), ("1", 3)):
+        state = await corner.update(state, corner.inputs(version, **plain))
+        assert state.revision == number
+    assert [(item.revision, item.served) for item in state.history] == [(1, True), (2, True), (3, True)]
+
+
 async def test_only_the_newest_revisions_are_kept(corner: Corner) -> None:
     quick = {"retain": 2, "min_healthy_time": 0}
     state = await corner.create(corner.inputs("1", replicas=1, pools={}, proxy=None, policy=quick))

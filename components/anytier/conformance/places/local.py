@@ -29,12 +29,12 @@ class LocalPlace:
     containers = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        from anytier.tiers.local import LocalArgs, default_state_dir, detect_supervisor
+        from anytier.tiers.local import LocalArgs, default_state_dir, detect_supervisor, mode_of
 
         args = LocalArgs.model_validate(config)
         self.supervisor = detect_supervisor() if args.supervisor == "auto" else args.supervisor
         self.state_dir = Path(args.state_dir).expanduser() if args.state_dir else default_state_dir()
-        self.mode: str | None = "supervisord" if self.supervisor == "supervisord" else "systemd"
+        self.mode: str | None = mode_of(self.supervisor)
 
     def versions(self) -> dict[str, str]:
         return {"machine": platform.platform(), "supervisor": self.supervisor}
@@ -108,7 +108,7 @@ class LocalPlace:
         for folder in UNIT_FOLDERS:
             for path in Path(folder).expanduser().glob(f"{ns}*"):
                 seen[f"unit {path}"] = path.read_text(errors="replace")
-        if self.mode == "systemd" and shutil.which("journalctl"):
+        if self.mode != "supervisord" and shutil.which("journalctl"):
             scope = ["--user"] if self.supervisor == "systemd-user" else []
             command = ["journalctl", *scope, "--since=-30min", "--no-pager", "--output=cat"]
             seen["journal"] = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60).stdout

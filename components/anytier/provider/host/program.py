@@ -39,6 +39,13 @@ class Site:
         return self.supervisor == "systemd-system"
 
     @property
+    def limits_memory(self) -> bool:
+        """Whether the process manager does; else the launcher limits what each process may allocate."""
+        if self.supervisor == "systemd-user":
+            return "memory" in self.facts.controllers
+        return self.supervisor == "systemd-system"
+
+    @property
     def folder_mode(self) -> int:
         """A program that runs as another user must be able to pass through."""
         return 0o711 if self.facts.root else 0o700
@@ -98,7 +105,7 @@ def program(
         "env": {"PATH": site.facts.path, "LANG": "C.UTF-8", **plain, **ours},
         "secret": bool(hidden),
         "pace": restart and site.supervisor == "supervisord",
-        "memory": process.limits.memory if site.supervisor == "supervisord" else None,
+        "memory": None if site.limits_memory else process.limits.memory,
         "user": process.user if site.supervisor == "supervisord" and site.facts.root else None,
         "service_user": process.user or site.layout.own_user,
         "owned": [f"{folder}/files", *mounts.values(), *(item.path for item in contents if item.owner is None)],

@@ -63,13 +63,16 @@ class Store:
     async def revise(self, template: Template, secrets: Mapping[str, str]) -> tuple[Kept, dict[int, Kept]]:
         """The revision for this content, new or known, and all that are kept.
 
-        The same content is the same revision: a run that was killed half way finds its own again.
+        The same content as the newest or the current one is that revision: a run that was killed half way finds its
+        own again. What an older one had gets a number of its own again, so that numbers tell what came after what.
         """
         kept = await self.revisions()
         digest = content_hash(await revision_key(self.place), template, secrets)
-        same = [item for item in kept.values() if item.revision.hash == digest]
-        if same:
-            return same[-1], kept
+        record = await self.record()
+        current = record.revision if record else 0
+        for number in (current, max(kept, default=0)):
+            if number in kept and kept[number].revision.hash == digest:
+                return kept[number], kept
         number = max([0, *kept, *(record.revision for record in await self.instances())]) + 1
         made = Kept(
             Revision(revision=number, hash=digest, template=template, created_at=round(time.time(), 3)), secrets

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from anytier.cgroups import delegated
 from anytier.errors import AnytierError, Denied, NoSpace, NotFound, Rejected, Unreachable
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -45,7 +46,10 @@ class File:
 
 @dataclass(frozen=True)
 class Facts:
-    """Who we are on the machine and what it offers. `python` is an interpreter that every user may run."""
+    """Who we are on the machine and what it offers. `python` is an interpreter that every user may run.
+
+    `controllers`: the control groups that this user's own systemd may use.
+    """
 
     uid: int
     user: str
@@ -53,6 +57,7 @@ class Facts:
     python: str
     path: str
     runtime_dir: str | None = None
+    controllers: frozenset[str] = frozenset()
 
     @property
     def root(self) -> bool:
@@ -104,7 +109,7 @@ class LocalMachine:
         except KeyError:
             user, home = str(uid), self._environ.get("HOME", "/")
         path = self._environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-        return Facts(uid, user, home, _python(), path, self._environ.get("XDG_RUNTIME_DIR"))
+        return Facts(uid, user, home, _python(), path, self._environ.get("XDG_RUNTIME_DIR"), delegated(uid))
 
     async def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60, env: Mapping[str, str] | None = None
