@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +48,23 @@ def test_a_shown_stack_is_read_without_an_error(block: str) -> None:
     settings = config.read(values)
     assert (ROOT / settings.app_file).is_file()
     assert config.check_against(values, load(ROOT / settings.app_file)) == []
+
+
+def test_the_program_of_the_readme_uses_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is run as it stands, with the two components written down instead of registered."""
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    made: list[tuple[str, dict[str, Any]]] = []
+    for path, name in (("anytier.app", "App"), ("anytier.tiers.docker", "DockerTier")):
+        real = inspect.signature(getattr(importlib.import_module(path), name))
+
+        def noted(*args: Any, _real: inspect.Signature = real, _name: str = name, **options: Any) -> Any:
+            made.append((_name, dict(_real.bind(*args, **options).arguments)))
+            return SimpleNamespace(place="the place")
+
+        monkeypatch.setattr(f"{path}.{name}", noted)
+    exec(compile(block, "README.md", "exec"), {})
+    assert [name for name, _ in made] == ["DockerTier", "App"]
+    assert made[1][1]["place"] == "the place"
 
 
 def test_every_key_of_a_stack_is_described() -> None:
