@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from time import time
+from time import monotonic, time
 
 from anytier.errors import NotFound, Unreachable
 from anytier.provider.docker import caddy, files, group, labels, probes
@@ -17,10 +17,11 @@ from anytier.provider.judge import Answer, Health, Judge
 from anytier.render import upstreams as edits
 from anytier.render.docker import gates
 from anytier.render.health import pool_health
-from anytier.render.proxy import HealthCheck, ProxyConfig
+from anytier.render.proxy import HealthCheck, ProxyConfig, Upstream
 from anytier.render.template import Probe, Template
 from anytier.rollout.types import Instance
 
+_INSPECTION = 0.02  # seconds that looking at one container may take of a look at all
 _AT_ONCE = 10  # calls in flight: more make a daemon slower, not faster
 
 
@@ -49,6 +50,8 @@ class DockerDriver:
         self._limit = daemon.shared("limit", lambda: asyncio.Semaphore(_AT_ONCE))
         # where no proxy knows it
         self._looked = False
+        self._groups_seen: dict[str, Group] = {}
+        self._inspected: dict[str, tuple[float, int, float]] = {}
         self._attached: set[str] = set()
         self._draining: set[str] = set()
 
@@ -61,7 +64,8 @@ class DockerDriver:
         self._looked = True
         config = await self.caddy.seen() if self.caddy and groups else None
         traffic = [self._traffic_of(item, config) for item in groups]
-        looks = (self._look(item, on) for item, (on, _) in zip(groups, traffic, strict=True))
+        fresh = _INSPECTION * sum(not on for on, _ in traffic)
+        looks = (self._look(item, on, fresh) for item, (on, _) in zip(groups, traffic, strict=True))
         health = await asyncio.gather(*looks)
         return [
             Instance(item.name, self._revision_of(item), item.index, state, on, off)
@@ -72,6 +76,7 @@ class DockerDriver:
         plan = await self.plan(revision)
         name = labels.instance_name(self.inputs.ns, self.workload, revision, index)
         self._judges.pop(name, None)
+        self._inspected.pop(name, None)
         async with self._limit:
             await group.start(self.daemon, plan, name, index)
         return name
@@ -94,10 +99,12 @@ class DockerDriver:
 
     async def stop(self, id: str) -> None:
         """Gone already is success."""
-        found = next((item for item in await self.groups() if item.name == id), None)
+        if id not in self._groups_seen:
+            await self.groups()
+        found = self._groups_seen.get(id)
         if found is None:
             return
-        if self.caddy:
+        if await self._serves(found):
             dials = self._dials([found])
             await self._traffic(lambda config: edits.without_serving(config, dials))
         async with self._limit:
@@ -125,9 +132,11 @@ class DockerDriver:
 
     async def groups(self) -> list[Group]:
         wanted = {"namespace": self.inputs.ns, "role": "workload", "workload": self.workload}
-        return await group.listed(self.daemon, **wanted)
+        found = await group.listed(self.daemon, **wanted)
+        self._groups_seen = {item.name: item for item in found}
+        return found
 
-    async def _look(self, item: Group, attached: bool) -> Health:
+    async def _look(self, item: Group, attached: bool, fresh: float) -> Health:
         """Healthy once its probes have answered well; unhealthy once one then fails as often as it may."""
         judge = self._judges.setdefault(item.name, Judge())
         template = self._template_of(item)
@@ -135,7 +144,7 @@ class DockerDriver:
             return judge.ended() if template is not None or not item.running else "healthy"
         checks = [(check, name) for check, name in _checks(template) if name in item.entries]
         if not attached:
-            restarts, started = await self._starts(item)
+            restarts, started = await self._starts(item, fresh)
             if judge.has_restarted(restarts):
                 return judge.ended()
             if any(started + check.initial_delay > time() for check, _ in checks):
@@ -149,14 +158,30 @@ class DockerDriver:
         async with self._limit:
             return await probes.ask(self.daemon, item.entries[name]["Id"], item.address, check)
 
-    async def _starts(self, item: Group) -> tuple[int, float]:
-        """(restarts, time of the last start) over all its containers. A list call does not tell."""
+    async def _starts(self, item: Group, fresh: float) -> tuple[int, float]:
+        """(restarts, time of the last start) over all its containers. A list call does not tell; asking for each costs,
+        so an answer is good for `fresh` seconds."""
+        at, restarts, started = self._inspected.get(item.name, (0.0, 0, 0.0))
+        if monotonic() - at <= fresh:
+            return restarts, started
         async with self._limit:
             ids = [entry["Id"] for entry in item.lasting.values()]
             found = [await self.daemon.find(f"containers/{id}/json") for id in ids]
         there = [one for one in found if one]
-        started = [datetime.fromisoformat(one["State"]["StartedAt"]).timestamp() for one in there]
-        return sum(int(one.get("RestartCount") or 0) for one in there), max(started, default=0.0)
+        times = [datetime.fromisoformat(one["State"]["StartedAt"]).timestamp() for one in there]
+        restarts, started = sum(int(one.get("RestartCount") or 0) for one in there), max(times, default=0.0)
+        self._inspected[item.name] = (monotonic(), restarts, started)
+        return restarts, started
+
+    async def _serves(self, item: Group) -> bool:
+        """Whether the proxy gives it new requests, as far as this run knows."""
+        if self.caddy is None:
+            return False
+        known = list[Upstream]()
+        with self._without_proxy():
+            known = [one for pool in (await self.caddy.seen()).pools.values() for one in pool.upstreams]
+        mine = {dial for dials in self._dials([item]).values() for dial in dials}
+        return any(one.dial in mine and not one.draining for one in known)
 
     def _revision_of(self, item: Group) -> int:
         """One that carries a number of ours but other content is somebody's leftover: of no revision."""
