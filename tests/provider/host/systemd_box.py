@@ -57,7 +57,9 @@ class Box:
         home = "/root" if user == "root" else f"/home/{user}"
         project = f"{home}/anytier"
         parts = ["Pulumi.yaml", "__main__.py", "bin", "components", "apps", "stacks"]
-        copied = self.run("sh", "-c", f'mkdir -p {project} && cp -r "$@" {project}/', "sh", *parts, user=user)
+        copied = self.run(
+            "sh", "-c", f'mkdir -p {project} && cp -r --preserve=timestamps "$@" {project}/', "sh", *parts, user=user
+        )
         assert copied.returncode == 0, copied.stderr
         environment = [*_python(home), f"PYTHONPATH={project}/components", f"VIRTUAL_ENV={sys.prefix}"]
         command = [sys.executable, "-m", "anytier", "conformance", "--stack", "local", "--json", *arguments]
@@ -65,8 +67,7 @@ class Box:
 
 
 def _python(home: str) -> list[str]:
-    """Mounted read-only, so nothing is compiled into it."""
-    return ["PYTHONDONTWRITEBYTECODE=1", f"HOME={home}", f"PATH={Path(sys.executable).parent}:/usr/bin:/bin"]
+    return [f"HOME={home}", f"PATH={Path(sys.executable).parent}:/usr/bin:/bin"]
 
 
 @contextlib.contextmanager
