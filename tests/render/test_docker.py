@@ -169,8 +169,12 @@ def test_nothing_of_ours_goes_in_where_nothing_needs_it() -> None:
             Probe(http_get=HttpGet(path="/a?b", port=5, headers={"Host": "x y"})),
             [f"{TOOLS}/busybox", "sh", f"{TOOLS}/probe", "http", "1", "5", "/a?b", "--header", "Host: x y"],
         ),
+        (
+            Probe(http_get=HttpGet(port=5, scheme="HTTPS")),
+            [f"{TOOLS}/busybox", "sh", f"{TOOLS}/probe", "https", "1", "5", "/"],
+        ),
     ],
-    ids=["exec", "tcp", "http"],
+    ids=["exec", "tcp", "http", "https"],
 )
 def test_probes_are_commands(probe: Probe, wanted: list[str]) -> None:
     assert argv(probe) == wanted

@@ -217,7 +217,8 @@ def argv(probe: Probe) -> list[str]:
     seconds = str(max(1, math.ceil(probe.timeout)))
     if probe.http_get:
         headers = [word for key, value in probe.http_get.headers.items() for word in ("--header", f"{key}: {value}")]
-        return [*_SH, f"{TOOLS}/probe", "http", seconds, str(probe.http_get.port), probe.http_get.path, *headers]
+        kind = probe.http_get.scheme.lower()
+        return [*_SH, f"{TOOLS}/probe", kind, seconds, str(probe.http_get.port), probe.http_get.path, *headers]
     if probe.tcp_port is not None:
         return [*_SH, f"{TOOLS}/probe", "tcp", seconds, str(probe.tcp_port)]
     return [f"{TOOLS}/busybox", "timeout", seconds, *(probe.exec or [])]
