@@ -410,6 +410,15 @@ def test_a_text_of_a_megabyte_in_any_field_costs_no_time(field: str) -> None:
     assert all(len(item.what) < 500 and len(item.path) < 500 for item in found)
 
 
+@pytest.mark.parametrize("text", ["${" * 300_000, "$" * 900_000, "$${" * 200_000 + "}", "${a}" * 20_000])
+def test_a_text_full_of_dollars_costs_no_time(text: str) -> None:
+    score = "apiVersion: score.dev/v1b1\nmetadata: {name: a}\ncontainers: {main: {image: a, files: {/x: {content: "
+    before = time.process_time()
+    diagnose_bytes(f"{score}'{text}'}}}}}}}}\n".encode(), "score.yaml")
+    diagnose_bytes(container(f"files: {{/x: {{content: '{text}'}}}}").encode(), "app.yaml")
+    assert time.process_time() - before < 10
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     found = wrong(
         "apiVersion: anytier.dev/v1\n"

@@ -257,7 +257,7 @@ def dollars(text: str) -> str:
     """Score halves pairs of dollars everywhere and leaves a `${` that is never closed alone."""
     if "$" not in text:
         return text
-    out, position = "", 0
+    out, position, last = "", 0, text.rfind("}")
     for run in _DOLLARS.finditer(text):
         if run.start() < position:
             continue
@@ -265,11 +265,11 @@ def dollars(text: str) -> str:
         count, position = len(run[0]), run.end()
         if not text.startswith("{", position):
             out += "$" * (count // 2 + count % 2)
-        elif "}" in text[position:]:
-            out += run[0]
-            if count % 2:  # a placeholder: nothing in it is an escape
-                end = text.index("}", position) + 1
-                out, position = out + text[position:end], end
+        elif position < last:
+            # Up to its end nothing in it is an escape, be it a placeholder or an escaped one.
+            end = text.index("}", position) + 1
+            inner = text[position:end]
+            out, position = out + run[0] + (inner if count % 2 else escape(inner)), end
         else:
             out += "$" * (count // 2 + count % 2) * 2
     return out + text[position:]
