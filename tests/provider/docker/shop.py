@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anytier.provider.docker import labels
-from anytier.provider.docker.client import Daemon
+from anytier.provider.docker.client import Daemon, Endpoint
 from anytier.provider.docker.day2 import DockerBackend
 from anytier.provider.docker.network import NetworkInputs, NetworkOutputs, NetworkResource
 from anytier.provider.docker.proxy import ProxyInputs, ProxyOutputs, ProxyResource
@@ -37,10 +37,11 @@ _INSIDE = 48080
 class Shop:
     """Everything begins with `ns`, the ground's."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, host: str | None = None) -> None:
         self.ground, self.ns, self.there = ground, ground.ns, ground.there
+        self.endpoint = Endpoint(host=host) if host else Endpoint()
         self.port = free_port()
-        self.base: dict[str, Any] = {"ns": self.ns, "network": self.ns}
+        self.base: dict[str, Any] = {"endpoint": self.endpoint, "ns": self.ns, "network": self.ns}
         self.id = f"{self.ns}/web"
 
     def context(self) -> Context:
@@ -97,7 +98,7 @@ class Shop:
     # acts
 
     async def make_network(self) -> None:
-        await NetworkResource().create(self.context(), NetworkInputs(name=self.ns))
+        await NetworkResource().create(self.context(), NetworkInputs(endpoint=self.endpoint, name=self.ns))
 
     async def make_proxy(self) -> ProxyOutputs:
         await self.make_network()
@@ -124,11 +125,11 @@ class Shop:
         await self.delete(inputs)
         name = f"{self.ns}-proxy"
         await ProxyResource().delete(self.context(), name, self.proxy_inputs(), ProxyOutputs(running=True))
-        network = NetworkInputs(name=self.ns)
+        network = NetworkInputs(endpoint=self.endpoint, name=self.ns)
         await NetworkResource().delete(self.context(), self.ns, network, NetworkOutputs())
 
     def backend(self) -> DockerBackend:
-        return DockerBackend({}, self.ns)
+        return DockerBackend(self.endpoint.wire(), self.ns)
 
     # looks
 

@@ -17,7 +17,8 @@ from anytier.provider.docker.workload import WorkloadInputs, WorkloadResource
 from anytier.render.template import Container, File, HttpGet, Limits, Mount, Port, Probe, Template
 
 from .ground import Ground
-from .shop import CANARY, IMAGE, Load, Shop, free_port, have_base_image
+from .shop import CANARY, IMAGE, READY, Load, Shop, free_port, have_base_image
+from .sshd import Sshd
 
 pytestmark = pytest.mark.docker
 
@@ -147,6 +148,20 @@ async def test_probes_are_asked_inside_where_the_daemon_is_elsewhere(
     with pytest.raises(RolloutFailed, match=r"/healthz on port 8080: .*refused"):
         await shop.update(state, shop.inputs("3", mode="wrong-port", replicas=1, policy={"healthy_deadline": 3}))
     assert (await shop.aget()).startswith("1 ")
+
+
+async def test_over_ssh_it_is_the_same(ground: Ground, sshd: Sshd) -> None:
+    shop = Shop(ground, sshd.host)
+    state = await shop.up(shop.inputs(replicas=1, liveness=READY))
+    with Load(shop.port, clients=2) as load:
+        state = await shop.update(state, shop.inputs("2", replicas=1, liveness=READY))
+    assert load.failed == [] and state.revision == 2 and (await shop.aget()).startswith("2 ")
+    backend = shop.backend()
+    (row,) = await backend.instances()
+    assert row.health == "healthy" and await backend.exec(row, ["sh", "-c", "exit 7"]) == 7
+    await backend.close()
+    await shop.down()
+    assert await shop.left() == []
 
 
 async def test_a_rolling_update_loses_no_request(shop: Shop) -> None:
@@ -320,6 +335,7 @@ async def test_a_port_of_the_machine_is_the_containers_own_and_a_taken_one_is_sa
         taken.listen()
         with pytest.raises(RolloutFailed, match=rf"port {number} is taken on the Docker host"):
             await shop.create(inputs)
+    assert not [text for text in await shop.left() if "-r1-0" in text], "nothing half-made stays"
     state = await shop.create(inputs)
     shop.port = number
     await shop.until(lambda: shop.get().startswith("1 "))

@@ -145,17 +145,26 @@ def _refuse_root(item: Container, image: Image) -> None:
 
 
 async def start(daemon: Daemon, plan: Plan, name: str, index: int) -> None:
-    """Creates and starts everything in order. What a killed run has left under these names goes first."""
+    """Creates and starts everything in order. What a killed run has left under these names goes first, and what was
+    made goes when the rest cannot be."""
     try:
-        await _start(daemon, plan, name, index)
-    except Conflict as error:
-        left = await listed(daemon, namespace=plan.ns, instance=name)
-        if not left:
-            raise
-        if "port" in error.what and all(group.running for group in left):
-            raise
-        await asyncio.gather(*(remove(daemon, group) for group in left))
-        await _start(daemon, plan, name, index)
+        try:
+            await _start(daemon, plan, name, index)
+        except Conflict as error:
+            if error.what.startswith("port ") or not await _cleared(daemon, plan, name):
+                raise
+            await _start(daemon, plan, name, index)
+    except AnytierError:
+        with contextlib.suppress(AnytierError):
+            await _cleared(daemon, plan, name)
+        raise
+
+
+async def _cleared(daemon: Daemon, plan: Plan, name: str) -> bool:
+    """Whether there was anything of this instance."""
+    left = await listed(daemon, namespace=plan.ns, instance=name)
+    await asyncio.gather(*(remove(daemon, group) for group in left))
+    return bool(left)
 
 
 async def _start(daemon: Daemon, plan: Plan, name: str, index: int) -> None:

@@ -140,12 +140,17 @@ class SshConnector(UnixConnector):
             raise NoDaemon(explain(self.path, error)) from error
 
     async def _relay(self, process: asyncssh.SSHClientProcess[bytes], link: Link, theirs: socket.socket) -> None:
-        """Bytes in both directions until either side ends."""
+        """Bytes in both directions until the daemon ends it. That we have no more to say does not: a command in a
+        container goes on to answer after its input has ended, and other requests end with our end."""
         reader, writer = await asyncio.open_connection(sock=theirs)
         up = asyncio.ensure_future(_copy(reader, process.stdin))
         down = asyncio.ensure_future(_copy(process.stdout, writer))
         try:
             done, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+            if down not in done:
+                with contextlib.suppress(OSError):
+                    process.stdin.write_eof()
+                await down
             if down in done and not down.result():
                 await self._note(process)
         finally:
