@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -82,6 +83,30 @@ def test_what_is_no_secret_is_shown() -> None:
 @pytest.mark.parametrize(("line", "column"), [(0, 1), (-1, 1), (99, 1), (2, 1)], ids=str)
 def test_where_there_is_nothing_nothing_is_shown(line: int, column: int) -> None:
     assert excerpt(source(b"a: 1\n\nb: 2"), line, column, 80) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"a: " + b"x" * (9 * 2**20),
+        b"x" * 500_000 + b"\n]",
+        b"a: [" + b'"k": 1, ' * 60_000,
+        b"password: " + b"x" * 500_000 + b"\nnope: 1\n",
+        b"x: &a [" + b"y, " * 100_000 + b"*b]",
+        b"\n" * 200_000 + b"a: [",
+    ],
+    ids=["too large", "one word", "broken flow", "long secret", "no alias", "many lines"],
+)
+def test_no_text_takes_long(raw: bytes) -> None:
+    """Linear in the text: what is quadratic would take minutes here. CPU time, so a busy machine does not matter."""
+    began = time.process_time()
+    _, found = diagnose_bytes(raw, "app.yaml")
+    told = source(raw)
+    shown = [excerpt(told, item.line, item.column, 80) for item in found]
+    longest = max(range(len(told.lines)), key=lambda index: len(told.lines[index]))
+    for column in (1, 12, len(told.lines[longest])):
+        shown.append(excerpt(told, longest + 1, column, 80))
+    assert any(shown) and time.process_time() - began < 5
 
 
 @given(st.text(), st.integers(-1, 12), st.integers(-1, 200), st.integers(1, 120))

@@ -17,7 +17,8 @@ Region = tuple[int, int, int, int]
 HIDDEN = "•••"
 _TAB = "    "
 _KEY = re.compile(r"""\s*(?:- +)*["']?([^\s"':{\[][^"':]*)["']?\s*:""")
-_INLINE_KEY = re.compile(r"""["']?([A-Za-z0-9_.-]+)["']?\s*:\s""")
+# Tried where a word begins only: a text may be one word of a million characters.
+_INLINE_KEY = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)["']?\s{0,9}:\s""")
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,:{}\[\]#"']+""")
 
 
@@ -105,11 +106,15 @@ def _indent(text: str) -> int:
 def _window(pieces: list[str], start: int, marked: int, room: int) -> tuple[str, str]:
     """The line, or the part of it around the mark that fits, with a `…` where something is missing."""
     first, last = 0, len(pieces)
-    if width("".join(pieces)) > room:
+    widths = [width(piece) for piece in pieces]
+    if sum(widths) > room:
         first = last = start
-        while first > 0 and width("".join(pieces[first - 1 : start])) <= room // 3:
+        taken = 0
+        while first > 0 and taken + widths[first - 1] <= room // 3:
             first -= 1
-        while last < len(pieces) and width("".join(pieces[first : last + 1])) <= room - 2:
+            taken += widths[first]
+        while last < len(pieces) and taken + widths[last] <= room - 2:
+            taken += widths[last]
             last += 1
     head, tail = (CUT if first else ""), (CUT if last < len(pieces) else "")
     before = width(head + "".join(pieces[first:start]))
