@@ -10,7 +10,7 @@ set -eu
 
 # command that tells whether it is there : package
 NEEDS="docker:docker.io dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap busybox:busybox-static
-    ssh:openssh-client sshd:openssh-server pgrep:procps"
+    ssh:openssh-client sshd:openssh-server docker-registry:docker-registry pgrep:procps"
 KEYS=/usr/share/keyrings/debian-archive-keyring.gpg # Ubuntu has no keys of Debian's archive, of which images are made
 POLICY=/usr/sbin/policy-rc.d
 PATH=$PATH:/usr/sbin:/sbin
