@@ -17,10 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected, Unreachable
+from anytier.provider.diff import diff
 from anytier.provider.docker import client
+from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Daemon, Endpoint, close_all, daemon, located, open_daemon, same_host
+from anytier.provider.docker.image import ImageInputs, ImageResource
+from anytier.provider.docker.network import NetworkInputs
 from anytier.provider.docker.ssh import SshConnector, of_session, split
 from anytier.provider.docker.tar import pack, unpack
+from anytier.provider.values import path_text
+from anytier.render.context import context_hash
 
 from .ground import Ground
 from .sshd import Sshd, free_port
@@ -502,3 +508,51 @@ async def test_nothing_at_the_port(tls: TlsRelay) -> None:
     error = await error_at(tls_endpoint(tls).model_copy(update={"host": f"tcp://127.0.0.1:{free_port()}"}))
     assert isinstance(error, Unreachable)
     assert "not running" in error.what
+
+
+# what a change of the endpoint means
+
+
+def changes(**new: str) -> list[tuple[str, str]]:
+    old = {"host": "ssh://me@box", "caCert": "/a/ca.pem", "cert": "/a/cert.pem", "key": "/a/key.pem"}
+    inputs = [{"name": "n", "endpoint": endpoint} for endpoint in (old, {**old, **new})]
+    return [(path_text(change.path), change.name) for change in diff(NetworkInputs, *inputs)]
+
+
+def test_another_daemon_replaces_and_another_way_to_it_does_not() -> None:
+    assert changes(host="ssh://fox") == [("endpoint.host", "UPDATE_REPLACE")]
+    assert changes(host="ssh://you@box:22") == []
+    assert changes(caCert="/b/ca.pem", cert="/b/cert.pem", key="/b/key.pem") == []
+
+
+# what is large, over each way
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("way", ["ssh", "tls"])
+async def test_a_large_context_is_built_from_afar(
+    way: str, ground: Ground, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    endpoint = (
+        Endpoint(host=request.getfixturevalue("sshd").host)
+        if way == "ssh"
+        else tls_endpoint(request.getfixturevalue("tls"))
+    )
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY blob /\n")
+    (context / "blob").write_bytes(os.urandom(20_000_000))
+    build = Build(context=str(context))
+    digest = context_hash(context, "Dockerfile", {}, None)
+    inputs = ImageInputs(endpoint=endpoint, name=f"{ground.ns}/large", build=build, context_hash=digest)
+    id, made = await ImageResource().create(ground.context(), inputs)
+    found = await ground.there.get(f"images/{made.ref}/json")
+    assert found["Size"] == 20_000_000
+    await ImageResource().delete(ground.context(), id, inputs, made)
+
+
+@pytest.mark.docker
+async def test_many_calls_at_once_over_ssh(sshd: Sshd) -> None:
+    async with at(Endpoint(host=sshd.host)) as there:
+        assert await asyncio.gather(*(there.get("_ping") for _ in range(40))) == ["OK"] * 40
+    assert sshd.log().count("Accepted publickey") <= 4
