@@ -617,16 +617,21 @@ async def test_import_of_a_built_image(
 
 
 @pytest.mark.docker
-async def test_a_build_in_flight_ends_with_a_cancel(ground: Ground, context: Path, resource: ImageResource) -> None:
+@pytest.mark.parametrize("way", ["socket", "ssh"])
+async def test_a_build_in_flight_ends_with_a_cancel(
+    way: str, ground: Ground, context: Path, resource: ImageResource, request: pytest.FixtureRequest
+) -> None:
     base = f"{ground.ns}/base"
-    (context / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 1000\n")
-    operations, ctx, inputs = Operations(), ground.context(), built(ground, context)
+    (context / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 1000 || echo {ground.ns}\n")
+    endpoint = Endpoint(host=request.getfixturevalue("sshd").host) if way == "ssh" else Endpoint()
+    operations, ctx = Operations(), ground.context()
+    inputs = built(ground, context).model_copy(update={"endpoint": endpoint})
     work = asyncio.ensure_future(operations.run(resource.create(ctx, inputs)))
     while not any("sleep 1000" in line for line in ground.sink.lines) and not work.done():
         await asyncio.sleep(0.05)
-    limit, running = time.monotonic() + 30, await builders(ground, "sleep 1000")
+    limit, running = time.monotonic() + 30, await builders(ground)
     while not running and time.monotonic() < limit:
-        running = await builders(ground, "sleep 1000")
+        running = await builders(ground)
     began = time.monotonic()
     operations.cancel()
     outcome = await work
@@ -634,17 +639,17 @@ async def test_a_build_in_flight_ends_with_a_cancel(ground: Ground, context: Pat
     assert isinstance(outcome.error, Stopped)
     assert ctx.last_made is not None
     limit = time.monotonic() + 10
-    while await builders(ground, "sleep 1000") and time.monotonic() < limit:
+    while await builders(ground) and time.monotonic() < limit:
         await asyncio.sleep(0.1)
     assert len(running) == 1
-    assert await builders(ground, "sleep 1000") == []
+    assert await builders(ground) == []
     await resource.delete(ground.context(), inputs.name, inputs, ctx.last_made.outputs)  # type: ignore[arg-type]
 
 
-async def builders(ground: Ground, command: str) -> list[str]:
-    """Containers of builds that run this."""
+async def builders(ground: Ground) -> list[str]:
+    """Containers of this test's builds that sleep."""
     listed = await ground.there.get("containers/json", all=True)
-    return [item["Id"] for item in listed if command in item["Command"]]
+    return [item["Id"] for item in listed if f"sleep 1000 || echo {ground.ns}" in item["Command"]]
 
 
 @pytest.mark.docker
