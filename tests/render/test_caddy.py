@@ -235,3 +235,13 @@ def test_caddy_itself_refuses_what_is_wrong(tmp_path: Path) -> None:
     twice = ProxyConfig(listeners={name: Listener(address=":18080") for name in ("a", "b")})
     done = validate(twice, tmp_path)
     assert done.returncode != 0 and "listener address repeated" in done.stderr
+
+
+def test_nobody_asks_for_certificates_of_names_that_are_only_ours() -> None:
+    config = public(ROUTE, pool=Pool(upstreams=[Upstream(dial="a:1", draining=True)]))
+    listener = Listener(address=":443", tls=[Tls(mode="auto", host="shop.example")])
+    server = caddy.render(config.model_copy(update={"listeners": {"public": listener}}))["apps"]["http"]["servers"][
+        "public"
+    ]
+    hosts = {host for route in server["routes"] for match in route.get("match", []) for host in match.get("host", [])}
+    assert {host for host in hosts if host.endswith(".invalid")} == set(server["automatic_https"]["skip"])

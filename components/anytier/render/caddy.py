@@ -19,6 +19,7 @@ Json = dict[str, Any]
 SHUTDOWN_DELAY = "1s"
 _TRY = {"duration": "5s", "interval": "100ms"}
 _META = "anytier"
+_DRAINING, _CONFIG = "draining.invalid", "config.invalid"  # hosts of routes that no request reaches
 
 
 def render(
@@ -65,7 +66,8 @@ def _server(name: str, listener: Listener, config: ProxyConfig) -> Json:
     }
     if listener.tls:
         out["tls_connection_policies"] = [{}]
-        out["automatic_https"] = {"disable_redirects": True}  # they would want port 80; ours are routes
+        # Its redirects would want port 80: ours are routes. Names that nobody has get no certificate.
+        out["automatic_https"] = {"disable_redirects": True, "skip": [_DRAINING, _CONFIG]}
     else:
         out["automatic_https"] = {"disable": True}
     return out
@@ -153,12 +155,12 @@ def _drains(config: ProxyConfig) -> list[Json]:
     if not draining:
         return []
     handler = {"handler": "reverse_proxy", "upstreams": [{"dial": dial} for dial in draining]}
-    return [{"match": [{"host": ["draining.invalid"]}], "handle": [handler], "terminal": True}]
+    return [{"match": [{"host": [_DRAINING]}], "handle": [handler], "terminal": True}]
 
 
 def _meta(config: ProxyConfig) -> Json:
     text = json.dumps(config.wire(), sort_keys=True)
-    return {"match": [{"host": ["config.invalid"]}], "handle": [{"handler": "vars", _META: text}], "terminal": True}
+    return {"match": [{"host": [_CONFIG]}], "handle": [{"handler": "vars", _META: text}], "terminal": True}
 
 
 def _nothing() -> Json:
