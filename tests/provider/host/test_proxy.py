@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from anytier.conformance.certificate import Pair, self_signed
-from anytier.errors import Conflict, Rejected
+from anytier.errors import Conflict, Rejected, Unreachable
 from anytier.provider.host.caddy import Caddy, bare, draining, merged, only, with_upstreams
 from anytier.provider.host.proxy import Certificate, ProxyInputs, ProxyOutputs, ProxyResource, split_address
 from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls, Upstream
@@ -32,6 +32,17 @@ async def test_a_taken_port_is_a_conflict_that_names_its_holder_and_nothing_is_m
     assert "anytier:port" in said
     assert corner.processes() == [] and not Path(corner.root, "proxy").exists()
     assert (await corner.make_proxy()).running
+
+
+async def test_a_proxy_without_a_config_is_on_its_way_out(corner: Corner) -> None:
+    """For an instant Caddy still answers while it ends; that must look like one that is away, not like a mistake."""
+    await corner.make_proxy()
+    caddy = Caddy(await corner.place())
+    assert await caddy.alive()
+    await caddy._request("DELETE", "/config/")
+    assert not await caddy.alive()
+    with pytest.raises(Unreachable):
+        await caddy.config(wait=False)
 
 
 async def test_a_killed_proxy_is_back_with_all_that_it_held(corner: Corner) -> None:

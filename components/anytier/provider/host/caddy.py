@@ -58,9 +58,10 @@ class Caddy:
         return list(json.loads(data).get("listen") or []) if data else []
 
     async def alive(self) -> bool:
+        """One that is about to end has no config any more, and says that there is no such path."""
         try:
             await self._request("GET", "/config/admin", timeout=3)
-        except Unreachable:
+        except (Rejected, Unreachable):
             return False
         return True
 
