@@ -62,7 +62,8 @@ def passphrase(paths: Paths) -> None:
     made.touch(0o600)
     made.write_text(secrets.token_urlsafe(32) + "\n")
     made.rename(file)
-    line("state", f"kept in {paths.state}, its secrets sealed by {file}: keep a copy of both")
+    state, sealed = (path.relative_to(paths.root) for path in (paths.state, file))
+    line("state", f"kept in {state}, its secrets sealed by {sealed}: keep a copy of both")
 
 
 def git_filter(paths: Paths) -> None:

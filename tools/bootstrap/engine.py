@@ -15,7 +15,7 @@ from pathlib import Path
 from bootstrap import modules, release
 from bootstrap.paths import Paths
 from bootstrap.pins import ENGINE, compatible
-from bootstrap.say import SetupError, line
+from bootstrap.say import SetupError, line, short
 
 HOST = "pulumi-language-python"
 
@@ -39,7 +39,7 @@ def ensure(paths: Paths, source: str | None = None) -> Engine:
         if source in (None, name) and (folder := way(paths)):
             made = Engine(str(folder), version_of(folder / "pulumi"), name, stamp(folder / "pulumi"))
             note(paths).write_text(json.dumps(asdict(made)))
-            line("engine", f"pulumi {made.version} from {SAID[name]}: {folder}")
+            line("engine", f"pulumi {made.version} from {SAID[name]}: {short(folder)}")
             return made
     raise SetupError(f"no Pulumi engine by way of {source!r}", "without --engine, every way is tried")
 

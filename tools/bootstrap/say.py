@@ -28,6 +28,12 @@ def line(part: str, text: str) -> None:
     print(f"{part:<8} {text}", flush=True)
 
 
+def short(path: Path) -> str:
+    """As a person writes it: `~` for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
 @contextmanager
 def clock(part: str, text: str, usual: str) -> Iterator[None]:
     """Says what is being done and for how long already; at the end, how long it took."""
