@@ -1,7 +1,7 @@
 """An app made to be tested: it reports what a place gave it, and misbehaves on command. Standard library only.
 
     app.py serve            HTTP on PORT (8080)
-    app.py echo             TCP lines on PORT_ECHO (9090), each answered by itself; the line `report` by the report
+    app.py echo             TCP lines on PORT (9090), each answered by itself; the line `report` by the report
     app.py mark NAME        one line with the time appended to NAME on the volume (jobs, init containers, hooks), then 0
     app.py tick NAME        the same every 0.2 s until stopped (a sidecar)
     app.py probe KIND       exit code 0 if the `serve` in this container, or on PORT, says that KIND is well
@@ -374,7 +374,7 @@ class EchoServer(socketserver.ThreadingTCPServer):
 
 def echo() -> int:
     threading.stack_size(STACK)
-    port = int(os.environ.get("PORT_ECHO", "9090"))
+    port = int(os.environ.get("PORT", "9090"))
     with EchoServer(("", port), Echo) as server:
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
         Health.ready_at = time.time()

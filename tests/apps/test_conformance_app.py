@@ -78,7 +78,7 @@ def test_the_wrong_port_is_one_further() -> None:
 
 def test_echo_answers_lines_and_reports_itself() -> None:
     port = free_port()
-    process = start("app.py", "echo", folder=FOLDER, PORT_ECHO=str(port), CONF_VERSION="v3")
+    process = start("app.py", "echo", folder=FOLDER, PORT=str(port), CONF_VERSION="v3")
     try:
         wait_for(port, process)
         with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rw") as stream:

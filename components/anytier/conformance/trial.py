@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from anytier.conformance.check import Failed, expect
-from anytier.conformance.patch import Patch, merged
+from anytier.conformance.patch import Patch, merged, workload
 from anytier.conformance.places.base import Place
 from anytier.errors import ConfigError
 
@@ -65,7 +65,7 @@ class Trial:
         self.name = f"anytier-test-{secrets.token_hex(3)}"
         self.ns = f"anytier-{self.name}-{APP}"
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
-        self.port, self.tls_port = free_ports(2)
+        self.port, self.tls_port, self.echo_port = free_ports(3)
         self.canary = f"canary-{secrets.token_hex(16)}"
         self.config = config
         self.env = {
@@ -89,7 +89,9 @@ class Trial:
         """The app's folder, the stack's config, the stack."""
         (self.folder / "state").mkdir()
         shutil.copytree(self.project / "apps" / APP, self.app_dir)
-        self.base = read_spec(self.app_dir / "app.yaml")
+        # On a host nobody but echo itself can listen there: another one's port must not be in the way.
+        own_port = workload("echo", {"service": {"ports": {"tcp": {"port": self.echo_port}}}})
+        self.base = merged(read_spec(self.app_dir / "app.yaml"), own_port)
         self.config_file.write_text(json.dumps({"config": {**self.config, **self.own_config()}}, indent=2))
         self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
         self.pulumi("config", "set", "--secret", "anytier:secret.canary", given=self.canary)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
 from anytier.provider.host import caddy as edits
 from anytier.provider.host.caddy import Caddy
-from anytier.provider.host.manager import State
+from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import Check, InstanceRecord
 from anytier.provider.host.place import Place, remember_mount_points
 from anytier.provider.host.probes import exec_argv, probe
@@ -96,8 +96,8 @@ class HostDriver:
         memory = self._health.get(id, Judge())
         said = [memory.said] if memory.said else []
         if state is None or not state.running or state.restarts or memory.restarted:
-            code = None if state is None else state.exit_code
-            said.append(f"the process ended (exit {code})" if code is not None else "the process is not running")
+            process = self.kept[record.revision].revision.template.process if record.revision in self.kept else None
+            said.append(how_it_ended(state.exit_code if state else None, process.limits.memory if process else None))
         lines = (await self.place.manager.log(id, program_log(self.place.layout, id), 12)).strip().splitlines()
         if lines:
             said.append("its last log lines:\n" + "\n".join(f"  {line}" for line in lines))

@@ -12,7 +12,7 @@ from pydantic import Field
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
-from anytier.provider.host.manager import State
+from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import ProcessInputs
 from anytier.provider.host.place import Place, claim, of, release, remember_mount_points
 from anytier.provider.host.program import Program, json_bytes, problems, program, redact
@@ -123,7 +123,8 @@ class JobResource(Resource[JobInputs, JobOutputs]):
         finally:
             await place.manager.stop(name)
             await place.machine.remove([f"{made.folder}/secret.json"])
-        what = f"did not end within {inputs.timeout:g} s" if state is None else f"ended with exit {state.exit_code}"
+        limit = inputs.template.process.limits.memory if inputs.template.process else None
+        what = f"did not end within {inputs.timeout:g} s" if state is None else how_it_ended(state.exit_code, limit)
         lines = redact(log.strip(), inputs.secrets.values()).splitlines()
         told = "; its last log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
         return f"{what} after {time.time() - started:.1f} s{told}"

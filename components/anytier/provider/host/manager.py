@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class State:
-    """How a unit is now. `restarts` only ever grows while the unit exists."""
+    """How a unit is now. `restarts` only ever grows while the unit exists; an `exit_code` below 0 is a signal."""
 
     running: bool
     pid: int = 0
@@ -25,6 +26,18 @@ class State:
     exit_code: int | None = None
     uptime: float = 0  # seconds that the process has run
     detail: str = ""
+
+
+def how_it_ended(code: int | None, memory: int | None) -> str:
+    """For people. The kernel kills what passes a memory limit without a word, so that the limit is worth naming."""
+    if code is None:
+        return "the process is not running"
+    if code >= 0:
+        return f"the process ended (exit {code})"
+    killed = "the process was killed" + (f" (signal {-code})" if code < -1 else "")  # supervisord says -1 for any
+    if code == -signal.SIGKILL and memory is not None:
+        return f"{killed}, as for want of memory: its limit is {memory / 2**20:.0f} MiB"
+    return killed
 
 
 class Manager(Protocol):

@@ -14,6 +14,7 @@ from anytier.provider.host.transport import Facts, File, Machine, Result
 from anytier.render import systemd as render
 from anytier.render.unit import Scope, Unit
 
+_KILLED = ("2", "3")  # CLD_KILLED, CLD_DUMPED: the status is a signal
 _SHOWN = (
     "Id",
     "LoadState",
@@ -157,7 +158,8 @@ def _properties(block: str) -> dict[str, str]:
 def _state(item: Mapping[str, str], now: float) -> State:
     active = item["ActiveState"] in ("active", "reloading", "deactivating")
     ended = item.get("ExecMainCode", "0") != "0"
-    code = int(item["ExecMainStatus"]) if ended else None
+    killed = item.get("ExecMainCode") in _KILLED
+    code = (-1 if killed else 1) * int(item["ExecMainStatus"]) if ended else None
     detail = f"{item['ActiveState']}/{item['SubState']}" + (
         f", {item['Result']}" if item["Result"] != "success" else ""
     )
