@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -33,9 +34,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a good spec, the program's working directory; the config is put back afterwards."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "app.yaml").write_text(SPEC)
+    # Pulumi wants a loop, and a test before this one may have left none behind.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     pulumi.runtime.set_mocks(NoResources(), project="anytier", stack="test")
     yield tmp_path
     set_all_config({})
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 class NoResources(pulumi.runtime.Mocks):
