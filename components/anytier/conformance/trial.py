@@ -89,9 +89,10 @@ class Trial:
         """The app's folder, the stack's config, the stack."""
         (self.folder / "state").mkdir()
         shutil.copytree(self.project / "apps" / APP, self.app_dir)
-        # On a host nobody but echo itself can listen there: another one's port must not be in the way.
-        own_port = workload("echo", {"service": {"ports": {"tcp": {"port": self.echo_port}}}})
-        self.base = merged(read_spec(self.app_dir / "app.yaml"), own_port)
+        self.base = read_spec(self.app_dir / "app.yaml")
+        if not self.place.containers:
+            # A TCP port is the machine's there: one that is taken already must not be in the way.
+            self.base = merged(self.base, workload("echo", {"service": {"ports": {"tcp": {"port": self.echo_port}}}}))
         self.config_file.write_text(json.dumps({"config": {**self.config, **self.own_config()}}, indent=2))
         self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
         self.pulumi("config", "set", "--secret", "anytier:secret.canary", given=self.canary)
