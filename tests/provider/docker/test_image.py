@@ -14,7 +14,7 @@ import pytest
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected, Unreachable
 from anytier.provider.docker import build as builder
-from anytier.provider.docker import image, tools
+from anytier.provider.docker import held, image, tools
 from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Endpoint
 from anytier.provider.docker.image import ImageInputs, ImageOutputs, ImageResource
@@ -430,6 +430,16 @@ async def test_versions_stay_as_long_as_a_revision_may_go_back_to_them(
     await store.forget()
     await resource.delete(ground.context(), id, inputs, ImageOutputs())
     assert [item["RepoTags"] for item in await ground.images(every=True)] == [[f"{ground.ns}/base:latest"]]
+
+
+@pytest.mark.docker
+async def test_workloads_that_go_meanwhile_are_not_brought_back(ground: Ground) -> None:
+    stores = [await keep(ground, f"w{number}", "x@sha256:1") for number in range(6)]
+    assert "x@sha256:1" in await held.needed(ground.there)
+    await asyncio.gather(*(store.forget() for store in stores), *(held.needed(ground.there) for _ in range(12)))
+    for store in stores:
+        assert await ground.there.find(f"containers/{store.name}/json") is None
+        assert await ground.there.find(f"volumes/{store.name}") is None
 
 
 @pytest.mark.docker

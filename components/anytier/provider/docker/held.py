@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from anytier.errors import Conflict, NotFound
+from anytier.errors import Conflict, NotFound, Rejected
 from anytier.provider.docker import labels
 from anytier.provider.docker.client import Daemon
+from anytier.provider.docker.patience import patiently
 from anytier.provider.docker.store import Store
 
 _AT_ONCE = 8
@@ -27,7 +28,7 @@ async def needed(there: Daemon) -> set[str]:
     async def images(item: Any) -> set[str]:
         async with slots:
             store = Store(there, labels.label(item, labels.NAMESPACE), labels.label(item, labels.WORKLOAD))
-            document = await store.load()
+            document = await patiently(store.peek, NotFound, Conflict, Rejected)  # it may be going just now
         kept = document.kept if document else []
         return {container.image for each in kept for container in each.revision.template.containers}
 

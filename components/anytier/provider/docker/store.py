@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from anytier.errors import Conflict, NotFound
+from anytier.errors import Conflict, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.docker import labels, tools
 from anytier.provider.docker.client import Daemon
@@ -52,9 +52,16 @@ class Store:
 
     async def load(self) -> Document | None:
         """None: this workload is not here."""
-        data = await self._archive()
-        found = [document for text in _files(data) if (document := _parsed(text))] if data else []
-        return max(found, key=lambda item: item.sequence, default=None)
+        return _newest(await self._archive())
+
+    async def peek(self) -> Document | None:
+        """As `load`, for whoever is not the workload: what is being removed is not brought back."""
+        try:
+            return _newest(await self.daemon.get_files(self.name, _FOLDER))
+        except (NotFound, Conflict, Rejected):
+            if await self.daemon.find(f"containers/{self.name}/json") is not None:
+                raise
+            return None
 
     async def save(self, document: Document) -> Document:
         """The document as it is now. It goes beside the last one, which stays whole should we be killed meanwhile."""
@@ -157,6 +164,11 @@ def content_hash(key: str, template: Template, values: Mapping[str, str]) -> str
 def is_running(item: Mapping[str, Any]) -> bool:
     """Of a list's entry."""
     return item.get("State") in _RUNNING
+
+
+def _newest(data: bytes | None) -> Document | None:
+    found = [document for text in _files(data) if (document := _parsed(text))] if data else []
+    return max(found, key=lambda item: item.sequence, default=None)
 
 
 def _files(data: bytes) -> list[bytes]:
