@@ -15,6 +15,8 @@ from anytier.spec import diagnose
 from anytier.spec.walk import used_fields
 
 PROJECT = Path(__file__).parents[2]
+# Throw-away stacks of a suite that runs at this moment are none of ours.
+STACKS = [file for file in sorted((PROJECT / "stacks").glob("Pulumi.*.yaml")) if ".anytier-test-" not in file.name]
 SPECS = sorted((PROJECT / "apps").glob("*/app.yaml"))
 
 
@@ -46,7 +48,7 @@ def test_the_variant_with_init_and_sidecar_is_valid(tmp_path: Path) -> None:
     assert app is not None and not [item for item in found if item.severity == "error"]
 
 
-@pytest.mark.parametrize("stack", sorted((PROJECT / "stacks").glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("stack", STACKS, ids=lambda path: path.name)
 def test_a_worked_stack_says_where_and_nothing_about_the_app(stack: Path) -> None:
     config = yaml.safe_load(stack.read_text())["config"]
     assert (PROJECT / config["anytier:app"]).is_file()
