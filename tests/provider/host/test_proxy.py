@@ -15,9 +15,10 @@ import pytest
 
 from anytier.conformance.certificate import Pair, self_signed
 from anytier.errors import Conflict, Rejected, Unreachable
-from anytier.provider.host.caddy import Caddy, bare, draining, merged, only, with_upstreams
+from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.proxy import Certificate, ProxyInputs, ProxyOutputs, ProxyResource, split_address
 from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls, Upstream
+from anytier.render.upstreams import bare, draining, merged, only, with_upstreams
 
 from .corner import Corner, Load, free_port, listening
 
@@ -54,6 +55,18 @@ async def test_a_killed_proxy_is_back_with_all_that_it_held(corner: Corner) -> N
     config = await Caddy(place).config()
     assert len(config.pools["web/http"].upstreams) == 2
     assert config.pools["web/http"].health is not None
+
+
+async def test_an_update_moves_traffic_without_another_config(corner: Corner) -> None:
+    """A config that is exchanged may cost a request; a slot does not."""
+    state = await corner.up()
+    caddy = Caddy(await corner.place())
+    before = await caddy._running()
+    await corner.update(state, corner.inputs(version="2"))
+    await corner.until(lambda: corner.get().startswith("2 "))
+    assert await caddy._running() == before
+    upstreams = (await caddy.config()).pools["web/http"].upstreams
+    assert len(upstreams) == 2 and not any(item.draining for item in upstreams)
 
 
 async def test_a_changed_config_keeps_upstreams_and_loses_no_request(corner: Corner) -> None:

@@ -88,7 +88,7 @@ async def test_a_killed_process_is_back(corner: Corner) -> None:
 
 
 async def test_liveness_restarts_an_instance_when_no_controller_is_there(corner: Corner) -> None:
-    probe = Probe(http_get=HttpGet(path="/healthz", port=8080), initial_delay=2, period=0.3, failure_threshold=2)
+    probe = Probe(http_get=HttpGet(path="/healthz", port=8080), initial_delay=5, period=0.3, failure_threshold=2)
     await corner.up(corner.inputs(replicas=1, liveness=probe))
     ((name, pid),) = (await corner.pids()).items()
     await corner.aget("/sick")

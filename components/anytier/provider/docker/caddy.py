@@ -1,9 +1,7 @@
 """The running proxy of an app on a daemon: its config read and changed, its requests counted.
 
-Who serves changes without a new config, since Caddy drops requests that come in while it exchanges one: Go's server
-ends connections whose first request it has not read yet. An upstream is the name of a file, a *slot*, that says where
-to dial; Caddy looks at it for each request. A pool has more slots than instances, so that shares are even and there is
-room for a rollout's extra ones. Only other routes, other checks or more slots need another config.
+Who serves changes without a new config, by slots (`render.slots`). Only other routes, other checks or more slots need
+another one.
 
 Caddy listens for orders on a unix socket inside its container; we reach it by commands there. Config, slots and who
 serves lie in the proxy's volume, so that a restart loses nothing.
@@ -15,26 +13,26 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from anytier.errors import Conflict, NotFound, Rejected, Unreachable
-from anytier.frozen import Frozen
 from anytier.provider.docker.client import Daemon, Result
 from anytier.provider.docker.tar import Entry, pack, unpack
 from anytier.render import caddy as render
+from anytier.render import slots
 from anytier.render.docker import TOOLS
-from anytier.render.proxy import Pool, ProxyConfig, Upstream
+from anytier.render.proxy import ProxyConfig
+from anytier.render.slots import Members
 
 CONFIG = "/config"
 FILE = f"{CONFIG}/caddy.json"
 _SOCKET = "/run/anytier/admin.sock"
 _STATUS = "127.0.0.1:2021"
 _HOLD = "127.0.0.1:2022"  # where slots point that have no instance: it says so at once, and is always healthy
-_PROBER = "anytier-health"
 _BUSYBOX = f"{TOOLS}/busybox"
 _PATIENCE = 15.0
 _ONE, _OTHER = "tcp4/:", "tcp4/0.0.0.0:"  # two spellings of one address
@@ -55,13 +53,6 @@ printf %s "$dial" >slots/.next && {_BUSYBOX} mv slots/.next "slots/$name" || exi
 done <slots.next && {_BUSYBOX} mv members.next {_MEMBERS}"""
 
 
-class Members(Frozen):
-    """Who serves in each pool, who drains, how they are checked; and the pool's slots: where each one leads."""
-
-    pools: dict[str, Pool] = Field(default_factory=dict)
-    slots: dict[str, list[str]] = Field(default_factory=dict)
-
-
 def container_name(ns: str) -> str:
     return f"{ns}-proxy"
 
@@ -79,86 +70,7 @@ def body(config: ProxyConfig, other: bool = False) -> bytes:
     http["shutdown_delay"] = _DELAY
     for server in http["servers"].values():
         server["listen"] = [_spelled(address, other) for address in server["listen"]]
-        for handler in (handler for route in server["routes"] for handler in route["handle"]):
-            if "health_checks" in handler:
-                handler["health_checks"]["active"]["headers"] = {"User-Agent": [_PROBER]}
-    http["servers"]["_hold"] = _hold()
-    return json.dumps(made).encode()
-
-
-def _hold() -> dict[str, Any]:
-    """What a client hears while no instance serves; our own checks hear that all is well, so that slots stay open."""
-    text = "No instance is ready to answer. Try again in a moment.\n"
-    sorry = {"handler": "static_response", "status_code": 503, "headers": {"Retry-After": ["1"]}, "body": text}
-    well = {"match": [{"header": {"User-Agent": [_PROBER]}}], "handle": [{"handler": "static_response"}]}
-    return {
-        "listen": [_HOLD],
-        "automatic_https": {"disable": True},
-        "routes": [{**well, "terminal": True}, {"handle": [sorry], "terminal": True}],
-    }
-
-
-# slots
-
-
-def slot(pool: str, number: int) -> str:
-    """The name of its file."""
-    return f"{pool.replace('/', '.')}.{number}"
-
-
-def physical(config: ProxyConfig, slots: Mapping[str, Sequence[str]]) -> ProxyConfig:
-    """The config as Caddy gets it: upstreams are slots."""
-    pools = {
-        key: pool.model_copy(
-            update={
-                "upstreams": [
-                    Upstream(dial=f"{{file.{_SLOTS}/{slot(key, number)}}}") for number in range(len(slots.get(key, ())))
-                ]
-            }
-        )
-        for key, pool in config.pools.items()
-    }
-    return config.model_copy(update={"pools": pools})
-
-
-def logical(config: ProxyConfig, members: Members) -> ProxyConfig:
-    """The config as everybody else sees it: upstreams are instances."""
-    return config.model_copy(update={"pools": {key: members.pools.get(key, Pool()) for key in config.pools}})
-
-
-def assigned(slots: Sequence[str], serving: Sequence[str], room: int = 0) -> list[str]:
-    """The slots shared out evenly among those who serve, with as few changes as can be.
-
-    There are enough for `room` instances as soon as there are any; later there are more only if they must be.
-    """
-    size = len(slots)
-    if size < max(len(serving), 1):
-        size = max(4, 1 << (2 * max(room, len(serving)) - 1).bit_length())
-    if not serving:
-        return [_HOLD] * size
-    base, extra = divmod(size, len(serving))
-    held = {dial: list(slots).count(dial) for dial in serving}
-    richer = sorted(serving, key=lambda dial: -held[dial])[:extra]
-    left = {dial: base + (dial in richer) for dial in serving}
-    out: list[str | None] = []
-    for dial in [*slots, *[""] * (size - len(slots))]:
-        keeps = left.get(dial, 0) > 0
-        left[dial] = left.get(dial, 0) - keeps
-        out.append(dial if keeps else None)
-    waiting = [dial for dial in serving for _ in range(left[dial])]
-    return [dial if dial is not None else waiting.pop() for dial in out]
-
-
-def seated(config: ProxyConfig, slots: Mapping[str, Sequence[str]], room: Mapping[str, int]) -> Members:
-    """The members that a (logical) config asks for, beginning with the slots as they are."""
-    serving = {key: [item.dial for item in pool.upstreams if not item.draining] for key, pool in config.pools.items()}
-    shared = {key: assigned(slots.get(key, ()), dials, room.get(key, 0)) for key, dials in serving.items()}
-    return Members(pools=dict(config.pools), slots=shared)
-
-
-def slot_files(members: Members) -> dict[str, str]:
-    """File -> where it leads."""
-    return {slot(key, n): dial for key, dials in members.slots.items() for n, dial in enumerate(dials)}
+    return json.dumps(slots.held(made, _HOLD)).encode()
 
 
 @dataclass(frozen=True)
@@ -176,12 +88,12 @@ class State:
 
 def parsed(text: str) -> State:
     """From the three parts of the command's answer."""
-    config, members, slots = (text + _BREAK + _BREAK).split(_BREAK)[:3]
+    config, members, written = (text + _BREAK + _BREAK).split(_BREAK)[:3]
     raw: dict[str, Any] = json.loads(config)
     known = Members.model_validate_json(members) if members.strip() else Members()
-    lines = dict(line.partition(":")[::2] for line in slots.splitlines() if ":" in line)
-    found = {key: [lines.get(slot(key, n), "") for n in range(len(dials))] for key, dials in known.slots.items()}
-    return State(raw, logical(render.parse(raw), known), found)
+    lines = dict(line.partition(":")[::2] for line in written.splitlines() if ":" in line)
+    found = slots.as_written(known, lines)
+    return State(raw, slots.logical(render.parse(raw), known), found)
 
 
 def _spelled(address: str, other: bool) -> str:
@@ -231,8 +143,8 @@ class Caddy:
         async with self.lock:
             state = await self._state()
             new = edit(state.config)
-            members = seated(new, state.slots, room or {})
-            wanted = physical(new, members.slots)
+            members = slots.seated(new, state.slots, room or {}, _HOLD)
+            wanted = slots.physical(new, members.slots, _SLOTS)
             if new != state.config or members.slots != state.slots:
                 await self._take(members, state)
             if wanted != state.seen or anew:
@@ -246,10 +158,10 @@ class Caddy:
             known = Members.model_validate_json(next(iter(found.values())))
         except (NotFound, StopIteration, ValidationError):
             known = Members()
-        new = logical(config, known)
-        members = seated(new, known.slots, {})
-        files = {"caddy.json": body(physical(new, members.slots)), _MEMBERS: _json(members)}
-        files |= {f"slots/{name}": dial.encode() for name, dial in slot_files(members).items()}
+        new = slots.logical(config, known)
+        members = slots.seated(new, known.slots, {}, _HOLD)
+        files = {"caddy.json": body(slots.physical(new, members.slots, _SLOTS)), _MEMBERS: members.json_bytes()}
+        files |= {f"slots/{name}": dial.encode() for name, dial in slots.files(members.slots).items()}
         return {name: (data, 0o600, 0, 0) for name, data in files.items()}
 
     async def _state(self) -> State:
@@ -264,10 +176,9 @@ class Caddy:
 
     async def _take(self, members: Members, state: State) -> None:
         """Slots lead elsewhere from now on: for the next request, none under way is touched."""
-        now = {slot(key, n): dial for key, dials in state.slots.items() for n, dial in enumerate(dials)}
-        changed = {name: dial for name, dial in slot_files(members).items() if now.get(name) != dial}
+        changed = slots.changed(state.slots, members.slots)
         lines = "".join(f"{name} {dial}\n" for name, dial in changed.items()).encode()
-        files = {"slots.next": (lines, 0o600, 0, 0), "members.next": (_json(members), 0o600, 0, 0)}
+        files = {"slots.next": (lines, 0o600, 0, 0), "members.next": (members.json_bytes(), 0o600, 0, 0)}
         await self.daemon.put_files(self.name, CONFIG, pack(files))
         done = await self._patient(lambda: self._command(_TAKE))
         if done.code != 0:
@@ -321,10 +232,6 @@ class Caddy:
         if again.code != 0 and not codes:
             raise Unreachable("proxy", f"Caddy does not answer: {again.last}", f"see `docker logs {self.name}`")
         return again
-
-
-def _json(model: Frozen) -> bytes:
-    return model.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def of(daemon: Daemon, ns: str) -> Caddy:

@@ -1,6 +1,7 @@
-"""Caddy's admin API of one app's proxy, on its unix socket: every change is one atomic load of the whole config.
+"""Caddy's admin API of one app's proxy, on its unix socket, and the files that say who serves.
 
-The config that was loaded last also lies in a file, which Caddy starts from: its restart loses nothing.
+Who serves changes without a new config, by slots (`render.slots`). Only other routes, other checks or more slots need
+another one: one atomic load of the whole. It also lies in a file, which Caddy starts from: its restart loses nothing.
 
 Sockets are opened by the launcher and handed over, each under two numbers. Caddy by itself opens a second socket when
 it is given a new config and closes the first at once, which resets connections that wait to be accepted and cuts idle
@@ -21,7 +22,9 @@ from anytier.provider.host.layout import Layout
 from anytier.provider.host.place import Place
 from anytier.provider.host.transport import File
 from anytier.render import caddy as render
-from anytier.render.proxy import HealthCheck, Pool, ProxyConfig, Upstream
+from anytier.render import slots
+from anytier.render.proxy import ProxyConfig
+from anytier.render.slots import Members
 
 _PATIENCE = 15.0  # a proxy that was killed is back sooner
 FIRST_SOCKET = 100  # the launcher's number for the first listener; each has this one and the next
@@ -37,10 +40,14 @@ class Caddy:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.file = f"{place.layout.proxy}/caddy.json"
-        self.socket = f"{place.layout.sockets(place.facts, place.supervisor)}/proxy.sock"
+        self.members = f"{place.layout.proxy}/members.json"
+        self.slots = f"{place.layout.proxy}/slots"
+        sockets = place.layout.sockets(place.facts, place.supervisor)
+        self.socket = f"{sockets}/proxy.sock"
+        self.hold = f"unix/{sockets}/hold.sock"
 
     async def body(self, config: ProxyConfig, other: bool = False) -> bytes:
-        """The config in Caddy's language, with our admin socket: a load without one would close the door behind us.
+        """A config with slots in Caddy's language, and our admin socket: a load without one would close the door.
 
         `other`: under the other number of each socket.
         """
@@ -49,7 +56,7 @@ class Caddy:
         opened = await self.opened()
         for server in out["apps"]["http"]["servers"].values():
             server["listen"] = [_number(opened, address, other) for address in server["listen"]]
-        return json.dumps(out).encode()
+        return json.dumps(slots.held(out, f"{self.hold}|0600")).encode()
 
     async def opened(self) -> list[str]:
         """The addresses that the launcher opens for Caddy, in the order of their numbers."""
@@ -67,7 +74,7 @@ class Caddy:
 
     async def config(self, wait: bool = True) -> ProxyConfig:
         """What it does now."""
-        return parse(await self._running(wait))
+        return slots.logical(parse(await self._running(wait)), await self._members())
 
     async def _running(self, wait: bool = True) -> bytes:
         """Without a config Caddy is on its way out."""
@@ -85,24 +92,57 @@ class Caddy:
         data = (await self.place.machine.read([self.file])).get(self.file)
         return parse(data) if data else None
 
-    async def change(self, edit: Callable[[ProxyConfig], ProxyConfig], anew: bool = False) -> None:
-        """Read, edit, load, one at a time. The file goes first and comes back if Caddy refuses.
+    async def change(
+        self, edit: Callable[[ProxyConfig], ProxyConfig], room: Mapping[str, int] | None = None, anew: bool = False
+    ) -> None:
+        """Read, edit, write, one at a time. `room`: pool -> for how many instances. `anew`: load the config also where
+        it has not changed, since files that it names have.
 
-        `anew`: also what has not changed, since files that it names have.
+        Slots change at once, each for its next request; members follow, so that a kill in between is made good by
+        doing it again. A config's file goes first and comes back if Caddy refuses.
         """
         async with self.place.proxy_lock:
-            running = await self._running()
-            old = parse(running)
+            running, known = await self._running(), await self._members()
+            now = await self._written(known)
+            physical = parse(running)
+            old = slots.logical(physical, known)
             new = edit(old)
-            if new == old and not anew:
+            members = slots.seated(new, now, room or {}, self.hold)
+            if new != old or members.slots != now:
+                await self.place.machine.put(self._files(slots.changed(now, members.slots), members))
+            wanted = slots.physical(new, members.slots, self.slots)
+            if wanted == physical and not anew:
                 return
-            body = await self.body(new, other=not _is_other(running))
+            body = await self.body(wanted, other=not _is_other(running))
             await self.place.machine.put([File(self.file, body)])
             try:
                 await self._patient("POST", "/load", body)
             except Rejected:
                 await self.place.machine.put([File(self.file, running)])
                 raise
+
+    async def first_files(self, config: ProxyConfig) -> list[File]:
+        """What a new process starts with: this config, with those who served before, as the files still know."""
+        known = await self._members()
+        new = slots.logical(config, known)
+        members = slots.seated(new, known.slots, {}, self.hold)
+        body = await self.body(slots.physical(new, members.slots, self.slots))
+        return [*self._files(slots.files(members.slots), members), File(self.file, body)]
+
+    async def _members(self) -> Members:
+        data = (await self.place.machine.read([self.members])).get(self.members)
+        return Members.model_validate_json(data) if data else Members()
+
+    async def _written(self, known: Members) -> dict[str, list[str]]:
+        """The slots as their files say."""
+        paths = {name: f"{self.slots}/{name}" for name in slots.files(known.slots)}
+        found = await self.place.machine.read(list(paths.values()))
+        return slots.as_written(known, {name: found.get(path, b"").decode() for name, path in paths.items()})
+
+    def _files(self, dials: Mapping[str, str], members: Members) -> list[File]:
+        folder = File(self.slots, None, self.place.site.folder_mode)
+        leads = [File(f"{self.slots}/{name}", dial.encode()) for name, dial in dials.items()]
+        return [folder, *leads, File(self.members, members.json_bytes(), 0o600)]
 
     async def in_flight(self) -> Mapping[str, int]:
         """Requests under way by upstream, draining ones included."""
@@ -171,64 +211,3 @@ def _is_other(running: bytes) -> bool:
     servers = json.loads(running)["apps"]["http"]["servers"].values()
     numbers = [int(item[3:]) for server in servers for item in server["listen"] if item.startswith("fd/")]
     return any(number % 2 for number in numbers)
-
-
-# edits: pure functions from one config to the next
-
-
-def with_upstreams(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
-    """Each pool's `dials` take traffic; others of the pool stay as they are."""
-    return _edit(config, dials, lambda known, mine: [*_without(known, mine), *[Upstream(dial=dial) for dial in mine]])
-
-
-def draining(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
-    """Those of `dials` that the pool has get nothing new and are still counted."""
-    return _edit(config, dials, lambda known, mine: [_drained(item) if item.dial in mine else item for item in known])
-
-
-def without_serving(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
-    """Those of `dials` that still take traffic take none. One that drains is in nobody's way and may stay a while."""
-    return _edit(config, dials, lambda known, mine: [item for item in known if item.draining or item.dial not in mine])
-
-
-def only(config: ProxyConfig, dials: Mapping[str, list[str]]) -> ProxyConfig:
-    """The pools hold no upstream but `dials`."""
-    return _edit(config, dials, lambda known, mine: [item for item in known if item.dial in mine])
-
-
-def with_health(config: ProxyConfig, checks: Mapping[str, HealthCheck | None]) -> ProxyConfig:
-    """The pools are checked as their instances' revision says."""
-    pools = dict(config.pools)
-    for key, check in checks.items():
-        pools[key] = pools.get(key, Pool()).model_copy(update={"health": check})
-    return config.model_copy(update={"pools": pools})
-
-
-def merged(wanted: ProxyConfig, running: ProxyConfig) -> ProxyConfig:
-    """The wanted listeners, routes and pools, filled with what the workloads have put in."""
-    pools = {key: running.pools.get(key, pool) for key, pool in wanted.pools.items()}
-    return wanted.model_copy(update={"pools": pools})
-
-
-def bare(config: ProxyConfig) -> ProxyConfig:
-    """With empty pools: what the stack's program says of the proxy."""
-    return config.model_copy(update={"pools": {key: Pool() for key in config.pools}})
-
-
-def _edit(
-    config: ProxyConfig, dials: Mapping[str, list[str]], change: Callable[[list[Upstream], list[str]], list[Upstream]]
-) -> ProxyConfig:
-    """A pool of which the program has not told the proxy yet is made: the order of resources must not matter."""
-    pools = dict(config.pools)
-    for key, mine in dials.items():
-        pool = pools.get(key, Pool())
-        pools[key] = pool.model_copy(update={"upstreams": change(pool.upstreams, mine)})
-    return config.model_copy(update={"pools": pools})
-
-
-def _without(known: list[Upstream], mine: list[str]) -> list[Upstream]:
-    return [item for item in known if item.dial not in mine]
-
-
-def _drained(upstream: Upstream) -> Upstream:
-    return upstream.model_copy(update={"draining": True})

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
-from anytier.provider.host import caddy as edits
 from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import Check, InstanceRecord
@@ -18,6 +17,7 @@ from anytier.provider.host.program import check, instance, program_log, redact
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.host.transport import File
 from anytier.provider.judge import SETTLED, Answer, Health, Judge
+from anytier.render import upstreams as edits
 from anytier.render.health import pool_health
 from anytier.render.proxy import HealthCheck, ProxyConfig
 from anytier.render.template import Port, Template
@@ -29,7 +29,8 @@ _AT_ONCE = 10
 class HostDriver:
     """One workload on one machine. `kept` holds every revision that a rollout may start.
 
-    `going`: the workload is on its way out, so that a proxy that goes at the same time needs no telling.
+    `room` is how many instances may serve at once. `going`: the workload is on its way out, so that a proxy that goes
+    at the same time needs no telling.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class HostDriver:
         kept: Mapping[int, Kept],
         volumes: Mapping[str, str],
         pools: Mapping[str, str],
+        room: int = 0,
         going: bool = False,
     ) -> None:
         self.place, self.store, self.kept, self.volumes, self.pools = place, store, kept, volumes, pools
-        self.going = going
+        self.room, self.going = room, going
         self.caddy = Caddy(place) if pools else None
         self._health: dict[str, Judge] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
@@ -301,7 +303,7 @@ class HostDriver:
             return edits.with_health(edited, self._checks(records, edited))
 
         try:
-            await self.caddy.change(change)
+            await self.caddy.change(change, dict.fromkeys(self.pools.values(), self.room))
         except NotFound:
             if not self.going:
                 raise

@@ -11,7 +11,7 @@ from pydantic import Field
 from anytier.errors import AnytierError, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, secret
-from anytier.provider.host.caddy import Caddy, bare, merged, unit_name
+from anytier.provider.host.caddy import Caddy, unit_name
 from anytier.provider.host.driver import port_error
 from anytier.provider.host.models import HostInputs
 from anytier.provider.host.place import Place, claim, of, release
@@ -21,6 +21,7 @@ from anytier.provider.host.workload import id_of, layout_problems
 from anytier.provider.resource import Context, Resource
 from anytier.render.proxy import ProxyConfig
 from anytier.render.unit import Unit
+from anytier.render.upstreams import bare, merged
 
 _OTHER_PORT = "`pulumi config set anytier:port NUMBER`, or stop what holds it"
 
@@ -110,9 +111,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         async with place.proxy_lock:
             await place.machine.put(files)
             if fresh:
-                saved = await caddy.saved()
-                config = merged(inputs.config, saved or ProxyConfig())
-                await place.machine.put([File(caddy.file, await caddy.body(config))])
+                await place.machine.put(await caddy.first_files(inputs.config))
             if fresh and alive:
                 ctx.status("restarting: it gives up a port")
                 await place.manager.restart(unit.name)

@@ -143,7 +143,8 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         ctx.made(id, before.model_copy(update={"pending": True}))
         process = wanted.revision.template.process
         await ensure(place, f"{store.folder}/releases", process.release if process else None, entries_of(inputs))
-        driver = HostDriver(place, store, kept, inputs.volumes, inputs.pools)
+        room = inputs.replicas + inputs.update.max_parallel
+        driver = HostDriver(place, store, kept, inputs.volumes, inputs.pools, room=room)
         if inputs.template.process is not None and inputs.template.process.liveness is not None:
             await guard.ensure(place)
         goal = Goal(
