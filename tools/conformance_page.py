@@ -15,6 +15,8 @@ from typing import Any
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "conformance.md"
 BLOCK = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = {"pass": "passes", "fail": "**fails**", "unsupported": "unsupported"}
+SUMS = {"pass": "passed", "fail": "failed", "unsupported": "unsupported"}
+UNSAID = ("date", "machine", "mode", "stack", "tier")  # said elsewhere, or no version
 Run = dict[str, Any]
 
 
@@ -64,8 +66,8 @@ def cell(run: Run, check: str) -> str:
 def taken(run: Run) -> str:
     """One line a run, with the versions of all that took part."""
     place = run["environment"]
-    parts = [f"{key} {value}" for key, value in sorted(place.items()) if key not in ("date", "stack", "tier", "mode")]
-    counts = ", ".join(f"{number} {MARKS[key].strip('*')}" for key, number in run["counts"].items() if number)
+    parts = [f"{key} {value}" for key, value in sorted(place.items()) if key not in UNSAID]
+    counts = ", ".join(f"{number} {SUMS[key]}" for key, number in run["counts"].items() if number)
     lines = [f"- {name(run)}: {counts}; {run['seconds']:.0f} s on {place['date'][:10]} with {', '.join(parts)}."]
     lines += [
         f"  - `{found['id']}` is unsupported: {found['evidence']}"
