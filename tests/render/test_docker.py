@@ -154,7 +154,8 @@ def test_a_secret_file_is_a_link_to_tmpfs_or_bound_where_no_link_can_be() -> Non
 
 
 def test_nothing_of_ours_goes_in_where_nothing_needs_it() -> None:
-    assert not needs_tools(item(readiness=Probe(exec=["true"]))) and not needs_files(item())
+    assert not needs_tools(item()) and not needs_files(item())
+    assert needs_tools(item(readiness=Probe(exec=["true"]))), "commands run under our timeout"
     assert needs_tools(item(readiness=Probe(tcp_port=1))) and needs_tools(item(liveness=Probe(exec=["true"])))
     assert not needs_tools(item(files=[File(target="/f", content="x")]))
     assert needs_tools(item(secret_env={"A": "b"}))

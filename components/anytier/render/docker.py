@@ -147,7 +147,7 @@ def kept_files(item: Container, secrets: Mapping[str, str], user: tuple[int, int
     for name, value in _secret_env(item, secrets).items():
         found[f"private/env/{name}"] = (value.encode(), 0o444, 0, 0)
     for name in sorted(set(item.secret_env.values())):
-        found[f"private/secrets/{name}"] = (secrets[name].encode(), 0o444, 0, 0)
+        found[f"private/secrets/{name}"] = (_value(name, secrets).encode(), 0o444, 0, 0)
     return Kept(found)
 
 
@@ -248,7 +248,8 @@ def _hidden(item: Container) -> bool:
 
 
 def _probed(item: Container) -> bool:
-    return any(probe.exec is None for probe in gates(item))
+    """Also by a command: it runs under our `timeout`."""
+    return bool(gates(item))
 
 
 def _plain_env(item: Container, where: Setting) -> dict[str, str]:
@@ -258,7 +259,12 @@ def _plain_env(item: Container, where: Setting) -> dict[str, str]:
 
 def _secret_env(item: Container, secrets: Mapping[str, str]) -> dict[str, str]:
     mixed = {key: substitute(value, secrets) for key, value in item.env.items() if names(value)}
-    return mixed | {key: secrets[name] for key, name in item.secret_env.items()}
+    return mixed | {key: _value(name, secrets) for key, name in item.secret_env.items()}
+
+
+def _value(name: str, secrets: Mapping[str, str]) -> str:
+    """SpecError names a secret that has none."""
+    return substitute(f"${{secrets.{name}}}", secrets)
 
 
 def _host_config(item: Container, image: Image, where: Setting) -> dict[str, Any]:

@@ -139,12 +139,8 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             proven=deployed.revision,
             room=inputs.replicas + inputs.update.max_parallel,
         )
-        goal = Goal(
-            revision=number,
-            replicas=inputs.replicas,
-            previous=deployed.revision or None,
-            replicas_before=deployed.replicas,
-        )
+        previous, before_it = _previous(deployed, document, found)
+        goal = Goal(revision=number, replicas=inputs.replicas, previous=previous, replicas_before=before_it)
         try:
             await rollout(driver, goal, policy_for(inputs), status=ctx.status, name=f"workloads.{inputs.workload}")
         except RolloutFailed:
@@ -176,6 +172,15 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             first = Deployed(inputs=without_secrets(inputs), revision=0, replicas=0)
             new = new.model_copy(update={"deployed": first})
         return wanted, new if new == document else await kept.save(new)
+
+
+def _previous(deployed: Deployed, document: Document, found: Sequence[Group]) -> tuple[int | None, int]:
+    """What serves until the new revision does, and how often: what was deployed; or, where what we wrote down was swept
+    away, what runs and nobody remembers."""
+    if deployed.revision:
+        return deployed.revision, deployed.replicas
+    unknown = [item.revision for item in found if item.running and item.revision not in document.revisions]
+    return (max(unknown), unknown.count(max(unknown))) if unknown else (None, 0)
 
 
 def policy_for(inputs: WorkloadInputs) -> UpdatePolicy:
