@@ -174,6 +174,12 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         return wanted, new if new == document else await kept.save(new)
 
 
+def _whole(item: Group, document: Document) -> bool:
+    """Whether none of its containers is gone, as far as its revision is still known."""
+    kept = document.revisions.get(item.revision)
+    return kept is None or kept.revision.hash != item.hash or item.complete(kept.revision.template)
+
+
 def _previous(deployed: Deployed, document: Document, found: Sequence[Group]) -> tuple[int | None, int]:
     """What serves until the new revision does, and how often: what was deployed; or, where what we wrote down was swept
     away, what runs and nobody remembers."""
@@ -202,7 +208,7 @@ def outputs(document: Document, found: Sequence[Group]) -> WorkloadOutputs:
     deployed = document.deployed
     revision, replicas = (deployed.revision, deployed.replicas) if deployed else (0, 0)
     current = document.revisions.get(revision)
-    running = [item for item in found if item.running]
+    running = [item for item in found if item.running and _whole(item, document)]
     digest = current.revision.hash if current else ""
     return WorkloadOutputs(
         revision=revision,
