@@ -26,7 +26,7 @@ down: ## take what `make up` deployed away again
 	@$(BIN)/anytier down --stack $(STACK) $(ARGS)
 
 test: dev ## all checks and every test that needs no Docker daemon
-	@failed=0; $(LINT); $(BIN)/pytest -n $(JOBS) $(ARGS) || failed=1; exit $$failed
+	@failed=0; $(LINT); tools/pytest.sh -n $(JOBS) $(ARGS) || failed=1; exit $$failed
 
 e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where one answers
 	@tools/e2e.sh $(ARGS)

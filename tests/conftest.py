@@ -22,6 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write golden files anew from what is there now")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup`: what looks at all of a daemon, or of this machine, does not run beside its like."""
+    for item in items:
+        if item.get_closest_marker("docker") or item.get_closest_marker("e2e"):
+            daemon = "provider/docker" in item.nodeid or "conformance_docker" in item.nodeid
+            item.add_marker(pytest.mark.xdist_group("daemon" if daemon else "machine"))
+
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C and hands that on; what is interrupted in tests must notice.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -22,6 +22,7 @@ reason=$(why_no_docker)
 if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
 
 code=0
-.venv/bin/pytest -m "$marks" -vv -rs --durations=15 "$@" || code=$?
+# Two at a time: what needs the daemon to itself beside what needs this machine (tests/conftest.py has the groups).
+tools/pytest.sh -m "$marks" -n 2 --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 exit "$code"

@@ -110,7 +110,9 @@ def test_told_to_end_it_ends_the_step_and_tidies_up(clone: Path) -> None:
             time.sleep(0.1)
 
 
-@pytest.mark.parametrize("script", [".ci/run", "tools/e2e.sh", "tools/e2e_setup.sh", "tools/launch.sh"])
+@pytest.mark.parametrize(
+    "script", [".ci/run", "tools/e2e.sh", "tools/e2e_setup.sh", "tools/launch.sh", "tools/pytest.sh"]
+)
 def test_every_script_is_one_that_a_shell_can_read(script: str) -> None:
     shell = "bash" if script == ".ci/run" else "sh"
     subprocess.run([shutil.which(shell) or shell, "-n", str(ROOT / script)], check=True)
