@@ -174,8 +174,9 @@ class Daemon:
 
     async def get_files(self, container: str, path: str) -> bytes:
         """A path of a container as a tar archive."""
+        plain = {"Accept-Encoding": "identity"}  # Docker's raw deflate is now and then taken for another
         with self.translated(f"container {container}"):
-            query = self._query("GET", f"containers/{container}/archive", {"path": path}, None, None)
+            query = self._query("GET", f"containers/{container}/archive", {"path": path}, None, plain)
             async with query as answer:
                 return await answer.read()
 

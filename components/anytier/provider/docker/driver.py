@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from time import monotonic, time
 
-from anytier.errors import NotFound, Unreachable
+from anytier.errors import AnytierError, NotFound
 from anytier.provider.docker import caddy, files, group, labels, probes
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.group import Group, Plan
@@ -266,7 +266,7 @@ class DockerDriver:
     def _without_proxy(self) -> Iterator[None]:
         try:
             yield
-        except (NotFound, Unreachable):
+        except AnytierError:
             if not self.going:
                 raise
             self.caddy = None

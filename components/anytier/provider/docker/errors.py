@@ -40,7 +40,7 @@ def of_answer(path: str, status: int, message: str) -> AnytierError:
         return NotFound(path, "the Docker host has no docker-init", "install tini there (apt-get install tini)")
     if status in (401, 403):
         return Denied(path, said, "check the credentials and the daemon's authorization")
-    if status == 404:
+    if status == 404 or "unrecognized image id" in low:  # the latter: it went while we asked
         return NotFound(path, said, "run `pulumi up --refresh`, which makes it anew")
     if status == 409:
         return Conflict(path, said, "remove or rename what is in the way, then run again")
