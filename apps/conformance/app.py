@@ -248,6 +248,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         with self.server.request():
             self.route()
+            self.wfile.flush()  # an answer that still lies in the buffer is not given
 
     do_POST = do_PUT = do_GET
 

@@ -167,6 +167,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()  # an answer that still lies in the buffer is not given
 
     def log_message(self, format: str, *args: Any) -> None:
         if not self.path.startswith("/healthz"):
