@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -208,6 +208,29 @@ async def converges(world: World, previous: int | None, before: int, story: Stor
     for done in (goal, Goal(LAST, goal.replicas, LAST, goal.replicas)):
         again = await run(Place(world, done, policy))
         assert again.outcome and [call.verb for call in again.place.calls] == ["observe"]
+
+
+def test_what_a_killed_run_has_left_beyond_a_smaller_goal_counts_as_coming() -> None:
+    def policy(order: Literal["start-first", "stop-first"], parallel: int) -> UpdatePolicy:
+        times = {"min_healthy_time": 0.5, "healthy_deadline": 2.0, "progress_deadline": 4.0, "drain_timeout": 1.0}
+        return UpdatePolicy(order=order, max_parallel=parallel, **times)
+
+    def chapter(revision: int, replicas: int, order: Any, parallel: int, **more: Any) -> Chapter:
+        usual: dict[str, Any] = {"faults": {}, "accidents": [], "kill": None, "latency": 0.0}
+        return Chapter(revision, replicas, policy(order, parallel), **(usual | more))
+
+    story = Story(
+        before=2,
+        exclusive=False,
+        busy=0.0,
+        lives={2: [good(0.0)], 3: [good(0.0)]},
+        chapters=[
+            chapter(3, 3, "start-first", 1),
+            chapter(2, 2, "stop-first", 2, faults={5: "before"}, kill=Kill(seconds=0.125)),
+            chapter(2, 1, "start-first", 1),
+        ],
+    )
+    play(tell(story))
 
 
 def test_ten_thousand_stories() -> None:

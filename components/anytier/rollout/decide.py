@@ -148,10 +148,12 @@ def decide(memory: Memory, seen: Sequence[Instance], goal: Goal, policy: Policy,
     if stalled:
         return stalled
 
+    surplus = [item for item in others if item.revision == revision and not item.attached]
+    coming = len(mine) - len(ready) + len(surplus) - len(_ready(memory, surplus, policy, now))
     broken = [item for item in mine if _broken(memory, item, policy, now)]
     leaving = [*broken, *_leaving(memory, others, serving, replicas, goal, policy)]
     act = Act(
-        start=_starts(revision, replicas, mine, others, len(ready), goal, policy),
+        start=_starts(revision, replicas, mine, others, coming, goal, policy),
         attach=tuple(item.id for item in ready if not item.attached or item.draining),
         drain=tuple(item.id for item in leaving if item.attached or item.draining),
         stop=tuple(item.id for item in leaving if not (item.attached or item.draining)),
@@ -252,10 +254,11 @@ def _starts(
     replicas: int,
     mine: Sequence[Instance],
     others: Sequence[Instance],
-    ready: int,
+    coming: int,
     goal: Goal,
     policy: Policy,
 ) -> tuple[Key, ...]:
+    """`coming`: how many of the revision are on their way, also those beyond the goal that a killed run has left."""
     if revision is None:
         return ()
     there = {item.index for item in mine}
@@ -264,5 +267,5 @@ def _starts(
         return tuple(missing)  # nothing of another revision to protect: all at once
     if policy.strategy == "recreate":
         return ()  # everything old goes first
-    room = min(policy.max_parallel - (len(mine) - ready), ceiling(goal, policy) - len(mine) - len(others))
+    room = min(policy.max_parallel - coming, ceiling(goal, policy) - len(mine) - len(others))
     return tuple(missing[: max(0, room)])
