@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: what looks at all of a daemon, or of this machine, does not run beside its like."""
     for item in items:
         if item.get_closest_marker("docker") or item.get_closest_marker("e2e"):
-            daemon = "provider/docker" in item.nodeid or "conformance_docker" in item.nodeid
+            daemon = any(name in item.nodeid for name in ("provider/docker", "conformance_docker", "on_systemd"))
             item.add_marker(pytest.mark.xdist_group("daemon" if daemon else "machine"))
 
 
