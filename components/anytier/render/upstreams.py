@@ -44,8 +44,13 @@ def merged(wanted: ProxyConfig, running: ProxyConfig) -> ProxyConfig:
 
 
 def bare(config: ProxyConfig) -> ProxyConfig:
-    """With empty pools: what the stack's program says of the proxy."""
-    return config.model_copy(update={"pools": {key: Pool() for key in config.pools}})
+    """With empty pools: what the stack's program says of the proxy.
+
+    A pool that no route names and that nobody feeds was a workload's that has gone after its routes: it is no drift.
+    """
+    named = {route.pool for route in config.routes}
+    pools = {key: Pool() for key, pool in config.pools.items() if key in named or pool.upstreams}
+    return config.model_copy(update={"pools": pools})
 
 
 def _edit(

@@ -237,6 +237,13 @@ async def test_files_and_commands(ground: Ground) -> None:
 
 
 @pytest.mark.docker
+async def test_a_container_that_several_remove_at_once_is_gone_for_all_of_them(ground: Ground) -> None:
+    id = await ground.container(await ground.base(), "sleep", "1000")
+    await asyncio.gather(*(ground.there.delete(f"containers/{id}", force=True, v=True) for _ in range(8)))
+    assert await ground.there.find(f"containers/{id}/json") is None
+
+
+@pytest.mark.docker
 async def test_an_answer_nobody_reads_to_its_end_closes_its_connection(ground: Ground) -> None:
     there = ground.there
     id = await ground.container(await ground.base(), "sh", "-c", "while :; do echo x; done")

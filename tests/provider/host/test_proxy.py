@@ -224,6 +224,8 @@ def test_edits_touch_what_they_name() -> None:
     assert with_upstreams(ProxyConfig(), {"new/http": ["a:1"]}).pools["new/http"].upstreams == [Upstream(dial="a:1")]
     assert merged(bare(POOL), POOL) == POOL
     assert merged(bare(POOL), ProxyConfig()) == bare(POOL)
+    gone = only(with_upstreams(ProxyConfig(), {"gone/http": ["a:1"]}), {"gone/http": []})
+    assert bare(gone) == ProxyConfig(), "the pool of a workload that has gone is no drift"
 
 
 @pytest.mark.parametrize(

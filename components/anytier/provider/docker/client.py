@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from anytier.errors import AnytierError, NotFound, Rejected, Unreachable
+from anytier.errors import AnytierError, Conflict, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.docker import errors
 from anytier.provider.fields import ignored, normalise
@@ -112,9 +112,16 @@ class Daemon:
         return await self.call("POST", path, body, about, **params)
 
     async def delete(self, path: str, about: str = "", **params: Any) -> None:
-        """Gone already is fine."""
-        with contextlib.suppress(NotFound):
+        """Gone already is fine. A container that somebody else removes just now is waited for."""
+        try:
             await self.call("DELETE", path, None, about, **params)
+        except NotFound:
+            return
+        except Conflict as error:
+            if "already in progress" not in error.what:  # Docker has no code of its own for it
+                raise
+            while await self.find(f"{path}/json") is not None:
+                await asyncio.sleep(0.1)
 
     async def find(self, path: str) -> Any:
         """What is at the path; None where the daemon says that there is nothing."""

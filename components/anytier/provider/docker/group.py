@@ -322,17 +322,7 @@ async def remove(daemon: Daemon, group: Group) -> None:
         ids = [
             entry["Id"] for entry in group.entries.values() if (labels.label(entry, labels.KIND) == "network") is kind
         ]
-        await asyncio.gather(*(_delete(daemon, id) for id in ids))
-
-
-async def _delete(daemon: Daemon, id: str) -> None:
-    try:
-        await daemon.delete(f"containers/{id}", force=True, v=True)
-    except Conflict as error:
-        if "in progress" not in error.what:
-            raise
-        while await daemon.find(f"containers/{id}/json") is not None:  # somebody removes it already
-            await asyncio.sleep(_LOOK_AGAIN)
+        await asyncio.gather(*(daemon.delete(f"containers/{id}", force=True, v=True) for id in ids))
 
 
 # explaining

@@ -43,6 +43,11 @@ async def hold(there: Daemon, ref: str, names: Sequence[str]) -> None:
         await there.post("containers/create", body, f"image {ref}", name=f"anytier-held-{ref.rpartition(':')[2][:24]}")
 
 
+async def tidy(there: Daemon) -> None:
+    """Lets go of what no revision needs. After a hold, and after a workload has gone: the last one cleans up."""
+    await release(there, await needed(there))
+
+
 async def release(there: Daemon, wanted: set[str]) -> None:
     """Lets go of what is not among `wanted`, and removes it where nothing else uses it."""
     for item in await there.get("containers/json", all=True, filters=labels.filters(role="held")):

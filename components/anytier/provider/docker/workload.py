@@ -11,7 +11,7 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NotFound, Rejected, RolloutFailed
 from anytier.frozen import Frozen
-from anytier.provider.docker import files, group, store, tools
+from anytier.provider.docker import files, group, held, store, tools
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.driver import DockerDriver, dials
 from anytier.provider.docker.group import Group
@@ -114,6 +114,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             await driver.tidy()
         await files.remove(there, inputs.ns, inputs.workload)
         await kept.forget()
+        await held.tidy(there)
         await tools.tidy(there)
 
     async def _deploy(self, ctx: Context, id: str, inputs: WorkloadInputs) -> WorkloadOutputs:
