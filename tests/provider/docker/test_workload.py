@@ -199,7 +199,11 @@ async def test_a_bad_release_keeps_the_old_one_serving(shop: Shop, bad: dict[str
     assert said in str(failure.value) and "r1 keeps serving on 2 of 2" in str(failure.value)
     assert load.failed == [] and (await shop.aget()).startswith("1 ")
     assert await shop.containers() == before
-    assert not [name for name in shop.ground.docker("ps", "-a", "--format", "{{.Names}}").split() if "web-r2-" in name]
+    assert not [
+        name
+        for name in shop.ground.docker("ps", "-a", "--format", "{{.Names}}").split()
+        if f"{shop.ground.ns}-web-r2-" in name
+    ]
 
 
 async def test_rollback_runs_a_kept_revision_with_its_own_secrets(shop: Shop) -> None:
