@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 
 from anytier.conformance.certificate import Pair, self_signed
 from anytier.errors import Conflict, Rejected, Unreachable
+from anytier.provider.host import launch
 from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.proxy import Certificate, ProxyInputs, ProxyOutputs, ProxyResource, split_address
 from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls, Upstream
@@ -55,6 +59,16 @@ async def test_a_killed_proxy_is_back_with_all_that_it_held(corner: Corner) -> N
     config = await Caddy(place).config()
     assert len(config.pools["web/http"].upstreams) == 2
     assert config.pools["web/http"].health is not None
+
+
+def test_the_launcher_makes_the_runtime_directories_that_a_reboot_has_emptied(tmp_path: Path) -> None:
+    run = tmp_path / "run" / "anytier"
+    spec = {"argv": ["true"], "cwd": "/", "env": {}, "secret": False, "pace": False, "memory": None, "user": None}
+    (tmp_path / "launch.json").write_text(json.dumps({**spec, "owned": [], "folders": [str(run)]}))
+    launcher = Path(launch.__file__)
+    for _ in range(2):
+        subprocess.run([sys.executable, str(launcher), "run", str(tmp_path)], check=True)
+        assert run.is_dir() and run.stat().st_mode & 0o777 == 0o700
 
 
 async def test_an_update_moves_traffic_without_another_config(corner: Corner) -> None:

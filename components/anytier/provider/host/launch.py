@@ -43,6 +43,8 @@ def run(folder: str) -> None:
         pace(folder + "/starts")
     if spec["memory"]:
         resource.setrlimit(resource.RLIMIT_DATA, (spec["memory"], spec["memory"]))
+    for path in spec.get("folders") or []:
+        os.makedirs(path, 0o700, exist_ok=True)  # a reboot empties runtime directories
     os.umask(0o022)
     for number, address in enumerate(spec.get("listen") or []):
         listen(address, FIRST_SOCKET + 2 * number)

@@ -168,6 +168,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             "memory": None,
             "user": None,
             "service_user": layout.own_user,
+            "folders": [sockets],
             "owned": [state, sockets, *(item.path for item in certificates)],
         }
         unit = Unit(
