@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 IN_PARTS = pytest.mark.skipif(
     os.environ.get("CI") == "true",
-    reason="the whole suite under a user's systemd was seen green in parts only; by hand: make e2e ARGS='-k systemd-user'",
+    reason="the whole suite under a user's systemd was seen green in parts only; run it by hand: -k systemd-user",
 )
 
 
