@@ -92,6 +92,7 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
     async def delete(self, ctx: Context, id: str, inputs: ImageInputs, state: ImageOutputs) -> None:
         there = await daemon(inputs.endpoint)
         needed = await held.needed(there)
+        await held.release(there, needed)  # an image that is still held cannot be removed
         if inputs.pull is not None and state.pulled:
             names = [str(parse(inputs.pull, "pull")), state.ref]
             await (held.hold if state.ref in needed else _leave)(there, state.ref, names)
@@ -103,7 +104,7 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
                 else:
                     await patiently(partial(_remove, there, inputs.name, version), Conflict)
             await _sweep(there, state.rest)
-        await held.tidy(there)
+        await held.tidy(there)  # what went meanwhile needs nothing more
 
     async def _ensure(self, ctx: Context, id: str, inputs: ImageInputs, old: ImageOutputs) -> ImageOutputs:
         there = await daemon(inputs.endpoint)
