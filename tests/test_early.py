@@ -8,8 +8,6 @@ import pytest
 from tests.provider.stack import Stack
 
 from anytier import early
-from anytier.provider.registry import Registry
-from anytier.tiers.registry import REGISTRY
 
 PROGRAM = """
 import gc, threading
@@ -37,16 +35,3 @@ def test_without_an_engine_nothing_happens() -> None:
 
     early.begin()
     assert gc.isenabled()
-
-
-def test_every_tier_that_is_built_is_known_and_its_module_has_resources() -> None:
-    assert early.MODULES.keys() == REGISTRY.keys()
-    for module in early.MODULES.values():
-        assert any(token.split(":")[1] == module for token in Registry().tokens())
-
-
-def test_a_module_is_loaded_whole_and_no_other() -> None:
-    registry = Registry({"anytier:a:X": "json:JSONDecoder", "anytier:b:Y": "nowhere:Y"})
-    registry.prepare("a")
-    registry.prepare("c")
-    assert registry._loaded.keys() == {"anytier:a:X"}

@@ -15,11 +15,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
-import pulumi
 from anytier.names import READY
-
-# Tier -> the provider's module that its stacks use. Only a hint: a tier that is not here starts a little later.
-MODULES = {"local": "host", "docker": "docker"}
 
 
 def begin() -> None:
@@ -29,14 +25,11 @@ def begin() -> None:
         return
     gc.disable()
     atexit.register(gc.freeze)  # it would else look through everything once more, only for the process to end
-    module = MODULES.get(pulumi.Config("anytier").get("tier") or "", "")
-    threading.Thread(target=_wake, args=(monitor, module), daemon=True).start()
+    threading.Thread(target=_wake, args=(monitor,), daemon=True).start()
 
 
-def _wake(monitor: Any, module: str) -> None:
-    request = resource_pb2.ResourceInvokeRequest(tok=READY, acceptResources=True)
-    request.args.update({"module": module})
+def _wake(monitor: Any) -> None:
     try:
-        monitor.Invoke(request)
+        monitor.Invoke(resource_pb2.ResourceInvokeRequest(tok=READY, acceptResources=True))
     except Exception:
         return  # a plugin that cannot start is told of by the first resource that needs it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Rollback is one command, not a state of the stack: it reaches the program by the environment and is gone afterwards.
 ROLLBACK_ENV = "ANYTIER_ROLLBACK"
-# The plugin's one function. It does nothing but import what it will need, while the program is still being imported.
+# The plugin's one function. It does nothing: to ask for it is to have the plugin started.
 READY = "anytier:index:ready"
 
 

@@ -56,7 +56,7 @@ from anytier.provider.protocol import import_alone
 import_alone()
 from anytier.provider.serve import main
 from tests.provider.inmemory import REGISTRY
-main(sys.argv[1:], lambda: "1.2.3", REGISTRY)' "$@"
+main(sys.argv[1:], REGISTRY, "1.2.3")' "$@"
 """
 
 

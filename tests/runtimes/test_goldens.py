@@ -12,6 +12,9 @@ import yaml
 from tests.runtimes.record import Recording, Secret, record
 
 from anytier import program
+from anytier.provider.check import check
+from anytier.provider.registry import Registry
+from anytier.provider.values import plain
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -85,3 +88,25 @@ def test_no_golden_holds_this_machine_or_a_secrets_value_in_the_open(file: Path)
 @pytest.mark.parametrize("app", ["guestbook", "conformance"])
 def test_the_same_program_registers_the_same_twice(app: str, tier: str) -> None:
     assert text_of(deployed(app, tier)) == text_of(deployed(app, tier))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("app", ["guestbook", "conformance"])
+def test_what_is_registered_needs_nothing_filled_in(app: str, tier: str) -> None:
+    """The plugin tells at once that such inputs are those of before: see anytier.provider.settled."""
+    registry = Registry()
+    for item in deployed(app, tier).resources:
+        kind = registry.load(item.type)
+        if kind is not None:
+            given = {key: value for key, value in _open(item.inputs).items() if value is not None}
+            tree, failures = check(kind.inputs, given)
+            assert failures == [] and plain(tree) == given, item.name
+
+
+def _open(value: Any) -> Any:
+    """Secrets as the plain values that they hold."""
+    if isinstance(value, Secret):
+        return _open(value.value)
+    if isinstance(value, dict):
+        return {key: _open(item) for key, item in value.items()}
+    return [_open(item) for item in value] if isinstance(value, list) else value

@@ -8,7 +8,9 @@ import sys
 
 def main() -> None:
     if "--version" in sys.argv[1:]:
-        print(version())
+        from anytier import __version__
+
+        print(__version__)
         return
     gc.disable()
     from anytier.provider.protocol import import_alone
@@ -18,13 +20,7 @@ def main() -> None:
 
     gc.freeze()  # what was imported stays, so no collection ever need look at it
     gc.enable()
-    serve(sys.argv[1:], version)
-
-
-def version() -> str:
-    from anytier import __version__
-
-    return __version__
+    serve(sys.argv[1:])
 
 
 if __name__ == "__main__":

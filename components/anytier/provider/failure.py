@@ -18,9 +18,9 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from anytier.errors import AnytierError, Conflict, Denied, NoSpace, NotFound, Unreachable
 from anytier.provider import values
+from anytier.provider.settled import INCOMPLETE
 
 DETAILS = "grpc-status-details-bin"
-INCOMPLETE = "__incomplete"  # in a state: the operation that wrote it failed half way; the next one must go on
 # UNKNOWN, INTERNAL and DATA_LOSS would make the engine keep a pending operation that a person has to clear. Our
 # creates find by name what an earlier one made, so none is needed.
 CODES: dict[type[AnytierError], grpc.StatusCode] = {

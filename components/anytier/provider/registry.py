@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from anytier.provider.resource import Resource
+if TYPE_CHECKING:
+    from anytier.provider.resource import AnyResource
 
 RESOURCES: dict[str, str] = {
     "anytier:index:Secret": "anytier.provider.secret:SecretResource",
@@ -24,8 +25,6 @@ RESOURCES: dict[str, str] = {
     "anytier:host:Job": "anytier.provider.host.job:JobResource",
     "anytier:host:Volume": "anytier.provider.host.volume:VolumeResource",
 }
-
-AnyResource = Resource[Any, Any]
 
 
 class Registry:
@@ -44,9 +43,3 @@ class Registry:
             module, _, name = self._resources[token].partition(":")
             self._loaded[token] = getattr(import_module(module), name)
         return self._loaded.get(token)
-
-    def prepare(self, module: str) -> None:
-        """Load the resources of one module, such as `docker`, before they are asked for."""
-        for token in self._resources:
-            if token.split(":")[1] == module:
-                self.load(token)

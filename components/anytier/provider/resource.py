@@ -104,3 +104,6 @@ class Resource(Generic[InputsT, OutputsT]):
     async def delete(self, ctx: Context, id: str, inputs: InputsT, state: OutputsT) -> None:
         """`NotFound` counts as done."""
         raise NotImplementedError
+
+
+AnyResource = Resource[Any, Any]

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from anytier.provider import fields
 from anytier.provider.fields import alternatives, is_list, is_mapping, is_model, item_type, own
-from anytier.provider.registry import AnyResource, Registry
+from anytier.provider.registry import Registry
+from anytier.provider.resource import AnyResource
 
 ANY = {"$ref": "pulumi.json#/Any"}
 SCALARS: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}

@@ -9,12 +9,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import grpc.aio
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from anytier import __version__
 from anytier.provider.engine import EngineSink
 from anytier.provider.registry import Registry
 from anytier.provider.servicer import Servicer
@@ -25,9 +26,10 @@ WAIT_FOR_CANCEL = 2.0  # seconds from an interrupt until the engine has said whe
 LAST_WORDS = 0.5  # seconds for answers on their way
 
 
-def main(argv: Sequence[str], version: Callable[[], str], registry: Registry | None = None) -> None:
+def main(argv: Sequence[str], registry: Registry | None = None, version: str = __version__) -> None:
     """Serves, and leaves without the interpreter's slow goodbye: the engine waits for this process to end."""
-    asyncio.run(serve(engine_address(argv), version, registry or Registry()))
+    engine = os.getppid()  # first of all: it may be gone by the time that the port is out
+    asyncio.run(serve(engine, engine_address(argv), registry or Registry(), version))
     os._exit(0)
 
 
@@ -36,7 +38,7 @@ def engine_address(argv: Sequence[str]) -> str:
     return argv[-1] if argv and not argv[-1].startswith("-") else ""
 
 
-async def serve(address: str, version: Callable[[], str], registry: Registry) -> None:
+async def serve(engine: int, address: str, registry: Registry, version: str) -> None:
     server = grpc.aio.server(options=OPTIONS)
     servicer = Servicer(registry, EngineSink(address), version)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
@@ -45,7 +47,7 @@ async def serve(address: str, version: Callable[[], str], registry: Registry) ->
     _on_signals(leave)
     await server.start()
     _say_port(port)
-    watch = asyncio.ensure_future(_engine_gone(os.getppid()))
+    watch = asyncio.ensure_future(_engine_gone(engine))
     asked = asyncio.ensure_future(leave.wait())
     await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
     await _wind_up(servicer, orphan=watch.done())

@@ -102,10 +102,10 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
         """Only the secrets that a workload names: another one's change must not roll it."""
         return pulumi.Output.secret({name: self.secrets[name] for name in sorted(wanted)})
 
-    def certificates(self) -> pulumi.Output[Any] | None:
+    def certificates(self) -> pulumi.Output[Any] | dict[str, Any]:
         pairs = certificate_pairs(self.app)
         if not pairs:
-            return None
+            return {}
         given = {name: {"certificate": self.secrets[c], "key": self.secrets[k]} for name, (c, k) in pairs.items()}
         return pulumi.Output.secret(given)
 

@@ -112,7 +112,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
                 "context": str(context),
                 "dockerfile": build.dockerfile,
                 "args": dict(build.args),
-                "target": build.target,
+                **({"target": build.target} if build.target else {}),
             },
             "contextHash": digest,
         }

@@ -48,7 +48,12 @@ class HostRuntime(Runtime[Hosts]):
         return found
 
     def volume(self, name: str) -> Resource:
-        props = {"machine": self.place.machine, "path": f"{self.root}/volumes/{name}", "retain": False}
+        props = {
+            "machine": self.place.machine,
+            "path": f"{self.root}/volumes/{name}",
+            "mode": "0700",
+            "retain": False,
+        }
         return Resource("host:Volume", f"{self.ns}-{name}", props, opts=self.child_options())
 
     def make_proxy(self) -> Resource:
@@ -87,6 +92,7 @@ class HostRuntime(Runtime[Hosts]):
             "timeout": body.timeout,
             "backoffLimit": body.backoff_limit,
             "trigger": self.job_trigger(depends),
+            "owner": self.owner,
         }
         return Resource("host:Job", f"job-{name}", props, (), self.with_base(self.child_options(depends)))
 
