@@ -117,3 +117,17 @@ def test_the_cache_is_where_the_user_wants_it(env: dict[str, str], cache: str, m
         monkeypatch.setenv(name, value)
     assert Paths.here().cache == Path(cache)
     assert Paths.here().root == ROOT
+
+
+def test_modules_are_compiled_also_where_python_may_not_write_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "components").mkdir()
+    (tmp_path / "components" / "one.py").write_text("x = 1")
+    (tmp_path / "components" / "wrong.py").write_text("x = ")  # no reason to stop
+    paths = Paths(tmp_path, tmp_path)
+    paths.python.parent.mkdir(parents=True)
+    paths.python.symlink_to(sys.executable)
+    packages.compile_all(paths)
+    assert list((tmp_path / "components" / "__pycache__").glob("one.*.pyc"))

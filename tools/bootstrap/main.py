@@ -17,6 +17,7 @@ def main(argv: list[str]) -> int:
         extra = args.extra or packages.tier_of(paths, args.stack or "local")
         packages.ensure(paths, extra)
         packages.expose(paths)
+        packages.compile_all(paths)
         if not args.no_engine:
             clone.launcher(paths, engine.ensure(paths, args.engine).folder)
             if not clone.elsewhere():

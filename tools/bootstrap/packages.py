@@ -7,6 +7,7 @@ import json
 import platform
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,6 +83,13 @@ def expose(paths: Paths) -> None:
     for name, module in (("anytier", "anytier.cli.__main__"), ("pulumi-resource-anytier", "anytier.provider.__main__")):
         text = f"{starts_with(paths.python)}\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
         write(paths.venv / "bin" / name, text, 0o755)
+
+
+def compile_all(paths: Paths) -> None:
+    """Python's own cache of the clone's modules. Where a caller forbids Python to write it (PYTHONDONTWRITEBYTECODE, as
+    many container images do), every run would else compile them anew. It is only a cache: without it all works."""
+    command = [str(paths.python), "-m", "compileall", "-q", str(paths.root / "components")]
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def starts_with(python: Path) -> str:
