@@ -72,12 +72,10 @@ class LocalPlace:
             for verb in ("stop", "remove"):
                 self._supervisorctl(ns, verb, name)
             return
-        unit = next(
-            part for part in Path(f"/proc/{pid}/cgroup").read_text().split("/") if part.strip().endswith(".service")
-        )
-        self._systemctl("disable", "--now", unit.strip())
+        unit = unit_of(cgroup(pid), ns)
+        self._systemctl("disable", "--now", unit)
         for folder in UNIT_FOLDERS:
-            Path(folder).expanduser().joinpath(unit.strip()).unlink(missing_ok=True)
+            Path(folder).expanduser().joinpath(unit).unlink(missing_ok=True)
         self._systemctl("daemon-reload")
 
     def _mine(self, ns: str, report: Report) -> int:
@@ -163,6 +161,15 @@ def cgroup(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cgroup").read_text()
     return ""
+
+
+def unit_of(groups: str, ns: str) -> str:
+    """The app's unit that a process is in, by /proc/PID/cgroup. A user's units lie below another service."""
+    names = [part.strip() for part in groups.split("/") if part.strip().endswith(".service")]
+    found = [name for name in names if name.startswith(f"{ns}-")]
+    if not found:
+        raise Failed(f"no unit of {ns} in {groups!r}")
+    return found[0]
 
 
 def files_below(folder: Path) -> Iterator[Path]:
