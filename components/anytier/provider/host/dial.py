@@ -81,7 +81,7 @@ async def _shown(hop: SshLogin, patience: float, tunnel: Any) -> str:
         raise no_connection(hop, error) from error
     if key is None:
         raise Unreachable(path_of(hop), "shows no host key", "look at the log of sshd there")
-    known = _known(hop)
+    known = known_keys(hop)
     if known and key not in known:
         what = "its host key is not the one in known_hosts: another machine may be answering in its place"
         raise Denied(path_of(hop), what, "find out why; if it was set up anew, take the old line out of known_hosts")
@@ -208,7 +208,7 @@ def _key_file(hop: SshLogin) -> str:
     return str(Path(str(hop.key_file)).expanduser())
 
 
-def _known(hop: SshLogin) -> list[asyncssh.SSHKey]:
+def known_keys(hop: SshLogin) -> list[asyncssh.SSHKey]:
     """What known_hosts has for it."""
     import asyncssh
 

@@ -36,7 +36,6 @@ class SshMachine:
         return Facts(found["uid"], found["user"], found["home"], found["python"], found["path"])
 
     async def about(self) -> dict[str, Any]:
-        """What the agent can tell of the machine: `agent.facts`."""
         found: dict[str, Any] = (await self._ask({"do": "facts"}))[0]["facts"]
         return found
 

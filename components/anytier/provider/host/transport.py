@@ -71,6 +71,9 @@ class Machine(Protocol):
 
     async def facts(self) -> Facts: ...
 
+    async def about(self) -> dict[str, Any]:
+        """What the machine is, asked anew: `agent.facts`."""
+
     async def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60, env: Mapping[str, str] | None = None
     ) -> Result:
@@ -119,6 +122,9 @@ class LocalMachine:
             user, home = str(uid), self._environ.get("HOME", "/")
         path = self._environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
         return Facts(uid, user, home, _python(), path, self._environ.get("XDG_RUNTIME_DIR"), delegated(uid))
+
+    async def about(self) -> dict[str, Any]:
+        return await _in_thread(agent.facts)
 
     async def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60, env: Mapping[str, str] | None = None

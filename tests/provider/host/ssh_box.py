@@ -1,0 +1,64 @@
+"""A machine that is reached by SSH only: systemd and sshd in a container, its port published on 127.0.0.1.
+
+Nothing of the repository is in it. `root` and `deploy` (with password-less sudo) take the key of the test, and so does
+`plain`, who may not use sudo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from anytier.provider.host.sshref import SshRef
+
+from .systemd_box import IMAGE, Box, build, docker, started
+
+SSH_IMAGE = f"{IMAGE}-ssh"
+_USERS = ("deploy", "plain")
+_SETUP = """set -e
+mkdir -p /run/sshd
+for user in deploy plain; do useradd --create-home --shell /bin/bash $user; done
+echo 'deploy ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
+for home in /root /home/deploy /home/plain; do
+    mkdir -p $home/.ssh; cp /tmp/key.pub $home/.ssh/authorized_keys
+    chown -R --reference=$home $home/.ssh; chmod 700 $home/.ssh
+done
+systemctl enable --now ssh
+"""
+
+
+class SshBox(Box):
+    """`port` is that of its sshd, `app_port` leads to port 8080 of it; both on 127.0.0.1."""
+
+    def __init__(self, name: str, key_file: Path) -> None:
+        super().__init__(name)
+        self.key_file = key_file
+        self.port, self.app_port = self._published(22), self._published(8080)
+        self.host_key = self.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout
+
+    def run(self, *argv: str, user: str = "root", timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        command = ["docker", "exec", "--user", user, self.name, *argv]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    def ref(self, user: str = "deploy", **more: Any) -> SshRef:
+        given = {"address": "127.0.0.1", "port": self.port, "user": user, "key_file": str(self.key_file)}
+        return SshRef.model_validate({**given, "host_key": self.host_key, "sudo": user != "root", **more})
+
+    def _published(self, port: int) -> int:
+        return int(docker("port", self.name, f"{port}/tcp").split()[0].rpartition(":")[2])
+
+
+@contextlib.contextmanager
+def ssh_box(folder: Path) -> Iterator[SshBox]:
+    """A fresh machine with a key in `folder` that it knows, gone afterwards however it went."""
+    build(SSH_IMAGE, ",openssh-server,sudo")
+    key = folder / "box_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    with started(SSH_IMAGE, "--publish", "127.0.0.1::22", "--publish", "127.0.0.1::8080") as made:
+        docker("cp", f"{key}.pub", f"{made.name}:/root/key.pub")
+        done = docker("exec", made.name, "sh", "-c", f"mv /root/key.pub /tmp/key.pub\n{_SETUP}")
+        assert done is not None
+        yield SshBox(made.name, key)
