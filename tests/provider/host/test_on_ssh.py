@@ -18,9 +18,11 @@ from anytier.errors import AnytierError, Denied, NotFound, Unreachable
 from anytier.provider.host.caddybin import wheel
 from anytier.provider.host.day2 import HostBackend
 from anytier.provider.host.job import JobInputs, JobResource
+from anytier.provider.host.machine import MachineInputs, MachineResource
 from anytier.provider.host.machines import close_all
 from anytier.provider.host.proxy import ProxyInputs, ProxyOutputs, ProxyResource
 from anytier.provider.host.ssh import SshMachine
+from anytier.provider.host.sshref import public_key
 from anytier.provider.host.volume import VolumeInputs, VolumeOutputs, VolumeResource
 from anytier.provider.host.workload import WorkloadInputs, WorkloadOutputs, WorkloadResource
 from anytier.provider.resource import Context
@@ -235,6 +237,39 @@ async def test_without_password_less_sudo_nothing_is_done(box: SshBox) -> None:
     allowed = SshMachine(box.ref("plain", sudo=False))
     assert (await allowed.facts()).user == "plain"
     await allowed.close()
+
+
+async def test_a_machine_is_looked_at_and_its_key_learned_once(box: SshBox, shop: Shop) -> None:
+    inputs = MachineInputs(machine=box.ref(host_key=None))
+    id, found = await MachineResource().create(shop.context(), inputs)
+    assert (id, found.host_key) == (f"deploy@127.0.0.1:{box.port}", public_key(box.host_key))
+    assert (found.distribution, found.version, found.systemd > 0, found.memory > 0) == ("debian", "12", True, True)
+    assert [line for line in shop.sink.lines if "learned the host key" in line]
+
+    keys = "/etc/ssh/ssh_host_*"
+    box.run("sh", "-c", f"mkdir -p /old && mv {keys} /old && ssh-keygen -A && systemctl restart ssh")
+    await close_all()
+    try:
+        for call in (
+            MachineResource().read(shop.context(), id, inputs, found),
+            MachineResource().update(shop.context(), id, inputs, found, inputs),
+        ):
+            with pytest.raises(Denied, match="host key is another one"):
+                await call
+        given = MachineInputs(
+            machine=inputs.machine, host_key=box.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout
+        )
+        assert (await MachineResource().update(shop.context(), id, inputs, found, given)).host_key == given.host_key
+    finally:
+        box.run("sh", "-c", f"rm {keys}; mv /old/* /etc/ssh/ && systemctl restart ssh")
+    await close_all()
+    read = await MachineResource().read(shop.context(), id, inputs, found)
+    assert read is not None and read[1].host_key == found.host_key
+
+
+async def test_a_login_that_is_not_roots_is_no_machine_of_ours(box: SshBox, shop: Shop) -> None:
+    with pytest.raises(Denied, match="not root"):
+        await MachineResource().create(shop.context(), MachineInputs(machine=box.ref("plain", sudo=False)))
 
 
 async def test_a_call_costs_one_round_trip(box: SshBox) -> None:

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     import asyncssh
 
 
+_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512")
+
+
 @dataclass(frozen=True)
 class HostKeys:
     """The keys that a machine and its jump host have shown, as `ssh-ed25519 AAAA...`."""
 
-    machine: str
+    machine: str | None
     jump: str | None = None
 
 
@@ -55,6 +58,8 @@ async def learn(ref: SshRef) -> HostKeys:
 
     What `known_hosts` of this user says of a machine is known, too: another key is refused.
     """
+    if ref.host_key and (ref.jump is None or ref.jump.host_key):
+        return HostKeys(ref.host_key, ref.jump.host_key if ref.jump else None)
     async with _jump(ref) as (jump, tunnel):
         return HostKeys(ref.host_key or await _shown(ref, ref.connect_timeout, tunnel), jump)
 
@@ -91,8 +96,13 @@ async def _shown(hop: SshLogin, patience: float, tunnel: Any) -> str:
 async def _ask_key(hop: SshLogin, patience: float, tunnel: Any) -> asyncssh.SSHKey | None:
     import asyncssh
 
+    # Of the kind that known_hosts has, so that the two can be compared; else the smallest that is good.
+    known = [kind.decode() for key in known_keys(hop) for kind in key.sig_algorithms]
+    kinds = [*known, *(kind for kind in _KINDS if kind not in known)]
     async with asyncio.timeout(2 * patience):
-        return await asyncssh.get_server_host_key(hop.address, hop.port, tunnel=tunnel or ())
+        return await asyncssh.get_server_host_key(
+            hop.address, hop.port, tunnel=tunnel or (), server_host_key_algs=kinds
+        )
 
 
 async def _any_key(hop: SshLogin, patience: float, tunnel: Any) -> asyncssh.SSHKey | None:

@@ -41,11 +41,13 @@ def id_of(inputs: HostInputs, name: str) -> str:
 
 def on(machine: MachineRef, text: str) -> str:
     """With the machine before it, unless it is this one."""
-    if isinstance(machine, LocalRef):
-        return text
+    return text if isinstance(machine, LocalRef) else f"{machine_id(machine)}|{text}"
+
+
+def machine_id(machine: SshRef) -> str:
+    """`<user>@<address>:<port>`."""
     address = f"[{machine.address}]" if ":" in machine.address else machine.address
-    user = f"{machine.user}@" if machine.user else ""
-    return f"{user}{address}:{machine.port}|{text}"
+    return f"{f'{machine.user}@' if machine.user else ''}{address}:{machine.port}"
 
 
 def parse(id: str) -> Where:
@@ -70,13 +72,18 @@ def _machine(id: str) -> tuple[MachineRef, str]:
     if id.startswith("/"):
         return LocalRef(), id
     login, _, rest = id.partition("|")
-    user, at, address = login.rpartition("@")
+    return parse_machine(login), rest
+
+
+def parse_machine(id: str) -> SshRef:
+    """With the host key that `known_hosts` has. Denied without one."""
+    user, at, address = id.rpartition("@")
     host, colon, port = address.rpartition(":")
     try:
         ref = SshRef.model_validate({"address": host, "port": int(port) if colon else -1, "user": user if at else None})
     except (ValidationError, ValueError):
         raise Rejected(id, "is not an id to import", "name its machine as <user>@<address>:<port>") from None
-    return ref.model_copy(update={"sudo": user != "root", "host_key": _known_key(ref)}), rest
+    return ref.model_copy(update={"sudo": user != "root", "host_key": _known_key(ref)})
 
 
 def _known_key(ref: SshRef) -> str:
