@@ -19,7 +19,7 @@ import pulumi
 from anytier.names import READY
 
 # Tier -> the provider's module that its stacks use. Only a hint: a tier that is not here starts a little later.
-MODULES = {"local": "host", "docker": "docker"}
+MODULES = {"local": "host", "baremetal": "host", "docker": "docker"}
 
 
 def begin() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from anytier.errors import AnytierError, Denied, NotFound, Unreachable
+from anytier.logins import public_key
 from anytier.provider.host.caddybin import wheel
 from anytier.provider.host.day2 import HostBackend
 from anytier.provider.host.job import JobInputs, JobResource
@@ -22,7 +23,6 @@ from anytier.provider.host.machine import MachineInputs, MachineResource
 from anytier.provider.host.machines import close_all
 from anytier.provider.host.proxy import ProxyInputs, ProxyOutputs, ProxyResource
 from anytier.provider.host.ssh import SshMachine
-from anytier.provider.host.sshref import public_key
 from anytier.provider.host.volume import VolumeInputs, VolumeOutputs, VolumeResource
 from anytier.provider.host.workload import WorkloadInputs, WorkloadOutputs, WorkloadResource
 from anytier.provider.resource import Context

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from anytier.errors import Rejected
+from anytier.logins import public_key
 from anytier.provider.host import shell
 from anytier.provider.host.ssh import batches
-from anytier.provider.host.sshref import SshRef, public_key
+from anytier.provider.host.sshref import SshRef
 from anytier.provider.host.transport import File
 
 WORDS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=5)

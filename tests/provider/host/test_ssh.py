@@ -17,9 +17,10 @@ from tests.provider.docker.sshd import Sshd, free_port
 
 import anytier
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
+from anytier.logins import public_key
 from anytier.provider.host.dial import HostKeys, key_file_problem, learn
 from anytier.provider.host.ssh import SshMachine
-from anytier.provider.host.sshref import SshRef, public_key
+from anytier.provider.host.sshref import SshRef
 from anytier.provider.host.transport import File
 
 from .sshbox import cut, needs_sshd, ref_of
@@ -292,11 +293,12 @@ async def test_a_command_on_the_terminal_gets_its_arguments_and_tells_its_code(s
         "    made = SshMachine(SshRef.model_validate(json.loads(sys.argv[1])))\n"
         "    code = await made.terminal(['sh', '-c', 'cat; printf %s \"$1\"; exit 7', 'sh', \"it's $HOME\"])\n"
         "    await made.close()\n"
+        "    print(' still ours', flush=True)\n"
         "    sys.exit(code)\n"
         "asyncio.run(main())\n"
     )
     code, out = await here(program, ref_of(server).model_dump_json(by_alias=True, exclude_none=True), b"typed ")
-    assert (code, out) == (7, b"typed it's $HOME")
+    assert (code, out) == (7, b"typed it's $HOME still ours\n")
 
 
 async def here(program: str, argument: str, typed: bytes) -> tuple[Any, bytes]:

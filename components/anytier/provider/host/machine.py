@@ -12,12 +12,13 @@ from pydantic import AfterValidator
 
 from anytier.errors import AnytierError
 from anytier.frozen import Frozen
+from anytier.logins import public_key
 from anytier.provider.fields import replaces
 from anytier.provider.host.dial import HostKeys, key_file_problem, learn, path_of
 from anytier.provider.host.distributions import unfit
 from anytier.provider.host.ids import machine_id, parse_machine
 from anytier.provider.host.machines import machine_of
-from anytier.provider.host.sshref import SshRef, public_key
+from anytier.provider.host.sshref import SshRef
 from anytier.provider.resource import Context, Resource
 
 Key = Annotated[str, AfterValidator(public_key)]

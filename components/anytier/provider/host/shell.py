@@ -47,7 +47,10 @@ def terminal_command(argv: Sequence[str], sudo: bool) -> str:
     """Runs exactly `argv`, as root where `sudo` says so."""
     if any("\0" in item for item in argv):
         raise Rejected(argv[0].replace("\0", ""), "an argument holds a NUL byte", "take it out")
-    return sh(f"exec {'sudo -n -- ' if sudo else ''}{shlex.join(argv)}")
+    words = shlex.join(argv)
+    return sh(
+        f'if [ "$(id -u)" = 0 ]; then exec {words}; else exec sudo -n -- {words}; fi' if sudo else f"exec {words}"
+    )
 
 
 def sh(script: str) -> str:

@@ -69,9 +69,7 @@ class SshMachine:
     async def terminal(self, argv: Sequence[str]) -> int:
         from anytier.provider.host.terminal import run
 
-        session = await self._begun()
-        facts = await self.facts()
-        return await run(session.connection, argv, self.ref.sudo and facts.user != self.ref.user)
+        return await run((await self._begun()).connection, argv, self.ref.sudo)
 
     async def put(self, files: Sequence[File]) -> None:
         for batch in batches(files, _BATCH):

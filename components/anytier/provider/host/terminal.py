@@ -24,10 +24,10 @@ async def run(connection: asyncssh.SSHClientConnection, argv: Sequence[str], sud
 
     there = sys.stdin.isatty() and sys.stdout.isatty()
     given: dict[str, Any] = {"term_type": os.environ.get("TERM", "xterm"), "term_size": _size()} if there else {}
+    # Copies, since asyncssh closes what it is given.
+    ours = {name: os.dup(number) for number, name in enumerate(("stdin", "stdout", "stderr"))}
     try:
-        process = await connection.create_process(
-            terminal_command(argv, sudo), encoding=None, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr, **given
-        )
+        process = await connection.create_process(terminal_command(argv, sudo), encoding=None, **ours, **given)
     except (OSError, asyncssh.Error) as error:
         raise Unreachable(argv[0], f"no session ({error})", "look at the log of sshd there") from error
     with _raw(process) if there else contextlib.nullcontext():
