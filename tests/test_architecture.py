@@ -33,19 +33,20 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "names": set(),
     "cgroups": set(),
+    "logins": set(),
     "suggest": set(),
     "frozen": set(),
     "spec": {"errors", "frozen", "suggest"},
     "capabilities": {"errors", "spec"},
     "rollout": {"errors"},
     "render": {"errors", "frozen", "spec"},
-    "provider": {"", "cgroups", "errors", "frozen", "names", "render", "rollout"},
-    "tiers": {"capabilities", "cgroups", "errors", "frozen", "suggest"},
+    "provider": {"", "cgroups", "errors", "frozen", "logins", "names", "render", "rollout"},
+    "tiers": {"capabilities", "cgroups", "errors", "frozen", "logins", "suggest"},
     "runtimes": {"errors", "render", "spec", "tiers.places"},
     "app": {"capabilities", "names", "runtimes", "spec", "tiers.places"},
     "config": {"capabilities", "errors", "frozen", "spec", "suggest", "tiers.registry"},
 }
-PURE = ("errors", "names", "suggest", "frozen", "spec", "capabilities", "rollout", "render")
+PURE = ("errors", "logins", "names", "suggest", "frozen", "spec", "capabilities", "rollout", "render")
 # What reaches a place, or the engine.
 TRANSPORTS = {
     "pulumi",

@@ -21,9 +21,6 @@ RUNTIMES: dict[str, str] = {
     "hosts": "anytier.runtimes.host:HostRuntime",
 }
 
-# Place kind -> the column of the capability table that says what it carries.
-TIERS: dict[str, str] = {"docker": "docker", "hosts": "local"}
-
 
 class App(pulumi.ComponentResource):
     """An app on a place. `exports` holds what a stack wants to export: `url` and the workloads' revisions.
@@ -48,9 +45,8 @@ class App(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("anytier:index:App", name, {}, opts)
-        tier = TIERS[place.kind]
-        parsed = spec if isinstance(spec, Spec) else load(spec, tier)
-        findings = capabilities.check(used_fields(parsed), tier, place.mode)
+        parsed = spec if isinstance(spec, Spec) else load(spec, place.tier)
+        findings = capabilities.check(used_fields(parsed), place.tier, place.mode)
         if findings:
             raise ExceptionGroup("the place cannot carry this app", [finding.error() for finding in findings])
         folder = app_dir or (Path.cwd() if isinstance(spec, Spec) else Path(spec).absolute().parent)

@@ -16,7 +16,7 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "docker")
+BUILT: tuple[str, ...] = ("local", "baremetal", "docker")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated")}
 
@@ -55,7 +55,7 @@ def _planned(what: str, instead: str = "") -> Support:
 
 
 NATIVE = Support("native")
-_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local or docker")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal or docker")
 _NO_CONTAINERS = _planned(
     "running an image without a container runtime is not built yet",
     "add a `host:` section, the native way to run this workload on a machine",
@@ -74,7 +74,8 @@ _HOST_FILES = _but(
 _NO_LABELS = _emulated("part of the revision; a process of a machine carries no labels")
 _NO_ANNOTATIONS = _emulated("kept in the spec; no object here carries annotations")
 _DESCRIBES_MACHINE = _emulated("describes the machine; containers are what runs here")
-_ROOTLESS = _unsupported("the local tier needs no root and installs nothing", "install them, or use the baremetal tier")
+_ROOTLESS = _unsupported("the local tier needs no root and installs nothing", "install them beforehand")
+_NO_PACKAGES = _planned("nothing is installed on a machine yet", "install them beforehand, and leave `packages` out")
 _PLAIN_HTTP = _unsupported("the check inside the container speaks plain HTTP", "use tcpSocket, or exec with a client")
 _ONCE = _emulated("gates a rollout; afterwards only httpGet over plain HTTP is repeated by the proxy")
 _LATER = "not built yet on any tier"
@@ -82,9 +83,19 @@ _ONE_MACHINE = "there is one machine"
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
-def _row(local: Support, docker: Support) -> dict[str, Support]:
-    """The two tiers that are built; every other column says that its tier is planned."""
-    return {tier: {"local": local, "docker": docker}.get(tier, _TIER_NOT_BUILT) for tier in TIERS}
+def _row(local: Support, docker: Support, baremetal: Support | None = None) -> dict[str, Support]:
+    """The tiers that are built; every other column says that its tier is planned.
+
+    A machine over SSH is what `local` is under systemd, unless it is given by itself.
+    """
+    over_ssh = baremetal or _alone(local.modes.get("systemd", local))
+    return {
+        tier: {"local": local, "baremetal": over_ssh, "docker": docker}.get(tier, _TIER_NOT_BUILT) for tier in TIERS
+    }
+
+
+def _alone(cell: Support) -> Support:
+    return Support(cell.status, cell.note, cell.instead)
 
 
 def _both(cell: Support) -> dict[str, Support]:
@@ -193,7 +204,7 @@ TABLE: dict[str, dict[str, Support]] = {
     # the native way
     "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
     "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
-    "workloads.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE),
+    "workloads.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE, _NO_PACKAGES),
     # ports
     "workloads.*.service": _ALL,
     "workloads.*.service.ports.*.targetPort": _row(
@@ -264,7 +275,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "jobs.*.timeout": _ALL,
     "jobs.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
     "jobs.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
-    "jobs.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE),
+    "jobs.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE, _NO_PACKAGES),
     "jobs.*.metadata": _ALL,
     "jobs.*.metadata.labels": _row(_NO_LABELS, NATIVE),
     "jobs.*.metadata.annotations": _both(_NO_ANNOTATIONS),

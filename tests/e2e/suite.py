@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 1500.0  # seconds
 
 
-def conformance(stack: str) -> subprocess.CompletedProcess[str]:
+def conformance(stack: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """`anytier conformance --json` of a stack of this project, as a user runs it."""
     command = [sys.executable, "-m", "anytier", "conformance", "--stack", stack, "--json"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "components")}
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "components"), **environ}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST, check=False)
 
 

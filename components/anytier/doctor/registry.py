@@ -27,6 +27,10 @@ TIER: dict[str, dict[str, str]] = {
         "disk": "local:disk",
         "port": "ports:free_or_ours",
     },
+    "baremetal": {
+        "packages": "baremetal:packages",
+        "machine": "baremetal:machine",
+    },
     "docker": {
         "packages": "docker:packages",
         "daemon": "docker:daemon",

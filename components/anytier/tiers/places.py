@@ -13,7 +13,7 @@ class Hosts:
     """Machines on which systemd or supervisord runs the app. `root` is the folder that holds the app's state.
 
     `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
-    proxy listens for the app's routes.
+    proxy listens for the app's routes. `tier` is the column of the capability table.
     """
 
     machine: dict[str, Any]
@@ -22,12 +22,15 @@ class Hosts:
     port: int
     tls_port: int
     address: str = "localhost"
+    tier: str = "local"
 
     kind: Literal["hosts"] = "hosts"
 
     @property
-    def mode(self) -> str:
-        """The capability table's mode."""
+    def mode(self) -> str | None:
+        """The capability table's mode; a tier that has but one has no name for it."""
+        if self.tier != "local":
+            return None
         return "supervisord" if self.supervisor == "supervisord" else "systemd"
 
 
@@ -43,6 +46,7 @@ class DockerEndpoint:
 
     kind: Literal["docker"] = "docker"
     mode: str | None = None
+    tier: str = "docker"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Cluster:
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None
+    tier: str = "kubeadm"
 
 
 Place = Hosts | DockerEndpoint | Cluster

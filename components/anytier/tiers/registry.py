@@ -11,6 +11,7 @@ from anytier.suggest import did_you_mean
 
 REGISTRY: dict[str, str] = {
     "local": "anytier.tiers.local:LocalTier",
+    "baremetal": "anytier.tiers.baremetal:BaremetalTier",
     "docker": "anytier.tiers.docker:DockerTier",
 }
 

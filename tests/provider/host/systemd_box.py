@@ -74,15 +74,24 @@ def _python(home: str) -> list[str]:
 def box() -> Iterator[Box]:
     """A fresh machine, gone afterwards however it went."""
     build()
-    name = f"{IMAGE}-{uuid.uuid4().hex[:8]}"
-    mounts = ["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    mounts = []
     for path in sorted({str(_REPOSITORY), sys.prefix, sys.base_prefix, *_engine()}):
         mounts += ["--volume", f"{path}:{path}:ro"]
-    options = [*_CAPABILITIES, *_UNCONFINED, *_TMPFS, *mounts, "--env", "container=docker"]
-    docker("run", "--detach", "--name", name, *options, IMAGE, "/lib/systemd/systemd")
+    with started(IMAGE, *mounts) as made:
+        _wait(made)
+        yield made
+
+
+@contextlib.contextmanager
+def started(image: str, *options: str) -> Iterator[Box]:
+    """A container in which systemd is process 1, booted."""
+    name = f"{image}-{uuid.uuid4().hex[:8]}"
+    mounts = ["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    given = [*_CAPABILITIES, *_UNCONFINED, *_TMPFS, *mounts, *options, "--env", "container=docker"]
+    docker("run", "--detach", "--name", name, *given, image, "/lib/systemd/systemd")
     try:
         made = Box(name)
-        _wait(made)
+        _boot(made)
         yield made
     finally:
         docker("rm", "--force", "--volumes", name)
@@ -94,13 +103,13 @@ def _engine() -> list[str]:
     return [str(tools)] if tools.is_dir() else []
 
 
-def build() -> None:
+def build(image: str = IMAGE, more: str = "") -> None:
     """From Debian's archive by mmdebstrap, since no image registry is assumed."""
-    if docker("images", "--quiet", IMAGE).strip():
+    if docker("images", "--quiet", image).strip():
         return
-    make = ["mmdebstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", "-"]
+    make = ["mmdebstrap", "--variant=minbase", f"--include={_PACKAGES}{more}", "bookworm", "-"]
     with subprocess.Popen(make, stdout=subprocess.PIPE) as made:
-        subprocess.run(["docker", "import", "-", IMAGE], stdin=made.stdout, check=True, capture_output=True)
+        subprocess.run(["docker", "import", "-", image], stdin=made.stdout, check=True, capture_output=True)
     assert made.returncode == 0, "mmdebstrap failed"
 
 
@@ -112,15 +121,15 @@ def docker(*argv: str) -> str:
 
 def _boot(made: Box) -> None:
     for _ in range(300):
-        if made.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
+        asked = ["docker", "exec", made.name, "systemctl", "is-system-running"]
+        if subprocess.run(asked, capture_output=True, text=True).stdout.strip() in ("running", "degraded"):
             return
         time.sleep(0.2)
     raise AssertionError("the machine did not boot")
 
 
 def _wait(made: Box) -> None:
-    """Until it has booted, with a user whose own systemd stays without a login."""
-    _boot(made)
+    """Until there is a user whose own systemd stays without a login."""
     for argv in (["useradd", "--create-home", USER], ["chmod", "755", "/root"], ["loginctl", "enable-linger", USER]):
         done = made.run(*argv)
         assert done.returncode == 0, done.stderr

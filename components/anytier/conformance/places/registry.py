@@ -12,6 +12,7 @@ from anytier.errors import ConfigError
 
 PLACES: dict[str, str] = {
     "local": "anytier.conformance.places.local:LocalPlace",
+    "baremetal": "anytier.conformance.places.baremetal:BaremetalPlace",
     "docker": "anytier.conformance.places.docker:DockerPlace",
 }
 

@@ -19,13 +19,13 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import ClientConnectionError, UnixConnector
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
+from anytier.provider import ssh
 
 if TYPE_CHECKING:
     import asyncssh
     from aiohttp.client_proto import ResponseHandler
 
 _SESSIONS = 10  # sshd's MaxSessions; one that allows fewer says so, and is believed
-_PATIENCE = 15.0
 _NOT_FOUND = 127  # a shell's exit code for a command that it does not find
 _CHUNK = 1 << 16
 
@@ -126,16 +126,7 @@ class SshConnector(UnixConnector):
         if self.url.username:
             given["username"] = self.url.username
         try:
-            async with asyncio.timeout(2 * _PATIENCE):
-                return await asyncssh.connect(
-                    str(self.url.hostname),
-                    connect_timeout=_PATIENCE,
-                    login_timeout=_PATIENCE,
-                    keepalive_interval=_PATIENCE,
-                    agent_forwarding=False,
-                    send_env=[],
-                    **given,
-                )
+            return await ssh.connect(str(self.url.hostname), **given)
         except (asyncssh.Error, OSError, ValueError) as error:
             raise NoDaemon(explain(self.path, error)) from error
 
@@ -212,16 +203,7 @@ def explain(host: str, error: BaseException) -> AnytierError:
             do = f"find out why; if it was set up anew: `ssh-keygen -R {_entry(host)}`, then `ssh {name}` once"
             return Denied(path, what, do)
         return Denied(path, "its host key is not known", f"`ssh {name}` once, and compare the key that it shows")
-    if isinstance(error, asyncssh.PermissionDenied):
-        do = f"`ssh {name}` must work without a question: add your key there, or to the SSH agent here"
-        return Denied(path, "no login", do)
-    if isinstance(error, TimeoutError):
-        return Unreachable(path, "no answer in time", f"does `ssh {name}` work?")
-    if isinstance(error, asyncssh.Error | ValueError):
-        return Unreachable(path, f"SSH failed ({' '.join(str(error).split())})", f"does `ssh {name}` work?")
-    if isinstance(error, ConnectionRefusedError):
-        return Unreachable(path, "no SSH server answers there", "is sshd running, and on that port?")
-    return of_failure(host, error)
+    return ssh.explain(path, str(name), error) or of_failure(host, error)
 
 
 def of_session(host: str, code: int | None, said: str) -> AnytierError | None:

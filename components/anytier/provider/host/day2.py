@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import subprocess
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +13,9 @@ from typing import Any
 from anytier.errors import NotFound
 from anytier.provider.host.driver import gates
 from anytier.provider.host.layout import parse_instance
+from anytier.provider.host.machines import close_all
 from anytier.provider.host.manager import State, Supervisor
-from anytier.provider.host.models import HostInputs, InstanceRecord, MachineRef
+from anytier.provider.host.models import HostInputs, InstanceRecord
 from anytier.provider.host.place import Place, of
 from anytier.provider.host.probes import exec_argv, probe
 from anytier.provider.host.program import program_log
@@ -39,7 +40,8 @@ class HostBackend:
     """One app on one machine."""
 
     def __init__(self, machine: Mapping[str, Any], root: str, ns: str, supervisor: Supervisor) -> None:
-        self.inputs = HostInputs(machine=MachineRef.model_validate(machine), root=root, ns=ns, supervisor=supervisor)
+        given = {"machine": machine, "root": root, "ns": ns, "supervisor": supervisor}
+        self.inputs = HostInputs.model_validate(given)
 
     async def instances(self) -> list[InstanceInfo]:
         place = await of(self.inputs)
@@ -55,22 +57,19 @@ class HostBackend:
         """Lines as they are written; with `follow` until the caller stops."""
         place = await of(self.inputs)
         argv = place.manager.log_argv(instance.id, program_log(place.layout, instance.id), tail, follow)
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=2**22
-        )
-        assert process.stdout is not None
-        try:
-            async for line in process.stdout:
-                yield line.decode(errors="replace").rstrip("\n")
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
+        rest = b""
+        async with contextlib.aclosing(place.machine.follow(argv)) as found:
+            async for data in found:
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace")
+        if rest:
+            yield rest.decode(errors="replace")
 
     async def exec(self, instance: Any, command: list[str]) -> int:
         """Runs on the caller's terminal; the exit code is the command's own."""
-        argv = await self.exec_argv(instance.id, command)
-        return await asyncio.to_thread(subprocess.call, argv)
+        place = await of(self.inputs)
+        return await place.machine.terminal(await self.exec_argv(instance.id, command))
 
     async def exec_argv(self, id: str, command: list[str]) -> list[str]:
         place = await of(self.inputs)
@@ -80,7 +79,7 @@ class HostBackend:
         return exec_argv(place, state.pid, command)
 
     async def close(self) -> None:
-        return None
+        await close_all()
 
     async def _row(self, place: Place, record: InstanceRecord, state: State | None) -> InstanceInfo:
         running = state is not None and state.running
@@ -95,7 +94,7 @@ class HostBackend:
             state="running" if running else "exited",
             health=health if running else "unhealthy",
             restarts=max(len(starts) - 1, state.restarts if state else 0, 0),
-            started=_iso(starts[-1] if starts else process_start(state.pid) if state and running else 0),
+            started=_iso(starts[-1] if starts else await process_start(place, state.pid) if state and running else 0),
         )
 
     async def _starts(self, place: Place, unit: str) -> list[float]:
@@ -103,14 +102,14 @@ class HostBackend:
         return [float(item) for item in (await place.machine.read([path])).get(path, b"").split()]
 
 
-def process_start(pid: int) -> float:
+async def process_start(place: Place, pid: int) -> float:
     """When a process began, from its age in clock ticks."""
+    own, whole = f"/proc/{pid}/stat", "/proc/stat"
+    found = await place.machine.read([own, whole])
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
-            ticks = int(stream.read().rpartition(")")[2].split()[19])
-        with open("/proc/stat", encoding="ascii") as stream:
-            booted = next(int(line.split()[1]) for line in stream if line.startswith("btime"))
-    except (OSError, IndexError, ValueError, StopIteration):
+        ticks = int(found[own].rpartition(b")")[2].split()[19])
+        booted = next(int(line.split()[1]) for line in found[whole].splitlines() if line.startswith(b"btime"))
+    except (KeyError, IndexError, ValueError, StopIteration):
         return 0
     return booted + ticks / os.sysconf("SC_CLK_TCK")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import Annotated, Any
 
@@ -12,13 +11,15 @@ from pydantic import Field
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
+from anytier.provider.host.ids import id_of
+from anytier.provider.host.machines import acts_as
 from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import ProcessInputs
 from anytier.provider.host.place import Place, claim, of, release, remember_mount_points
 from anytier.provider.host.program import Program, json_bytes, problems, program, redact
 from anytier.provider.host.release import ensure
 from anytier.provider.host.transport import File
-from anytier.provider.host.workload import current_user, entries_of, id_of, layout_problems, release_of, without_secrets
+from anytier.provider.host.workload import entries_of, layout_problems, release_of, without_secrets
 from anytier.provider.resource import Context, Resource
 
 _LINES = 12
@@ -46,7 +47,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     outputs = JobOutputs
 
     def check(self, inputs: JobInputs) -> list[AnytierError]:
-        return problems(inputs.template, os.geteuid() == 0, current_user(), inputs.supervisor) + layout_problems(inputs)
+        return problems(inputs.template, *acts_as(inputs.machine), inputs.supervisor) + layout_problems(inputs)
 
     def drifted(self, inputs: JobInputs, state: JobOutputs) -> list[str]:
         return [] if state.finished_at else ["trigger"]

@@ -9,19 +9,23 @@ from pydantic import Field
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces, secret
 from anytier.provider.host.manager import Supervisor
+from anytier.provider.host.sshref import SshRef
 from anytier.render.template import HttpGet, Template
 
 
-class MachineRef(Frozen):
-    """Which machine; `local` is the one that the plugin runs on."""
+class LocalRef(Frozen):
+    """The machine that the plugin runs on."""
 
     kind: Literal["local"] = "local"
+
+
+MachineRef = LocalRef | SshRef
 
 
 class HostInputs(Frozen):
     """Where: machine, state folder, process manager and namespace. A change of any is another deployment."""
 
-    machine: Annotated[MachineRef, replaces] = MachineRef()
+    machine: Annotated[MachineRef, Field(discriminator="kind"), replaces] = LocalRef()
     root: Annotated[str, replaces]
     supervisor: Annotated[Supervisor, replaces]
     ns: Annotated[str, replaces]

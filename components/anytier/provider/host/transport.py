@@ -10,19 +10,19 @@ import contextlib
 import errno
 import os
 import pwd
-import shutil
-import stat
+import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from anytier.cgroups import delegated
 from anytier.errors import AnytierError, Denied, NoSpace, NotFound, Rejected, Unreachable
+from anytier.provider.host import agent
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,19 @@ class Machine(Protocol):
 
     async def facts(self) -> Facts: ...
 
+    async def about(self) -> dict[str, Any]:
+        """What the machine is, asked anew: `agent.facts`."""
+
     async def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60, env: Mapping[str, str] | None = None
     ) -> Result:
         """Runs a command, no shell. `env` replaces the environment. A non-zero exit is a Result, not an error."""
+
+    def follow(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> AsyncGenerator[bytes, None]:
+        """The standard output of a command as it comes, until it ends or the caller stops, which ends it."""
+
+    async def terminal(self, argv: Sequence[str]) -> int:
+        """Runs a command on the caller's own terminal; the exit code is the command's."""
 
     async def put(self, files: Sequence[File]) -> None:
         """Writes each file atomically, in order, parents made."""
@@ -91,6 +100,9 @@ class Machine(Protocol):
     async def open_tcp(self, host: str, port: int) -> Streams: ...
 
     async def open_unix(self, path: str) -> Streams: ...
+
+    async def close(self) -> None:
+        """Lets go of the machine; the next call takes it up again."""
 
 
 class LocalMachine:
@@ -111,50 +123,70 @@ class LocalMachine:
         path = self._environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
         return Facts(uid, user, home, _python(), path, self._environ.get("XDG_RUNTIME_DIR"), delegated(uid))
 
+    async def about(self) -> dict[str, Any]:
+        return await _in_thread(agent.facts)
+
     async def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60, env: Mapping[str, str] | None = None
     ) -> Result:
-        with mapped(argv[0]):
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=self._environ if env is None else env,
-                start_new_session=True,
-            )
+        process = await self._start(argv, env, asyncio.subprocess.PIPE)
         try:
             out, err = await asyncio.wait_for(process.communicate(stdin), timeout)
         except TimeoutError:
-            what = f"no answer within {timeout:g} s"
-            raise Unreachable(argv[0], what, "look at what holds it up, then run again") from None
+            raise no_end(argv[0], timeout) from None
         finally:
-            if process.returncode is None:
-                _kill_group(process.pid)
-                await process.wait()
+            await _end(process)
         return Result(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
+    async def follow(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> AsyncGenerator[bytes, None]:
+        process = await self._start(argv, env, asyncio.subprocess.DEVNULL)
+        assert process.stdout is not None
+        try:
+            while data := await process.stdout.read(agent.CHUNK):
+                yield data
+        finally:
+            await _end(process)
+
+    async def terminal(self, argv: Sequence[str]) -> int:
+        return await asyncio.to_thread(subprocess.call, list(argv))
+
     async def put(self, files: Sequence[File]) -> None:
-        await asyncio.to_thread(_put, files)
+        await _in_thread(agent.put, [(file.path, file.data, file.mode, file.owner) for file in files])
 
     async def read(self, paths: Sequence[str]) -> dict[str, bytes]:
-        return await asyncio.to_thread(_read, paths)
+        return await _in_thread(agent.read, paths)
 
     async def list(self, path: str) -> list[str]:
-        with mapped(path):
-            try:
-                return sorted(os.listdir(path))
-            except (FileNotFoundError, NotADirectoryError):
-                return []
+        return await _in_thread(agent.names, path)
 
     async def remove(self, paths: Sequence[str], only_empty: bool = False) -> None:
-        await asyncio.to_thread(_remove, paths, only_empty)
+        await _in_thread(agent.remove, paths, only_empty)
 
     async def open_tcp(self, host: str, port: int) -> Streams:
         return await asyncio.open_connection(host, port)
 
     async def open_unix(self, path: str) -> Streams:
         return await asyncio.open_unix_connection(path)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def _start(
+        self, argv: Sequence[str], env: Mapping[str, str] | None, others: int
+    ) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=others,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=others,
+                env=self._environ if env is None else env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise os_error(argv[0], error) from error
+        except ValueError as error:
+            raise of_trouble(agent.Trouble(argv[0], None, str(error))) from error
 
 
 class mapped:
@@ -186,6 +218,31 @@ def os_error(path: str, error: OSError) -> AnytierError:
             return Rejected(path, text, "look at the path, then run again")
 
 
+def of_trouble(trouble: agent.Trouble) -> AnytierError:
+    """The error a person reads for what the machine refused."""
+    if trouble.number is not None:
+        return os_error(trouble.path, OSError(trouble.number, ""))
+    return Rejected(trouble.path, trouble.what, "mend what it names, then run again")
+
+
+def no_end(command: str, timeout: float) -> Unreachable:
+    return Unreachable(command, f"no answer within {timeout:g} s", "look at what holds it up, then run again")
+
+
+async def _in_thread(call: Callable[..., T], *args: Any) -> T:
+    try:
+        return await asyncio.to_thread(call, *args)
+    except agent.Trouble as trouble:
+        raise of_trouble(trouble) from trouble
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """One that still runs is killed with its children."""
+    if process.returncode is None:
+        _kill_group(process.pid)
+        await process.wait()
+
+
 def _python() -> str:
     """The system's interpreter, since one inside a home folder is out of reach for a service's own user."""
     system = "/usr/bin/python3"
@@ -195,85 +252,3 @@ def _python() -> str:
 def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, 9)
-
-
-def _put(files: Iterable[File]) -> None:
-    for file in files:
-        with mapped(file.path):
-            _make_dir(file) if file.data is None else _write(file, file.data)
-
-
-def _make_dir(file: File) -> None:
-    existed = os.path.isdir(file.path)
-    os.makedirs(file.path, exist_ok=True)
-    if file.mode is not None or not existed:
-        os.chmod(file.path, 0o755 if file.mode is None else file.mode)
-    _own(file.path, file.owner)
-
-
-def _write(file: File, data: bytes) -> None:
-    """Through a temporary file beside it: a full disk or a kill leaves the old content, never half of the new."""
-    folder = os.path.dirname(file.path)
-    os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, 0o644 if file.mode is None else file.mode)
-        _own(temporary, file.owner)
-        os.replace(temporary, file.path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _own(path: str, owner: str | None) -> None:
-    if owner is None:
-        return
-    user, _, group = owner.partition(":")
-    try:
-        shutil.chown(path, _number_or_name(user), _number_or_name(group) if group else None)
-    except LookupError:
-        raise Rejected(
-            path, f"no user or group {owner!r} on this machine", "create it, or leave the owner out"
-        ) from None
-
-
-def _number_or_name(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
-
-
-def _read(paths: Iterable[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for path in paths:
-        with mapped(path):
-            try:
-                found[path] = Path(path).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-    return found
-
-
-def _remove(paths: Iterable[str], only_empty: bool) -> None:
-    for path in paths:
-        with mapped(path):
-            try:
-                _remove_one(path, only_empty)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-
-
-def _remove_one(path: str, only_empty: bool) -> None:
-    is_dir = stat.S_ISDIR(os.lstat(path).st_mode)
-    if not only_empty:
-        shutil.rmtree(path) if is_dir else os.unlink(path)
-        return
-    if not is_dir:
-        if os.lstat(path).st_size == 0:
-            os.unlink(path)
-        return
-    try:
-        os.rmdir(path)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
-            raise

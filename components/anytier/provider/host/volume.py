@@ -5,18 +5,22 @@ from __future__ import annotations
 import posixpath
 from typing import Annotated
 
+from pydantic import Field
+
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
-from anytier.provider.host.models import MachineRef
-from anytier.provider.host.transport import File, LocalMachine
+from anytier.provider.host.ids import on, parse_volume
+from anytier.provider.host.machines import machine_of
+from anytier.provider.host.models import LocalRef, MachineRef
+from anytier.provider.host.transport import File
 from anytier.provider.resource import Context, Resource
 
 
 class VolumeInputs(Frozen):
     """`retain`: the data stays when the volume is destroyed. `owner` is user[:group], for root only."""
 
-    machine: Annotated[MachineRef, replaces] = MachineRef()
+    machine: Annotated[MachineRef, Field(discriminator="kind"), replaces] = LocalRef()
     path: Annotated[str, replaces]
     retain: bool = False
     owner: str | None = None
@@ -37,17 +41,21 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         return []
 
     async def create(self, ctx: Context, inputs: VolumeInputs) -> tuple[str, VolumeOutputs]:
-        ctx.made(inputs.path, VolumeOutputs(path=inputs.path))
+        id = on(inputs.machine, inputs.path)
+        ctx.made(id, VolumeOutputs(path=inputs.path))
         await self._make(inputs)
-        return inputs.path, VolumeOutputs(path=inputs.path)
+        return id, VolumeOutputs(path=inputs.path)
 
     async def read(
         self, ctx: Context, id: str, inputs: VolumeInputs | None, state: VolumeOutputs | None
     ) -> tuple[VolumeInputs, VolumeOutputs] | None:
-        folder, name = posixpath.split(id)
-        if name not in await LocalMachine().list(folder):
+        if inputs is None:
+            where = parse_volume(id)
+            inputs = VolumeInputs(machine=where.machine, path=where.path)
+        folder, name = posixpath.split(inputs.path)
+        if name not in await machine_of(inputs.machine).list(folder):
             return None
-        return inputs or VolumeInputs(path=id), VolumeOutputs(path=id)
+        return inputs, VolumeOutputs(path=inputs.path)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs
@@ -59,7 +67,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         """With the folders above it that it leaves empty: `volumes`, and the app's state folder."""
         if inputs.retain:
             return
-        machine = LocalMachine()
+        machine = machine_of(inputs.machine)
         await machine.remove([inputs.path])
         volumes = posixpath.dirname(inputs.path)
         above = [volumes, posixpath.dirname(volumes)] if posixpath.basename(volumes) == "volumes" else []
@@ -67,7 +75,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 
     async def _make(self, inputs: VolumeInputs) -> None:
         """The folders above are passed through by programs that run as other users, hence 0711 where new, for root."""
-        machine = LocalMachine()
+        machine = machine_of(inputs.machine)
         above = 0o711 if (await machine.facts()).root else 0o700
         volumes = posixpath.dirname(inputs.path)
         folders = [posixpath.dirname(volumes), volumes] if posixpath.basename(volumes) == "volumes" else []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import pwd
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -16,8 +14,10 @@ from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces
 from anytier.provider.host import guard
 from anytier.provider.host.driver import HostDriver
+from anytier.provider.host.ids import id_of, parse
 from anytier.provider.host.layout import Layout
-from anytier.provider.host.models import HostInputs, InstanceRecord, ProcessInputs, Revision, WorkloadRecord
+from anytier.provider.host.machines import acts_as
+from anytier.provider.host.models import HostInputs, InstanceRecord, LocalRef, ProcessInputs, Revision, WorkloadRecord
 from anytier.provider.host.place import Place, claim, of, release
 from anytier.provider.host.program import problems
 from anytier.provider.host.release import ensure, prune
@@ -67,7 +67,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
     outputs = WorkloadOutputs
 
     def check(self, inputs: WorkloadInputs) -> list[AnytierError]:
-        found = problems(inputs.template, os.geteuid() == 0, current_user(), inputs.supervisor)
+        found = problems(inputs.template, *acts_as(inputs.machine), inputs.supervisor)
         found += layout_problems(inputs)
         for index, port in enumerate(inputs.template.ports):
             where = f"template.ports[{index}]"
@@ -113,7 +113,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         if record is None:
             return None
         kept = await store.revisions()
-        known = inputs or recorded_inputs(record, kept)
+        known = inputs or recorded_inputs(record, kept).model_copy(update={"machine": where.machine})
         return known, await outputs(place, store, record, kept)
 
     async def delete(self, ctx: Context, id: str, inputs: WorkloadInputs, state: WorkloadOutputs) -> None:
@@ -193,14 +193,9 @@ def release_of(inputs: ProcessInputs) -> str | None:
     return inputs.template.process.release if inputs.template.process else None
 
 
-def current_user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
 def layout_problems(inputs: HostInputs) -> list[AnytierError]:
+    if inputs.supervisor == "supervisord" and not isinstance(inputs.machine, LocalRef):
+        return [Rejected("supervisor", "supervisord runs on this machine only", "use systemd-system over SSH")]
     try:
         Layout(inputs.root, inputs.ns)
     except AnytierError as error:
@@ -219,22 +214,14 @@ def recorded_inputs(record: WorkloadRecord, kept: Mapping[int, Kept]) -> Workloa
     return WorkloadInputs.model_validate({**record.inputs, "secrets": secrets})
 
 
-def id_of(inputs: HostInputs, name: str) -> str:
-    """`<root>|<ns>/<name>`: enough to find everything else again, so that what is in the state can be imported."""
-    return f"{inputs.root}|{inputs.ns}/{name}"
-
-
 async def imported(id: str) -> HostInputs | None:
     """What lies in the state folder that the id names says the rest."""
-    root, bar, name = id.rpartition("|")
-    ns, slash, workload = name.partition("/")
-    if not (bar and slash and root.startswith("/") and ns and workload):
-        raise Rejected(id, "is not an id to import", "use <state folder>|<namespace>/<workload>")
-    place = await of(HostInputs(root=root, ns=ns, supervisor="supervisord"))
-    record = await Store(place, workload).record()
+    where = parse(id)
+    record = await Store(await of(where.inputs()), where.name).record()
     if record is None:
         return None
-    return HostInputs.model_validate({key: record.inputs[key] for key in ("root", "ns", "supervisor")})
+    known = HostInputs.model_validate({key: record.inputs[key] for key in ("root", "ns", "supervisor")})
+    return known.model_copy(update={"machine": where.machine})
 
 
 async def outputs(place: Place, store: Store, record: WorkloadRecord, kept: Mapping[int, Kept]) -> WorkloadOutputs:

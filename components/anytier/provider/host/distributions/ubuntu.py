@@ -1,0 +1,7 @@
+"""Ubuntu: systemd 249 and Python 3.10 came with 22.04."""
+
+from __future__ import annotations
+
+from anytier.provider.host.distributions.base import Distribution
+
+UBUNTU = Distribution("Ubuntu", (22, 4))

@@ -1,0 +1,115 @@
+"""`anytier:host:Machine`: a machine over SSH as it was found, and the host key that it must show from then on.
+
+Nothing is made there. A key that is not given is learned once, kept in the state, and given to all that acts there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from anytier.errors import AnytierError
+from anytier.frozen import Frozen
+from anytier.logins import public_key
+from anytier.provider.fields import replaces
+from anytier.provider.host.dial import HostKeys, key_file_problem, learn, path_of
+from anytier.provider.host.distributions import unfit
+from anytier.provider.host.ids import machine_id, parse_machine
+from anytier.provider.host.machines import machine_of
+from anytier.provider.host.sshref import SshRef
+from anytier.provider.resource import Context, Resource
+
+Key = Annotated[str, AfterValidator(public_key)]
+
+
+class MachineInputs(Frozen):
+    """`machine` says how it is reached, without host keys: they are given beside it, or learned."""
+
+    machine: Annotated[SshRef, replaces]
+    host_key: Key | None = None
+    jump_host_key: Key | None = None
+
+
+class MachineOutputs(Frozen):
+    """The facts are those of the last `up` or refresh that looked. `memory` and `disk` (free on /var) in bytes."""
+
+    host_key: str
+    jump_host_key: str | None = None
+    hostname: str
+    distribution: str
+    version: str
+    kernel: str
+    architecture: str
+    systemd: int
+    python: str
+    cores: int
+    memory: int
+    disk: int
+
+
+class MachineResource(Resource[MachineInputs, MachineOutputs]):
+    inputs = MachineInputs
+    outputs = MachineOutputs
+
+    def check(self, inputs: MachineInputs) -> list[AnytierError]:
+        """Files of this machine are looked at; the other one is not asked."""
+        logins = [inputs.machine, *([inputs.machine.jump] if inputs.machine.jump else [])]
+        return [problem for login in logins if (problem := key_file_problem(login)) is not None]
+
+    def planned(self, old: MachineOutputs | None, inputs: MachineInputs) -> Mapping[str, Any]:
+        """The keys, so that what uses them is no unknown in a preview."""
+        keys = {
+            "hostKey": inputs.host_key or (old.host_key if old else None),
+            "jumpHostKey": inputs.jump_host_key or (old.jump_host_key if old else None),
+        }
+        return {name: key for name, key in keys.items() if key is not None}
+
+    async def create(self, ctx: Context, inputs: MachineInputs) -> tuple[str, MachineOutputs]:
+        found = await self._look(inputs, inputs.host_key, inputs.jump_host_key)
+        if inputs.host_key is None:
+            ctx.info(f"learned the host key of {inputs.machine}: {found.host_key}")
+        return machine_id(inputs.machine), found
+
+    async def read(
+        self, ctx: Context, id: str, inputs: MachineInputs | None, state: MachineOutputs | None
+    ) -> tuple[MachineInputs, MachineOutputs] | None:
+        """A machine is never gone: it answers, or it is Unreachable."""
+        if inputs is None:
+            ref = parse_machine(id)
+            inputs = MachineInputs(machine=ref.model_copy(update={"host_key": None}))
+            return inputs, await self._look(inputs, ref.host_key, None)
+        return inputs, await self._look(inputs, *self._keys(inputs, state))
+
+    async def update(
+        self, ctx: Context, id: str, old_inputs: MachineInputs, state: MachineOutputs, inputs: MachineInputs
+    ) -> MachineOutputs:
+        return await self._look(inputs, *self._keys(inputs, state))
+
+    async def delete(self, ctx: Context, id: str, inputs: MachineInputs, state: MachineOutputs) -> None:
+        """Nothing was made."""
+
+    @staticmethod
+    def _keys(inputs: MachineInputs, state: MachineOutputs | None) -> tuple[str | None, str | None]:
+        known = (state.host_key, state.jump_host_key) if state else (None, None)
+        return inputs.host_key or known[0], inputs.jump_host_key or known[1]
+
+    @staticmethod
+    async def _look(inputs: MachineInputs, key: str | None, jump_key: str | None) -> MachineOutputs:
+        keys = await learn(with_keys(inputs.machine, HostKeys(key, jump_key)))
+        about = await machine_of(with_keys(inputs.machine, keys)).about()
+        problem = unfit(path_of(inputs.machine), about)
+        if problem is not None:
+            raise problem
+        names = ("hostname", "distribution", "version", "kernel", "architecture", "systemd", "cores", "memory", "disk")
+        facts = {name: about[name] for name in names}
+        python = about["python_version"]
+        given = {"host_key": keys.machine, "jump_host_key": keys.jump, "python": python, **facts}
+        return MachineOutputs.model_validate(given)
+
+
+def with_keys(ref: SshRef, keys: HostKeys) -> SshRef:
+    """The way to a machine, with the keys that it and its jump host must show."""
+    jump = ref.jump.model_copy(update={"host_key": keys.jump}) if ref.jump else None
+    return ref.model_copy(update={"host_key": keys.machine, "jump": jump})
