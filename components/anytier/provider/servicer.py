@@ -149,6 +149,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         old, inputs, state = values.read(request.old_inputs), values.read(request.news), values.read(request.olds)
         if request.preview:
             planned = await self._planned(subject, context, state, inputs)
+            await self._foretell(subject, old, state, inputs)
             return provider_pb2.UpdateResponse(properties=values.write(planned))
         ctx = self._context(subject, inputs, old, state)
         given = (request.id, subject.inputs(old), subject.state(state), subject.inputs(inputs))
@@ -234,6 +235,15 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             name: _bare(value) for name, value in known.items()
         }
         return subject.outputs(outputs, inputs, state or {})
+
+    async def _foretell(self, subject: Subject, old: Tree, state: Tree, inputs: Tree) -> None:
+        """What a preview should say beyond the diff; nothing where it would have to be guessed."""
+        if has_unknown(inputs) or has_unknown(old):
+            return
+        ctx = self._context(subject, inputs, old, state)
+        for line in subject.resource.foretold(subject.inputs(old), subject.state(state), subject.inputs(inputs)):
+            ctx.info(line)
+        await self._sink.flush()
 
     async def _finish(
         self,

@@ -1,9 +1,10 @@
-"""Fixtures of the libvirt resources' tests: libvirt's in-memory hypervisor, afresh for each test."""
+"""Fixtures of the libvirt resources' tests: libvirt's in-memory hypervisor, wiped for each test."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,32 @@ def closed() -> Iterator[None]:
 
 @pytest.fixture
 async def memory(closed: None) -> AsyncIterator[There]:
-    yield await connection.there(Hypervisor(uri="test:///default"))
+    """An error that is still held keeps the last test's connection, and all that was made by it."""
+    made = await connection.there(Hypervisor(uri="test:///default"))
+    await made.call("test", wipe)
+    yield made
+
+
+def wipe(raw: Any) -> None:
+    """As a fresh one is: one network, one pool."""
+    for machine in raw.listAllDomains(0):
+        if machine.isActive():
+            machine.destroy()
+    for machine in raw.listAllDomains(0):  # without those that were gone when they stopped
+        machine.undefine()
+    for network in raw.listAllNetworks(0):
+        if network.name() != "default":
+            if network.isActive():
+                network.destroy()
+            network.undefine()
+    for pool in raw.listAllStoragePools(0):
+        if not pool.isActive():
+            pool.create(0)
+        for volume in pool.listAllVolumes(0):
+            volume.delete(0)
+        if pool.name() != "default-pool":
+            pool.destroy()
+            pool.undefine()
 
 
 @pytest.fixture

@@ -37,3 +37,7 @@ class Ground:
     async def raw(self, work: Callable[[Any], Any]) -> Any:
         """Somebody else, by libvirt directly."""
         return await self.there.call("test", work)
+
+    @staticmethod
+    def without_hypervisor() -> Context:
+        return Context("urn:pulumi:t::t::t::t", "t", Sink())

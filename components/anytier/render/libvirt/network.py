@@ -6,13 +6,17 @@ import ipaddress
 from typing import Annotated, Literal
 from xml.etree.ElementTree import Element
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from anytier.frozen import Frozen
 from anytier.render.libvirt.xml import attribute, element
 
 Mode = Literal["nat", "route", "open", "isolated", "bridge"]
-Mac = Annotated[str, StringConstraints(pattern="^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$", to_lower=True)]
+Mac = Annotated[
+    str,
+    BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given),
+    StringConstraints(pattern="^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$"),
+]
 
 
 class Lease(Frozen):
