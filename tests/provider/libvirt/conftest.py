@@ -11,6 +11,7 @@ import pytest
 from anytier.provider.libvirt import connection
 from anytier.provider.libvirt.connection import Hypervisor, There
 
+from .daemon import Libvirtd, why_not
 from .ground import Ground
 
 LIBVIRT = importlib.util.find_spec("libvirt") is not None
@@ -59,3 +60,36 @@ def wipe(raw: Any) -> None:
 @pytest.fixture
 def ground(memory: There) -> Ground:
     return Ground(memory)
+
+
+@pytest.fixture(scope="session")
+def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libvirtd]:
+    """QEMU without acceleration, for all real tests of this run."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with Libvirtd(tmp_path_factory.mktemp("libvirtd")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+async def real(libvirtd: Libvirtd) -> AsyncIterator[Ground]:
+    made = Ground(await connection.there(Hypervisor(uri=libvirtd.uri)))
+    yield made
+    await made.raw(tidy)
+    connection.close_all()
+
+
+def tidy(raw: Any) -> None:
+    """All that is there is the tests' own: the daemon is."""
+    for machine in raw.listAllDomains(0):
+        if machine.isActive():
+            machine.destroy()
+        machine.undefineFlags(1 | 2 | 4)
+    for network in raw.listAllNetworks(0):
+        if network.isActive():
+            network.destroy()
+        network.undefine()
+    for pool in raw.listAllStoragePools(0):
+        if pool.isActive():
+            pool.destroy()
+        pool.undefine()

@@ -71,6 +71,7 @@ def test_a_card_more_changes_no_others_address() -> None:
     before = macs([lan, dmz], samples.UUID)
     assert macs([dmz, lan, lan], samples.UUID)[:2] == before[::-1]
     assert len(set(macs([lan, lan, dmz], samples.UUID))) == 3
+    assert macs([Nic(network="lan", mac="52:54:00:00:00:01"), lan], samples.UUID)[1:] == before[:1]
     assert macs([lan], "another") != before[:1]
 
 

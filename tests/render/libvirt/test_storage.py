@@ -51,3 +51,8 @@ def test_a_pool_is_written_as_it_was_and_as_libvirt_allows(request: pytest.Fixtu
 def test_a_size_is_in_whatever_unit_libvirt_says(said: str, size: int) -> None:
     root = xml.read(f"<volume><name>a</name>{said}<target><path>/a</path></target></volume>")
     assert storage.parse_volume(root).volume.size == size
+
+
+def test_what_libvirt_takes_a_raw_file_for_is_raw_to_us() -> None:
+    root = xml.read("<volume><name>a</name><target><path>/a</path><format type='iso'/></target></volume>")
+    assert storage.parse_volume(root).volume.format == "raw"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
@@ -125,6 +126,10 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         kept = state.addresses if state else []
         if found.live is not None and known.wait.until != "running":
             kept = await power.addresses(place, found.uuid, f"machine {name}") or kept
+        order = [disk.path for disk in known.disks]
+        targets = dict(zip((disk.path for disk in have.disks), placed.targets, strict=True))
+        macs = sorted(placed.macs, key=lambda mac: _place(mac, parts.macs(known.nics, found.uuid)))
+        placed = placed.model_copy(update={"targets": [targets[path] for path in order], "macs": macs})
         return known, _outputs(placed, kept, pending)
 
     async def update(
@@ -261,26 +266,38 @@ async def _type(place: There, wanted: Domain) -> str:
 
 
 async def _plug(place: There, uuid: str, path: str, steps: Plan, made: Element, live: Element) -> list[str]:
-    """What goes while it runs. The answer is what the guest would not let go of."""
+    """What goes while it runs: first out, then in, as what comes may take a slot that is let go of. The answer is
+    what did not go."""
     flags = library().VIR_DOMAIN_AFFECT_LIVE
     gone = [form.device(live, disk=item) for item in steps.unplug_disks]
     gone += [form.device(live, mac=item) for item in steps.unplug_nics]
-    come = [form.device(made, disk=item) for item in steps.plug_disks]
-    come += [form.device(made, mac=item) for item in steps.plug_nics]
+    come = {f"disk {item}": form.device(made, disk=item) for item in steps.plug_disks}
+    come |= {f"network card {item}": form.device(made, mac=item) for item in steps.plug_nics}
 
-    def act(raw: Any) -> None:
+    def amounts_and_out(raw: Any) -> None:
         machine = raw.lookupByUUIDString(uuid)
-        for item in filter(None, gone):
-            machine.detachDeviceFlags(xml.written(item), flags)
-        for item in filter(None, come):
-            machine.attachDeviceFlags(xml.written(item), flags)
         if steps.memory is not None:
             machine.setMemoryFlags(steps.memory * 1024, flags)
         if steps.vcpus is not None:
             machine.setVcpusFlags(steps.vcpus, flags)
+        for item in filter(None, gone):
+            machine.detachDeviceFlags(xml.written(item), flags)
 
-    await place.call(path, act)
-    return await _unplugged(place, uuid, path, steps)
+    await place.call(path, amounts_and_out)
+    left = await _unplugged(place, uuid, path, steps)
+    if left:
+        return [*left, *(f"{name}: waits for that" for name in come)]
+    for name, item in come.items():
+        try:
+            await place.call(path, partial(_attach, uuid=uuid, device=item, flags=flags))
+        except Rejected as error:  # no slot left, or a guest that has no say in it yet
+            left.append(f"{name}: {error.what}")
+    return left
+
+
+def _attach(raw: Any, uuid: str, device: Element | None, flags: int) -> None:
+    if device is not None:
+        raw.lookupByUUIDString(uuid).attachDeviceFlags(xml.written(device), flags)
 
 
 async def _unplugged(place: There, uuid: str, path: str, steps: Plan) -> list[str]:
@@ -398,6 +415,9 @@ def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found:
     disks = [_disk_as_asked(known.get(item.path), item) for item in have.disks]
     macs = dict(zip(parts.macs(asked.nics, found.uuid), asked.nics, strict=True))
     nics = [item if item.mac not in macs else _nic_as_asked(macs[item.mac], item) for item in have.nics]
+    # libvirt sorts its devices; strangers come last
+    disks.sort(key=lambda item: _place(item.path, known))
+    nics = [item for _, item in sorted(zip(have.nics, nics, strict=True), key=lambda pair: _place(pair[0].mac, macs))]
     seen = have.model_copy(update={**left_open, "disks": disks, "nics": nics})
     own = {name: getattr(asked, name) for name in _OWN}
     own |= {"autostart": found.autostart, "running": found.live is not None}
@@ -411,6 +431,11 @@ def _disk_as_asked(asked: parts.Disk | None, have: parts.Disk) -> parts.Disk:
     if asked.kind == "cdrom":
         update["read_only"] = asked.read_only
     return have.model_copy(update=update)
+
+
+def _place(name: str | None, order: Iterable[str]) -> int:
+    names = list(order)
+    return names.index(name) if name in names else len(names)
 
 
 def _nic_as_asked(asked: parts.Nic, have: parts.Nic) -> parts.Nic:

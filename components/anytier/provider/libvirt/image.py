@@ -147,6 +147,7 @@ def _fetch(url: str, sha256: str, kept: Path, path: str, progress: Callable[[int
             raise _other_digest(path, sha256, digest.hexdigest())
         os.replace(name, kept)
     except urllib.error.HTTPError as error:
+        error.close()
         kind = NotFound if error.code in (404, 410) else Unreachable
         raise kind(path, f"{url} answers {error.code} {error.reason}", "mend source.url") from error
     except urllib.error.URLError as error:

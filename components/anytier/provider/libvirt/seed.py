@@ -1,6 +1,7 @@
 """`anytier:libvirt:SeedIso`: what a guest's cloud-init reads at its first boot, as a small image beside its disk.
 
-The guest's host key is made here, so that the first SSH to it is verified already.
+Give it to the machine as a read-only disk: kernels made for clouds have no driver for a SATA CD-ROM. The guest's host
+key is made here, so that the first SSH to it is verified already.
 """
 
 from __future__ import annotations

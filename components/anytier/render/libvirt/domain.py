@@ -129,12 +129,12 @@ def targets(disks: Sequence[Disk], machine: str | None, known: Mapping[str, str]
 
 
 def macs(nics: Sequence[Nic], uuid: str) -> list[str]:
-    """Derived from the machine, the network and the how manieth card on it: a card more renames no other."""
+    """Derived from the machine, the network and the card's number on it: a card more renames no other."""
     seen: dict[str, int] = {}
     found = []
     for nic in nics:
         where = where_to(nic)
-        seen[where] = seen.get(where, 0) + 1
+        seen[where] = seen.get(where, 0) + (nic.mac is None)
         digest = hashlib.sha256(f"{uuid}\n{where}\n{seen[where]}".encode()).hexdigest()
         found.append(nic.mac or f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}")
     return found

@@ -41,7 +41,7 @@ class HostKey(Frozen):
 
 
 class Match(Frozen):
-    """A card by its MAC or by its name (a glob)."""
+    """A card by its MAC or by its name (a glob, which cloud-init 22 passes over where systemd-networkd is used)."""
 
     macaddress: str | None = None
     name: str | None = None

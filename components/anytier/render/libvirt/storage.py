@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 from xml.etree.ElementTree import Element
 
 from anytier.frozen import Frozen
@@ -78,7 +78,8 @@ def volume(volume: Volume) -> Element:
 
 
 def parse_volume(root: Element) -> Found:
-    """ValueError where it has a format that we cannot make."""
+    """A format that is none of ours (libvirt looks into raw files, and calls a CD's image `iso`) is raw to us."""
+    said = attribute(root, "target/format", "type") or "raw"
     below = root.findtext("backingStore/path")
     backing = {"path": below, "format": attribute(root, "backingStore/format", "type") or "raw"}
     return Found.model_validate(
@@ -88,7 +89,7 @@ def parse_volume(root: Element) -> Found:
             "volume": {
                 "name": root.findtext("name"),
                 "size": amount(root, "capacity", BYTES) or 0,
-                "format": attribute(root, "target/format", "type") or "raw",
+                "format": said if said in get_args(Format) else "raw",
                 "backing": backing if below else None,
                 "mode": root.findtext("target/permissions/mode") or "0600",
             },
