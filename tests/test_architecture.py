@@ -132,6 +132,9 @@ def test_the_plugin_uses_pulumis_protocol_and_nothing_of_its_program_side() -> N
 def test_a_clouds_sdk_is_imported_in_its_own_tier_only() -> None:
     for file in MODULES:
         found = {module.split(".")[0] for module in imports(file)} & CLOUD_SDKS
+        if file.is_relative_to(PACKAGE / "provider" / "libvirt"):
+            assert file.name == "connection.py" or not found, file
+            continue
         if part(file) not in ("tiers", "runtimes"):
             assert not found, f"{file.relative_to(PROJECT)} imports {sorted(found)}"
         assert len(found) <= 2, file

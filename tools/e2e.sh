@@ -18,6 +18,15 @@ why_no_docker() {
     fi
 }
 
+# Prints why tests on virtual machines cannot run here; nothing if they can. (Each of them then skips, saying so too.)
+why_no_libvirt() {
+    if ! .venv/bin/python -c 'import libvirt' 2>/dev/null; then
+        echo "libvirt-python is not installed (apt-get install libvirt-dev gcc pkg-config; tools/setup.py --extra libvirt)"
+    elif [ "$(id -u)" != 0 ] || ! PATH=$PATH:/usr/sbin command -v libvirtd >/dev/null; then
+        echo "no libvirtd can be started: not root, or not installed"
+    fi
+}
+
 reason=$(why_no_docker)
 if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
 
@@ -25,4 +34,11 @@ code=0
 # Two at a time: what needs the daemon to itself beside what needs this machine (tests/conftest.py has the groups).
 tools/pytest.sh -m "$marks" -n 2 --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
+reason=$(why_no_libvirt)
+if [ -n "$reason" ]; then
+    echo "SKIPPED: every test on virtual machines: $reason"
+elif [ $# = 0 ]; then
+    # Those on libvirt's in-memory hypervisor, which `make test` left out if libvirt was not there yet.
+    tools/pytest.sh tests/provider/libvirt || code=$?
+fi
 exit "$code"

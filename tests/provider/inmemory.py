@@ -67,6 +67,9 @@ class ThingResource(Resource[ThingInputs, ThingOutputs]):
     def drifted(self, inputs: ThingInputs, state: ThingOutputs) -> list[str]:
         return ["size"] if state.size != inputs.size else []
 
+    def foretold(self, old_inputs: ThingInputs, state: ThingOutputs, inputs: ThingInputs) -> list[str]:
+        return [f"{inputs.name} restarts to grow"] if inputs.size > old_inputs.size else []
+
     async def create(self, ctx: Context, inputs: ThingInputs) -> tuple[str, ThingOutputs]:
         place = Place()
         place.journal(f"create {inputs.name}")

@@ -41,6 +41,7 @@ def test_life_of_a_thing(stack: Stack) -> None:
     (step,) = stack.preview()
     assert step["op"] == "update"
     assert kinds(step) == {"size": "update", 'tags["x.y"]': "update", "parts[1]": "add"}
+    assert "a restarts to grow" in stack.run("preview").stdout  # what a diff cannot say
     shown = stack.run("preview", "--diff").stdout
     assert '~ x.y: "1" => "2"' in shown
     assert "1 => 5" in shown

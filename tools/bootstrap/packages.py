@@ -14,6 +14,9 @@ from pathlib import Path
 from bootstrap.paths import Paths
 from bootstrap.say import SetupError, clock, line, run
 
+BUILT = "libvirt-python"  # comes as source only
+INDEX = "is the package index reachable? pip's own settings (pip config list) say which one is used"
+HINTS = {"libvirt": "apt-get install libvirt-dev pkg-config gcc python3-dev, then again"}
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -54,14 +57,15 @@ def install(paths: Paths, lock: Path, extra: str, count: int) -> None:
     with clock("python", f"installing {count} packages for {extra}", "10 to 60 s"):
         run(
             [*pip(paths.python), "-r", str(lock)],
-            "is the package index reachable? pip's own settings (pip config list) say which one is used",
+            HINTS.get(extra, INDEX),
         )
 
 
 def pip(python: Path) -> list[str]:
-    """Installs from a lock file. It holds every dependency and each file's hash: nothing is resolved, nothing built."""
+    """Installs from a lock file. It holds every dependency and each file's hash: nothing is resolved, nothing built,
+    save what has to fit a C library of the machine."""
     options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary=:all:"]
-    return [str(python), "-m", "pip", "install", *options]
+    return [str(python), "-m", "pip", "install", *options, f"--no-binary={BUILT}"]
 
 
 def note(paths: Paths) -> Path:

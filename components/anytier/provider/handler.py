@@ -109,6 +109,7 @@ class Handler:
         old, inputs, state = values.read(request.old_inputs), values.read(request.news), values.read(request.olds)
         if request.preview:
             planned = await self._planned(subject, context, state, inputs)
+            await self._foretell(subject, old, state, inputs)
             return provider_pb2.UpdateResponse(properties=values.write(planned))
         ctx = self._context(subject, inputs, old, state)
         given = (request.id, subject.inputs(old), subject.state(state), subject.inputs(inputs))
@@ -175,6 +176,15 @@ class Handler:
             name: _bare(value) for name, value in known.items()
         }
         return subject.outputs(outputs, inputs, state or {})
+
+    async def _foretell(self, subject: Subject, old: Tree, state: Tree, inputs: Tree) -> None:
+        """What a preview should say beyond the diff; nothing where it would have to be guessed."""
+        if has_unknown(inputs) or has_unknown(old):
+            return
+        ctx = self._context(subject, inputs, old, state)
+        for line in subject.resource.foretold(subject.inputs(old), subject.state(state), subject.inputs(inputs)):
+            ctx.info(line)
+        await self._sink.flush()
 
     async def _finish(
         self,

@@ -25,6 +25,11 @@ RESOURCES: dict[str, str] = {
     "anytier:host:Proxy": "anytier.provider.host.proxy:ProxyResource",
     "anytier:host:Job": "anytier.provider.host.job:JobResource",
     "anytier:host:Volume": "anytier.provider.host.volume:VolumeResource",
+    "anytier:libvirt:Network": "anytier.provider.libvirt.network:NetworkResource",
+    "anytier:libvirt:Pool": "anytier.provider.libvirt.pool:PoolResource",
+    "anytier:libvirt:Volume": "anytier.provider.libvirt.volume:VolumeResource",
+    "anytier:libvirt:SeedIso": "anytier.provider.libvirt.seed:SeedIsoResource",
+    "anytier:libvirt:Domain": "anytier.provider.libvirt.domain:DomainResource",
 }
 
 

@@ -87,6 +87,10 @@ class Resource(Generic[InputsT, OutputsT]):
         """Outputs (wire names) that are known before anything is done; the others are unknown in a preview."""
         return {}
 
+    def foretold(self, old_inputs: InputsT, state: OutputsT, inputs: InputsT) -> list[str]:
+        """What the user should know of this update before it is done, and a diff does not show: a restart."""
+        return []
+
     # Effects.
 
     async def create(self, ctx: Context, inputs: InputsT) -> tuple[str, OutputsT]:

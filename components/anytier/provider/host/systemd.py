@@ -14,6 +14,7 @@ from anytier.provider.host.transport import Facts, File, Machine, Result
 from anytier.render import systemd as render
 from anytier.render.unit import Scope, Unit
 
+_STOPS = 3  # tries
 _KILLED = ("2", "3")  # CLD_KILLED, CLD_DUMPED: the status is a signal
 _SHOWN = (
     "Id",
@@ -104,11 +105,20 @@ class Systemd:
         known = [f"{name}.service" for name, path in files.items() if path in there]
         if not known:
             return
-        await self._systemctl("stop", "--", *known, timeout=900)
+        await self._stopped(known)
         await self._try("disable", "--quiet", "--no-reload", "--", *known)
         await self.machine.remove(list(files.values()))
         await self._systemctl("daemon-reload")
         await self._try("reset-failed", "--", *known)
+
+    async def _stopped(self, names: Sequence[str]) -> None:
+        """Stopped, whatever else is asked of them: a restart that comes in between, since a probe failed, cancels it."""
+        for left in range(_STOPS - 1, -1, -1):
+            result = await self._try("stop", "--", *names, timeout=900)
+            if result.code == 0:
+                return
+            if not left:
+                raise _refused(["stop"], result)
 
     async def _names(self) -> list[str]:
         prefix = self.layout.ns + "-"

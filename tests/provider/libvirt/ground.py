@@ -1,0 +1,43 @@
+"""What tests on a hypervisor share: a context that keeps what a user would see, and somebody else at work there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anytier.provider.libvirt.connection import Hypervisor, There
+from anytier.provider.resource import Context
+
+
+class Sink:
+    """Keeps what a user would see."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def status(self, urn: str, text: str) -> None:
+        self.lines.append(text)
+
+    info = status
+
+    def warn(self, urn: str, text: str) -> None:
+        self.warnings.append(text)
+
+
+class Ground:
+    def __init__(self, there: There) -> None:
+        self.there = there
+        self.host: Hypervisor = there.host
+        self.sink = Sink()
+
+    def context(self, urn: str = "urn:pulumi:t::t::t::t") -> Context:
+        return Context(urn, "t", self.sink)
+
+    async def raw(self, work: Callable[[Any], Any]) -> Any:
+        """Somebody else, by libvirt directly."""
+        return await self.there.call("test", work)
+
+    @staticmethod
+    def without_hypervisor() -> Context:
+        return Context("urn:pulumi:t::t::t::t", "t", Sink())

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from anytier.provider.libvirt import drivers
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu:///system", "qemu+ssh://root@host/system", "qemu+ssh://root@[::1]:22/system", "qemu+tls://host/system",
+        "esx://host/", "hyperv://host/", "vbox:///session", "vmwarews:///session", "test:///default",
+        "qemu+unix:///system?socket=/run/x", "qemu+ssh://host/system?no_verify=0",
+    ],
+)  # fmt: skip
+def test_uris_that_are_fine(uri: str) -> None:
+    assert drivers.wrong_uri(uri) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "what"),
+    [
+        ("", "names no hypervisor"),
+        ("qemu", "names no hypervisor"),
+        ("http://host/", "names no hypervisor"),
+        ("qemu+ssh:///system", "names no host"),
+        ("qemu+ssh://host:99999/system", "is no URI"),
+        ("qemu+ssh://[::/system", "is no URI"),
+        ("esx://root:hunter2@host/", "holds a password"),
+        ("esx://host/?no_verify=1", "turns the check"),
+        ("qemu+tls://host/system?no_verify=1", "turns the check"),
+        ("qemu+libssh2://host/system?known_hosts_verify=ignore", "turns the check"),
+    ],
+)
+def test_uris_that_are_refused(uri: str, what: str) -> None:
+    found = drivers.wrong_uri(uri)
+    assert found is not None and what in found[0] and found[1]
+    assert "hunter2" not in " ".join(found)
+
+
+def test_no_check_of_the_host_only_if_that_is_said() -> None:
+    assert drivers.wrong_uri("esx://host/?no_verify=1", unverified=True) is None
+
+
+def test_the_way_to_a_place_is_no_part_of_it() -> None:
+    here = drivers.identity("qemu+ssh://root@Host/system?keyfile=/a")
+    assert here == drivers.identity("qemu+tls://host/system?pkipath=/b")
+    assert here != drivers.identity("qemu+ssh://root@other/system")
+    assert drivers.identity("qemu:///system") == drivers.identity("qemu+unix:///system?socket=/x")
+
+
+def test_what_a_driver_cannot_do_is_said_with_the_way_that_works() -> None:
+    for uri, ability in (("esx://h/", "upload"), ("vmwarews:///session", "volumes"), ("hyperv://h/", "networks")):
+        found = drivers.lacks(uri, ability)  # type: ignore[arg-type]
+        assert found is not None and all(found)
+    assert drivers.lacks("qemu:///system", "upload") is None
+    assert drivers.lacks("unknown:///", "upload") is None
