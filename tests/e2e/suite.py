@@ -36,6 +36,7 @@ def assert_conforms(done: subprocess.CompletedProcess[str], tier: str, *modes: s
     assert done.stdout.strip(), done.stderr[-4000:]
     found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
     mode = found["environment"]["mode"]
+    keep(found, f"{tier}-{mode or 'any'}")
     assert found["environment"]["tier"] == tier and mode in modes
     assert [each["id"] for each in found["checks"]] == [check.id for check in CHECKS]
     failed = [each["id"] for each in found["checks"] if each["status"] == "fail"]
@@ -43,6 +44,13 @@ def assert_conforms(done: subprocess.CompletedProcess[str], tier: str, *modes: s
     for each in found["checks"]:
         excused = any(not carried(field, tier, mode) for field in each["fields"])
         assert each["status"] == ("unsupported" if excused else "pass"), each
+
+
+def keep(found: dict[str, Any], name: str) -> None:
+    """For docs/conformance.md, where ANYTIER_RESULTS_DIR names a folder (tools/conformance_page.py)."""
+    if folder := os.environ.get("ANYTIER_RESULTS_DIR"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def carried(field: str, tier: str, mode: str | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 
@@ -13,13 +12,8 @@ from tests.provider.host.systemd_box import USER, box
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 
-IN_PARTS = pytest.mark.skipif(
-    os.environ.get("CI") == "true",
-    reason="the whole suite under a user's systemd was seen green in parts only; run it by hand: -k systemd-user",
-)
 
-
-@pytest.mark.parametrize("user", ["root", pytest.param(USER, marks=IN_PARTS)], ids=["systemd-system", "systemd-user"])
+@pytest.mark.parametrize("user", ["root", USER], ids=["systemd-system", "systemd-user"])
 def test_the_tier_conforms(user: str, capsys: pytest.CaptureFixture[str]) -> None:
     with box() as machine:
         done = machine.conformance(user=user)

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from . import firewall
+
 NEEDS = ("libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "unshare", "dnsmasq")
 INSTALL = (
     "apt-get install libvirt-daemon-system libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils dnsmasq-base ovmf"
@@ -73,6 +75,7 @@ class Libvirtd:
         self._process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Libvirtd:
+        self._chains = firewall.chains()
         for name in ("etc", "lib", "run", "cache", "log", "dev"):
             (self.folder / name).mkdir(parents=True)
         env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
@@ -104,6 +107,7 @@ class Libvirtd:
             self._process.kill()
             self._process.wait(10)
         _kill(self.folder / "virtlogd.pid")
+        firewall.remove(firewall.chains() - self._chains)
 
     def _answers(self) -> bool:
         if not (self.folder / "run" / "libvirt-sock").exists():
