@@ -12,7 +12,6 @@ from tests.provider.host.systemd_box import USER, box
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 
-
 @pytest.mark.parametrize("user", ["root", USER], ids=["systemd-system", "systemd-user"])
 def test_the_tier_conforms(user: str, capsys: pytest.CaptureFixture[str]) -> None:
     with box() as machine:

@@ -112,7 +112,7 @@ class Systemd:
         await self._try("reset-failed", "--", *known)
 
     async def _stopped(self, names: Sequence[str]) -> None:
-        """Stopped, whatever else is asked of them: a restart that comes in between, since a probe failed, cancels it."""
+        """Stopped, whatever else is asked of them: a restart in between, since a probe failed, cancels it."""
         for left in range(_STOPS - 1, -1, -1):
             result = await self._try("stop", "--", *names, timeout=900)
             if result.code == 0:
