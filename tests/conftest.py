@@ -22,13 +22,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write golden files anew from what is there now")
 
 
+# Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
+GROUPS = {
+    "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
+    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
+    "hypervisor": ("provider/libvirt",),
+}
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: what looks at all of a daemon, or of this machine, does not run beside its like."""
     for item in items:
         if item.get_closest_marker("docker") or item.get_closest_marker("e2e"):
-            daemon = any(name in item.nodeid for name in ("provider/docker", "conformance_docker", "on_systemd"))
-            item.add_marker(pytest.mark.xdist_group("daemon" if daemon else "machine"))
+            found = (group for group, parts in GROUPS.items() if any(part in item.nodeid for part in parts))
+            item.add_marker(pytest.mark.xdist_group(next(found, "machine")))
 
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

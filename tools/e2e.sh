@@ -31,7 +31,7 @@ reason=$(why_no_docker)
 if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
 
 code=0
-# Two at a time: what needs the daemon to itself beside what needs this machine (tests/conftest.py has the groups).
+# Two at a time, each of another group (tests/conftest.py has them).
 tools/pytest.sh -m "$marks" -n 2 --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 reason=$(why_no_libvirt)
