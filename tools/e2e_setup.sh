@@ -105,6 +105,10 @@ stop() {
         kill -KILL "$pid" 2>/dev/null || true
         say "stopped the Docker daemon, process $pid"
     fi
+    # a daemon whose host network a container shared leaves that namespace mounted
+    awk -v dir="$1/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r | while read -r point; do
+        umount "$point" || true
+    done
     rm -rf "$1/data" "$1/run" "$1/started" || say "could not remove all of $1"
 }
 
