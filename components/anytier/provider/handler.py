@@ -98,10 +98,10 @@ class Handler:
         if request.preview:
             planned = await self._planned(subject, context, None, inputs)
             return provider_pb2.CreateResponse(properties=values.write(planned))
-        ctx = self._context(subject, inputs)
-        work = self._perform(subject.resource.create, ctx, subject.inputs(inputs))
+        ctx, wanted = self._context(subject, inputs), subject.inputs(inputs)
+        work = self._perform(subject.resource.create, ctx, wanted)
         id, outputs = await self._finish(subject, context, ctx, work, request.timeout, "create", inputs)
-        state = self._state(subject, outputs, subject.inputs(inputs), inputs)
+        state = self._state(subject, outputs, wanted, inputs)
         return provider_pb2.CreateResponse(id=id, properties=values.write(state))
 
     async def update(self, request: provider_pb2.UpdateRequest, context: Rpc) -> provider_pb2.UpdateResponse:
@@ -111,11 +111,11 @@ class Handler:
             planned = await self._planned(subject, context, state, inputs)
             await self._foretell(subject, old, state, inputs)
             return provider_pb2.UpdateResponse(properties=values.write(planned))
-        ctx = self._context(subject, inputs, old, state)
-        given = (request.id, subject.inputs(old), subject.state(state), subject.inputs(inputs))
+        ctx, wanted = self._context(subject, inputs, old, state), subject.inputs(inputs)
+        given = (request.id, subject.inputs(old), subject.state(state), wanted)
         work = self._perform(subject.resource.update, ctx, *given)
         outputs = await self._finish(subject, context, ctx, work, request.timeout, "update", inputs, old, state)
-        new = self._state(subject, outputs, subject.inputs(inputs), inputs, state)
+        new = self._state(subject, outputs, wanted, inputs, state)
         return provider_pb2.UpdateResponse(properties=values.write(new))
 
     async def read(self, request: provider_pb2.ReadRequest, context: Rpc) -> provider_pb2.ReadResponse:

@@ -55,6 +55,10 @@ class Context:
     def warn(self, text: str) -> None:
         self._sink.warn(self.urn, self._redact(text))
 
+    def left_alone(self, what: str) -> None:
+        """Said of something that has the name of what is to be deleted, and is not what we made."""
+        self.warn(f"the {what} is another one by now, made by somebody else: it stays")
+
     def made(self, id: str, outputs: Frozen) -> None:
         """From now on a failure or a cancellation is recorded as partial, with this id and these outputs.
 

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.provider.sink import Sink
+
 from anytier.errors import AnytierError
 from anytier.provider.docker import labels
 from anytier.provider.docker.client import Daemon
@@ -14,22 +16,6 @@ from anytier.provider.docker.tar import pack
 from anytier.provider.resource import Context
 
 SH = "bin/busybox"
-
-
-class Sink:
-    """Keeps what a user would see."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def status(self, urn: str, text: str) -> None:
-        self.lines.append(text)
-
-    info = status
-
-    def warn(self, urn: str, text: str) -> None:
-        self.warnings.append(text)
 
 
 class Ground:

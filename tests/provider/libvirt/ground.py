@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.provider.sink import Sink
+
 from anytier.provider.libvirt.connection import Hypervisor, There
 from anytier.provider.resource import Context
-
-
-class Sink:
-    """Keeps what a user would see."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def status(self, urn: str, text: str) -> None:
-        self.lines.append(text)
-
-    info = status
-
-    def warn(self, urn: str, text: str) -> None:
-        self.warnings.append(text)
 
 
 class Ground:

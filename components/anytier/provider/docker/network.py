@@ -63,7 +63,7 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
         if found is None:
             return
         if found["Id"] != state.network_id and not is_ours(found):
-            ctx.warn(f"the network {inputs.name} is another one by now, made by somebody else: it stays")
+            ctx.left_alone(f"network {inputs.name}")
             return
 
         async def attempt() -> None:

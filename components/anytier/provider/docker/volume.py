@@ -73,7 +73,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         if found is None:
             return
         if not is_ours(found) and not state.adopted:
-            ctx.warn(f"the volume {inputs.name} is another one by now, made by somebody else: it stays")
+            ctx.left_alone(f"volume {inputs.name}")
             return
 
         async def attempt() -> None:

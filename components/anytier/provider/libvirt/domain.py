@@ -12,14 +12,14 @@ from xml.etree.ElementTree import Element
 
 from pydantic import Field
 
-from anytier.errors import AnytierError, Conflict, NotFound, Rejected
+from anytier.errors import AnytierError, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
 from anytier.provider.libvirt import errors, power
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
 from anytier.provider.libvirt.console import Console
 from anytier.provider.libvirt.drivers import driver
-from anytier.provider.libvirt.naming import wrong_name, wrong_path, wrong_text
+from anytier.provider.libvirt.naming import not_ours, wrong_name, wrong_path, wrong_text
 from anytier.provider.libvirt.power import Wait
 from anytier.provider.resource import Context, Resource
 from anytier.render.libvirt import domain as parts
@@ -143,7 +143,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         if found is None:
             return
         if found.uuid != state.uuid:
-            ctx.warn(f"the machine {inputs.name} is another one by now, made by somebody else: it stays")
+            ctx.left_alone(f"machine {inputs.name}")
             return
         # No start by the host from here on, and none while we wait for it to stop.
         await power.stop(ctx, place, found.uuid, path, inputs.stop_timeout)
@@ -158,8 +158,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         _require(place, inputs, path)
         found = await find(place, inputs.name)
         if found is not None and found.uuid != uuid:
-            do = f"`virsh undefine {inputs.name}`, or `pulumi import anytier:libvirt:Domain NAME {inputs.name}`"
-            raise Conflict(path, "is there already and is not ours", do)
+            raise not_ours(path, "undefine", "Domain", inputs.name)
         wanted, placed = await _placed(place, inputs, uuid, found)
         outputs = _outputs(placed, list(addresses), [])
         ctx.made(inputs.name, outputs.model_copy(update={"defined": found is not None}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from anytier.errors import AnytierError, Rejected
+from anytier.errors import AnytierError, Conflict, Rejected
 from anytier.render.libvirt.xml import carried
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
@@ -30,3 +30,9 @@ def wrong_text(value: str | None, path: str) -> list[AnytierError]:
     if value is None or carried(value):
         return []
     return [Rejected(path, "holds a character that XML cannot carry", "leave control characters out")]
+
+
+def not_ours(path: str, undefine: str, kind: str, name: str) -> Conflict:
+    """A thing of somebody else has the name; `undefine` is virsh's verb for the resource of this `kind`."""
+    do = f"`virsh {undefine} {name}`, or `pulumi import anytier:libvirt:{kind} NAME {name}`"
+    return Conflict(path, "is there already and is not ours", do)

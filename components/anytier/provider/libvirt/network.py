@@ -11,7 +11,7 @@ from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
 from anytier.provider.libvirt import errors
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
-from anytier.provider.libvirt.naming import wrong_name, wrong_text
+from anytier.provider.libvirt.naming import not_ours, wrong_name, wrong_text
 from anytier.provider.resource import Context, Resource
 from anytier.render.libvirt import network as form
 from anytier.render.libvirt import xml
@@ -87,7 +87,7 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
         if found is None:
             return
         if found.uuid != state.uuid:
-            ctx.warn(f"the network {inputs.name} is another one by now, made by somebody else: it stays")
+            ctx.left_alone(f"network {inputs.name}")
             return
         await self._unused(place, inputs.name, "stop or unplug them, then run again")
         await place.call(f"network {inputs.name}", lambda raw: _remove(raw, inputs.name))
@@ -101,8 +101,7 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
             text = xml.written(form.render(wanted, uuid))
             await place.call(path, lambda raw: raw.networkDefineXML(text))
         elif found.uuid != uuid:
-            do = f"`virsh net-undefine {inputs.name}`, or `pulumi import anytier:libvirt:Network NAME {inputs.name}`"
-            raise Conflict(path, "is there already and is not ours", do)
+            raise not_ours(path, "net-undefine", "Network", inputs.name)
         elif as_asked(inputs, found.network) != as_asked(inputs, wanted):
             await self._change(ctx, place, found, wanted)
         await place.call(path, lambda raw: _run(raw, inputs.name, inputs.autostart))

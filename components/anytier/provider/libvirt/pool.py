@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from anytier.errors import AnytierError, Conflict, NotFound
+from anytier.errors import AnytierError, NotFound
 from anytier.frozen import Frozen
 from anytier.provider.fields import delete_first, replaces
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
-from anytier.provider.libvirt.naming import wrong_name, wrong_path
+from anytier.provider.libvirt.naming import not_ours, wrong_name, wrong_path
 from anytier.provider.resource import Context, Resource
 from anytier.render.libvirt import storage, xml
 from anytier.render.libvirt.storage import Pool
@@ -76,7 +76,7 @@ class PoolResource(Resource[PoolInputs, PoolOutputs]):
         if found is None:
             return
         if found.uuid != state.uuid:
-            ctx.warn(f"the pool {inputs.name} is another one by now, made by somebody else: it stays")
+            ctx.left_alone(f"pool {inputs.name}")
             return
         async with place.lock(inputs.name):
             await place.call(path, lambda raw: _remove(raw, inputs.name, inputs.remove_folder))
@@ -90,8 +90,7 @@ class PoolResource(Resource[PoolInputs, PoolOutputs]):
             text = xml.written(storage.pool(Pool(name=inputs.name, path=inputs.path), uuid))
             await place.call(path, lambda raw: raw.storagePoolDefineXML(text, 0))
         elif found.uuid != uuid:
-            do = f"`virsh pool-undefine {inputs.name}`, or `pulumi import anytier:libvirt:Pool NAME {inputs.name}`"
-            raise Conflict(path, "is there already and is not ours", do)
+            raise not_ours(path, "pool-undefine", "Pool", inputs.name)
         async with place.lock(inputs.name):
             await place.call(path, lambda raw: _run(raw, inputs.name, inputs.autostart))
         return PoolOutputs(uuid=uuid, active=True)
