@@ -52,6 +52,9 @@ def test_outside_of_a_project_it_writes_all_that_a_project_needs(tmp_path: Path)
         )
     }
     assert carried(folder / "app.yaml", "local") and carried(folder / "app.yaml", "docker")
+    stacks = {tier: yaml.safe_load((folder / f"stacks/Pulumi.{tier}.yaml").read_text()) for tier in ("local", "docker")}
+    ports = [stacks[tier]["config"].get("anytier:port") for tier in ("local", "docker")]
+    assert ports == [None, 8081], "both can run side by side; 8080 is the one that needs no saying"
     assert yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"] == "web-shop"
     assert (folder / ".anytier/passphrase").stat().st_mode & 0o777 == 0o600
     assert len((folder / ".anytier/passphrase").read_text()) > 32
@@ -102,9 +105,9 @@ def test_in_a_project_it_adds_an_app_and_its_stacks_on_a_port_of_their_own(tmp_p
     done = anytier("init", "--name", "shop", cwd=tmp_path / "deep" / "er")
     assert done.code == 0
     assert not (tmp_path / "__main__.py").exists() and not (tmp_path / ".anytier").exists()
-    for tier in ("local", "docker"):
+    for tier, port in (("local", 8081), ("docker", 8082)):
         config = yaml.safe_load((tmp_path / "where" / f"Pulumi.shop-{tier}.yaml").read_text())["config"]
-        assert config == {"anytier:app": "apps/shop/app.yaml", "anytier:tier": tier, "anytier:port": 8081}
+        assert config == {"anytier:app": "apps/shop/app.yaml", "anytier:tier": tier, "anytier:port": port}
     assert anytier("validate", "-s", "shop-docker", cwd=tmp_path).code == 0
     assert "anytier up -s shop-local\n" in done.out
 

@@ -160,11 +160,12 @@ def workload_names(images: Sequence[str]) -> list[str]:
 
 
 def stack_files(place: Place, images_only: bool) -> Iterator[File]:
-    """On `local` an image alone cannot run yet, so such an app gets no stack for it."""
-    port = free_port(place)
+    """On `local` an image alone cannot run yet, so such an app has no stack for it. Both can run side by side."""
+    ports = free_ports(place)
     app = os.path.relpath(place.spec, place.project)
     for tier, where in (("local", "This machine"), ("docker", "A Docker host: the local socket")):
         if tier == "docker" or not images_only:
+            port = next(ports)
             lines = [f"# {where}. The app serves at http://localhost:{port}/", "config:", f"  anytier:app: {app}"]
             lines += [f"  anytier:tier: {tier}", *([f"  anytier:port: {port}"] if port != PORT else [])]
             yield File(stacks(place) / f"Pulumi.{place.stack(tier)}.yaml", "\n".join([*lines, ""]))
@@ -176,16 +177,16 @@ def stacks(place: Place) -> Path:
     return place.project / "stacks" if place.fresh else stacks_dir(place.project)
 
 
-def free_port(place: Place) -> int:
-    """The first from 8080 on that no other stack of the project has."""
+def free_ports(place: Place) -> Iterator[int]:
+    """Those from 8080 on that no other stack of the project has."""
     import re
 
     if place.fresh:
-        return PORT
+        return iter(range(PORT, 65536))
     texts = [file.read_text(encoding="utf-8", errors="replace") for file in stacks(place).glob("Pulumi.*.yaml")]
     given = [re.search(r"anytier:port[\"']?: *[\"']?(\d+)", text) for text in texts]
     used = {int(found[1]) if found else PORT for found in given}
-    return next(port for port in range(PORT, 65536) if port not in used)
+    return (port for port in range(PORT, 65536) if port not in used)
 
 
 def project_files(place: Place) -> Iterator[File]:
