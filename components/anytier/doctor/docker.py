@@ -1,33 +1,41 @@
-"""What tier `docker` needs: the packages that talk to the daemon, and the daemon."""
+"""What tier `docker` needs: the packages that talk to the daemon, and the daemon, or the machine that gets one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anytier.doctor.check import Finding, Subject, missing, of_error, ok
+from anytier.doctor.check import Finding, Subject, missing, note, of_error, ok
 from anytier.doctor.machine import install, installed
 from anytier.errors import AnytierError
 
+if TYPE_CHECKING:
+    from anytier.tiers.docker import DockerArgs
+
+_MACHINE = "machine "  # what `_host` begins with where the daemon is on one
 PATIENCE = 10.0  # seconds: whoever asks a doctor is waiting
 
 
 def packages(subject: Subject) -> Iterator[Finding]:
     wanted = {"aiodocker": "aiodocker"}
-    if _host(subject).startswith("ssh://"):
+    if _host(subject).startswith(("ssh://", _MACHINE)):
         wanted["asyncssh"] = "asyncssh"
     yield installed(wanted, install(subject, "docker"))
 
 
 def daemon(subject: Subject) -> Iterator[Finding]:
     """Asked once for its version; an address that cannot be used is told before."""
-    from anytier.tiers.docker import DockerArgs, endpoint_of
+    from anytier.tiers.docker import DockerArgs, endpoint_of, refuse_two_ways
 
     args = subject.settings.tier_args if subject.settings else None
     if not isinstance(args, DockerArgs):
         return
     try:
+        refuse_two_ways(args)
+        if args.machine is not None:
+            yield from asyncio.run(_on_machine(args))
+            return
         endpoint = endpoint_of(args)
         facts = asyncio.run(_facts(endpoint))
     except AnytierError as error:
@@ -39,6 +47,35 @@ def daemon(subject: Subject) -> Iterator[Finding]:
     else:
         system, version = facts.get("OperatingSystem") or "", facts.get("ServerVersion") or ""
         yield ok("daemon", f"Docker {version} at {endpoint['host']} ({system})")
+
+
+async def _on_machine(args: DockerArgs) -> list[Finding]:
+    """The machine, its host key where nobody knows it yet, and whether it has Docker already."""
+    from anytier.provider.host.dial import learn, path_of
+    from anytier.provider.host.distributions import unfit
+    from anytier.provider.host.dockerengine import version_of
+    from anytier.provider.host.machine import with_keys
+    from anytier.provider.host.ssh import SshMachine
+    from anytier.provider.host.sshref import SshRef
+    from anytier.tiers.baremetal import ref_props
+
+    ref = SshRef.model_validate(ref_props(args.machine))
+    keys = await learn(ref)
+    there = SshMachine(with_keys(ref, keys))
+    try:
+        about = await there.about()
+        if problem := unfit(path_of(ref), about):
+            raise problem
+        version = await version_of(there)
+    finally:
+        await there.close()
+    found = [ok("machine", f"{about['pretty']} at {ref}: {about['cores']} cores, {about['memory'] / 2**30:.1f} GiB")]
+    if args.machine.host_key is None:
+        do = "the first deploy keeps it; give it as hostKey to pin it"
+        found.append(note("host key", f"{ref} shows {keys.machine}", do))
+    if version:
+        return [*found, ok("daemon", f"Docker {version} on {ref}")]
+    return [*found, note("daemon", f"no Docker answers on {ref} yet", "the first deploy installs or starts it")]
 
 
 async def _facts(endpoint: Mapping[str, str]) -> Mapping[str, Any]:
@@ -58,5 +95,7 @@ def _host(subject: Subject) -> str:
     from anytier.tiers.docker import DockerArgs
 
     args = subject.settings.tier_args if subject.settings else None
+    if isinstance(args, DockerArgs) and args.machine is not None:
+        return f"{_MACHINE}{args.machine.address}"
     given = args.host if isinstance(args, DockerArgs) else None
     return given or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

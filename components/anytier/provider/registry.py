@@ -21,6 +21,7 @@ RESOURCES: dict[str, str] = {
     "anytier:docker:Proxy": "anytier.provider.docker.proxy:ProxyResource",
     "anytier:docker:Job": "anytier.provider.docker.job:JobResource",
     "anytier:host:Machine": "anytier.provider.host.machine:MachineResource",
+    "anytier:host:DockerEngine": "anytier.provider.host.dockerengine:DockerEngineResource",
     "anytier:host:Workload": "anytier.provider.host.workload:WorkloadResource",
     "anytier:host:Proxy": "anytier.provider.host.proxy:ProxyResource",
     "anytier:host:Job": "anytier.provider.host.job:JobResource",

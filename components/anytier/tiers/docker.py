@@ -1,10 +1,13 @@
-"""Tier `docker`: one Docker daemon, by its local socket, over SSH, or over TCP with TLS."""
+"""Tier `docker`: one Docker daemon, by its local socket, over SSH, or over TCP with TLS; or a machine that gets one."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated, Any
 from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
 
 import pulumi
 from anytier.errors import ConfigError
@@ -14,14 +17,24 @@ from anytier.tiers.places import DockerEndpoint
 _DO = "use unix:///path, ssh://user@host, or tcp://host:2376 with caCert, cert and key"
 
 
+def _machine_args(given: object) -> object:
+    """The same as `anytier:baremetal.machines[]`, and imported only by a stack that names one."""
+    from anytier.tiers.baremetal import MachineArgs
+
+    return given if given is None else MachineArgs.model_validate(given)
+
+
 class DockerArgs(Frozen):
     """Stack config `anytier:docker`. `host` defaults to DOCKER_HOST, else the local socket.
 
+    `machine` is one over SSH, logged in to as root or with sudo, on which Docker is installed where it is missing.
     `caCert`, `cert` and `key` are paths of PEM files, needed for `tcp://`. `address` is the name under which users
     reach the machine; it defaults to the host's. `caddyImage` replaces the proxy's image.
     """
 
     host: str | None = None
+    machine: Annotated[Any, BeforeValidator(_machine_args)] = None
+    machine_of: str | None = None
     ca_cert: str | None = None
     cert: str | None = None
     key: str | None = None
@@ -29,8 +42,17 @@ class DockerArgs(Frozen):
     caddy_image: str | None = None
 
 
+class DockerEngine(pulumi.CustomResource):
+    """`anytier:host:DockerEngine` on the program's side."""
+
+    socket: pulumi.Output[str]
+
+    def __init__(self, name: str, machine: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("anytier:host:DockerEngine", name, {"machine": machine, "socket": None}, opts)
+
+
 class DockerTier(pulumi.ComponentResource):
-    """A Docker daemon as a place. Makes nothing by itself and does not talk to the daemon."""
+    """A Docker daemon as a place. Makes nothing by itself; on a machine it sees to it that there is one."""
 
     config_key = "docker"
     args_type = DockerArgs
@@ -38,21 +60,48 @@ class DockerTier(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: DockerArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        endpoint = endpoint_of(args)  # first: a wrong address registers nothing
+        refuse_two_ways(args)  # first: a wrong address registers nothing
+        endpoint: dict[str, Any] = {} if args.machine else endpoint_of(args)
         super().__init__("anytier:tier:Docker", name, {}, opts)
+        found = args.machine.address if args.machine else urlsplit(endpoint["host"]).hostname
         self.place = DockerEndpoint(
-            endpoint=endpoint,
+            endpoint=self._on_machine(args.machine) if args.machine else endpoint,
             port=port,
             tls_port=tls_port,
-            address=args.address or urlsplit(endpoint["host"]).hostname or "localhost",
+            address=args.address or found or "localhost",
             caddy_image=args.caddy_image,
         )
-        self.register_outputs({"host": endpoint["host"]})
+        self.register_outputs({"host": self.place.endpoint["host"]})
+
+    def _on_machine(self, machine: Any) -> dict[str, Any]:
+        """Its socket is an output of the engine's resource, so that all that uses the daemon waits for it."""
+        from anytier.tiers.baremetal import Machine, wire
+
+        found = Machine(machine.address, machine, pulumi.ResourceOptions(parent=self))
+        way = wire(machine) | {"hostKey": found.key("hostKey")}
+        if machine.jump:
+            way["jump"] = machine.jump.way | {"hostKey": found.key("jumpHostKey")}
+        engine = DockerEngine(f"{machine.address}-docker", way, pulumi.ResourceOptions(parent=self, depends_on=[found]))
+        return {"host": pulumi.Output.concat("unix://", pulumi.Output.from_input(engine.socket)), "machine": way}
 
     @staticmethod
     def mode(args: DockerArgs) -> str | None:
         del args
         return None
+
+
+def refuse_two_ways(args: DockerArgs) -> None:
+    """ConfigError where a machine is named and the daemon, too, or one that cannot be had yet."""
+    if args.machine_of is not None:
+        what = f"a machine that another tier makes ({args.machine_of[:40]!r}) is not built yet"
+        raise ConfigError("anytier:docker.machineOf", what, "give `machine` with the address of one over SSH")
+    if args.machine is None:
+        return
+    others = {"host": args.host, "caCert": args.ca_cert, "cert": args.cert, "key": args.key}
+    for name, value in others.items():
+        if value is not None:
+            what = "is another way to a daemon, and `machine` is given"
+            raise ConfigError(f"anytier:docker.{name}", what, "take one of the two out")
 
 
 def endpoint_of(args: DockerArgs) -> dict[str, str]:

@@ -36,7 +36,9 @@ class Hosts:
 
 @dataclass(frozen=True)
 class DockerEndpoint:
-    """A Docker daemon. `endpoint` is the provider's wire form: `{"host": "unix://..."}`, with TLS file paths or not."""
+    """A Docker daemon. `endpoint` is the provider's wire form: `{"host": "unix://..."}`, with TLS file paths or not, or
+    with the `machine` that the socket is on. Values may be outputs.
+    """
 
     endpoint: dict[str, Any]
     port: int

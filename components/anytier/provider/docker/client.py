@@ -19,6 +19,7 @@ from anytier.errors import AnytierError, Conflict, NotFound, Rejected, Unreachab
 from anytier.frozen import Frozen
 from anytier.provider.docker import errors
 from anytier.provider.fields import ignored, normalise
+from anytier.provider.host.sshref import SshRef
 
 if TYPE_CHECKING:
     import aiodocker
@@ -47,20 +48,31 @@ def same_host(host: object) -> object:
 
 
 class Endpoint(Frozen):
-    """`unix://`, `ssh://` or `tcp://` with the paths of TLS files."""
+    """`unix://`, `ssh://` or `tcp://` with the paths of TLS files. With `machine`, `unix://` is a socket there."""
 
     host: Annotated[str, normalise(same_host)] = "unix:///var/run/docker.sock"
     ca_cert: Annotated[str | None, ignored] = None
     cert: Annotated[str | None, ignored] = None
     key: Annotated[str | None, ignored] = None
+    machine: SshRef | None = None
+
+    @property
+    def name(self) -> str:
+        """As errors name it."""
+        return f"on {self.machine}" if self.machine else self.host
 
 
 def located(id: str) -> tuple[Endpoint, str]:
-    """An import's id: `name`, or `host|name` for a daemon that is not DOCKER_HOST's, nor the local one.
+    """An import's id: `name`, or `host|name` for a daemon that is not DOCKER_HOST's, nor the local one. A machine is
+    named as the ids of its other resources name it: `<user>@<address>:<port>|name`.
 
     TLS files are where Docker's own tools look for them: DOCKER_CERT_PATH, else `~/.docker`.
     """
     given, _, name = id.rpartition("|")
+    if given and "://" not in given:
+        from anytier.provider.host.ids import parse_machine
+
+        return Endpoint(machine=parse_machine(given)), name
     host = given or os.environ.get("DOCKER_HOST") or Endpoint().host
     if not host.startswith("tcp://"):
         return Endpoint(host=host), name
@@ -103,7 +115,8 @@ class Daemon:
         options = [str(item) for item in self.facts.get("SecurityOptions") or ()]
         desktop = "Desktop" in str(self.facts.get("OperatingSystem"))
         rootless = any("rootless" in item for item in options)
-        return self.endpoint.host.startswith("unix://") and not desktop and not rootless
+        here = self.endpoint.machine is None and self.endpoint.host.startswith("unix://")
+        return here and not desktop and not rootless
 
     async def get(self, path: str, about: str = "", **params: Any) -> Any:
         return await self.call("GET", path, None, about, **params)
@@ -231,14 +244,14 @@ class Daemon:
         except TimeoutError as error:
             if not timeouts:
                 raise
-            raise Unreachable(f"docker {self.endpoint.host}", f"{about}: no answer in time", "run again") from error
+            raise Unreachable(f"docker {self.endpoint.name}", f"{about}: no answer in time", "run again") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> AnytierError:
         """What a transport knows of a connection that failed, else what can be read off the error."""
         told: AnytierError | None = getattr(error, "error", None) or getattr(self.docker.connector, "failure", None)
-        return told or errors.of_failure(self.endpoint.host, error)
+        return told or errors.of_failure(self.endpoint.name, error)
 
     @contextlib.asynccontextmanager
     async def _query(
@@ -291,7 +304,7 @@ async def open_daemon(endpoint: Endpoint) -> Daemon:
         made.facts = await made.call("GET", "info", timeout=FIRST_ANSWER)
         if tuple(int(part) for part in str(version["ApiVersion"]).split(".")) < _OLDEST:
             what = f"speaks API {version['ApiVersion']}, and 1.41 (Docker 20.10) is the oldest that will do"
-            raise Rejected(f"docker {endpoint.host}", what, "update Docker there")
+            raise Rejected(f"docker {endpoint.name}", what, "update Docker there")
     except BaseException:
         await docker.close()
         raise
@@ -309,6 +322,12 @@ def _transport(endpoint: Endpoint) -> tuple[aiohttp.BaseConnector, str]:
     import aiohttp
 
     scheme, _, rest = endpoint.host.partition("://")
+    if endpoint.machine is not None:
+        from anytier.provider.docker.onmachine import MachineConnector
+
+        if scheme != "unix":
+            raise Rejected("endpoint.host", f"{endpoint.host!r} is no socket of a machine", "use unix:///path")
+        return MachineConnector(endpoint.machine, rest, endpoint.name), "unix://localhost"
     if scheme == "unix":
         return aiohttp.UnixConnector(rest), "unix://localhost"
     if scheme == "ssh":

@@ -13,6 +13,7 @@ from anytier.provider.docker import group, labels, probes, terminal
 from anytier.provider.docker.client import Daemon, Endpoint, open_daemon
 from anytier.provider.docker.group import Group
 from anytier.provider.docker.store import Store
+from anytier.provider.host.machines import machine_of
 from anytier.render.docker import TOOLS, gates, needs_entry
 from anytier.render.template import Template
 
@@ -93,6 +94,8 @@ class DockerBackend:
     async def close(self) -> None:
         if self._daemon is not None:
             await self._daemon.docker.close()
+        if self.endpoint.machine is not None:
+            await machine_of(self.endpoint.machine).close()
 
     async def _there(self) -> Daemon:
         if self._daemon is None:

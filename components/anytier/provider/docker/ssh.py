@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from aiohttp import ClientConnectionError, UnixConnector
+from aiohttp import UnixConnector
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.provider import ssh
+from anytier.provider.docker.relay import NoDaemon, between
 
 if TYPE_CHECKING:
     import asyncssh
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
 
 _SESSIONS = 10  # sshd's MaxSessions; one that allows fewer says so, and is believed
 _NOT_FOUND = 127  # a shell's exit code for a command that it does not find
-_CHUNK = 1 << 16
-
-
-class NoDaemon(ClientConnectionError):
-    """What ended a connection, in the words of a user."""
-
-    def __init__(self, error: AnytierError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 @dataclass
@@ -131,25 +123,11 @@ class SshConnector(UnixConnector):
             raise NoDaemon(explain(self.path, error)) from error
 
     async def _relay(self, process: asyncssh.SSHClientProcess[bytes], link: Link, theirs: socket.socket) -> None:
-        """Bytes in both directions until the daemon ends it. That we have no more to say does not: a command in a
-        container goes on to answer after its input has ended, and other requests end with our end."""
-        reader, writer = await asyncio.open_connection(sock=theirs)
-        up = asyncio.ensure_future(_copy(reader, process.stdin))
-        down = asyncio.ensure_future(_copy(process.stdout, writer))
         try:
-            done, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-            if down not in done:
-                with contextlib.suppress(OSError):
-                    process.stdin.write_eof()
-                await down
-            if down in done and not down.result():
-                await self._note(process)
+            await between(theirs, process.stdout, process.stdin, lambda: self._note(process))
         finally:
-            up.cancel()
-            down.cancel()
             process.close()
             link.sessions -= 1
-            writer.close()
 
     async def _note(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
         """Why there is no daemon behind this session."""
@@ -158,19 +136,6 @@ class SshConnector(UnixConnector):
                 said = (await process.stderr.read()).decode(errors="replace")
                 ended = await process.wait()
                 self.failure = of_session(self.path, ended.returncode, said)
-
-
-async def _copy(reader: Any, writer: Any) -> int:
-    """How many bytes there were until the end."""
-    count = 0
-    try:
-        while data := await reader.read(_CHUNK):
-            count += len(data)
-            writer.write(data)
-            await writer.drain()
-    except (OSError, EOFError):
-        pass  # the other end is gone; so is this one
-    return count
 
 
 def split(host: str) -> SplitResult:

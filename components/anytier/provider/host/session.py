@@ -129,6 +129,11 @@ class Session:
         with contextlib.suppress(OSError):
             self._process.stdin.write(agent.pack({"do": what, "of": number}, data))
 
+    async def drained(self) -> None:
+        """Until the connection takes more. One that is lost takes nothing, and holds nobody up."""
+        with contextlib.suppress(Lost):
+            await self._drain()
+
     def forget(self, number: int) -> None:
         self._waiting.pop(number, None)
 
@@ -185,9 +190,21 @@ class _Channel(asyncio.Transport):
         super().__init__()
         self._session, self._number, self._protocol = session, number, protocol
         self._closing = False
+        self._draining: asyncio.Task[None] | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Who then waits for `drain` waits for the SSH connection: an image on its way is not piled up here."""
         self._session.tell("send", self._number, bytes(data))
+        if self._draining is None:
+            self._protocol.pause_writing()
+            self._draining = asyncio.ensure_future(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            await self._session.drained()
+        finally:
+            self._draining = None
+            self._protocol.resume_writing()
 
     def can_write_eof(self) -> bool:
         return True
