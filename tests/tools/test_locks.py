@@ -68,6 +68,12 @@ def test_the_lock_is_whole(name: str) -> None:
                 assert canonicalize_name(need.name) in have, f"{package} needs {need}: run make lock"
 
 
+@pytest.mark.parametrize("name", LOCKS)
+def test_pip_itself_is_locked_and_is_a_quick_one(name: str) -> None:
+    """The language host asks `pip list` in every run."""
+    assert int(pins(lock(name))["pip"].partition(".")[0]) >= 26
+
+
 def test_a_package_has_one_version_in_all_locks() -> None:
     """A tier's lock is installed on top of another's in one virtual environment."""
     everything = pins(lock("dev"))
