@@ -25,7 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
-    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh", "docker_engine", "docker_on_machine"),
+    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
+    "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "hypervisor": ("provider/libvirt",),
 }
 

@@ -80,6 +80,9 @@ _PLAIN_HTTP = _unsupported("the check inside the container speaks plain HTTP", "
 _ONCE = _emulated("gates a rollout; afterwards only httpGet over plain HTTP is repeated by the proxy")
 _LATER = "not built yet on any tier"
 _ONE_MACHINE = "there is one machine"
+_ONE_REPLICA = _emulated(f"{_ONE_MACHINE}: global is one replica")
+_NOWHERE_ELSE = _unsupported(_ONE_MACHINE, "drop it in `overrides`")
+_RECORDED = _emulated("checked and recorded; one machine has no scheduler to reserve with")
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
@@ -145,7 +148,9 @@ TABLE: dict[str, dict[str, Support]] = {
     f"{_C}.volumes.*.subPath": _both(
         _unsupported("a volume is mounted whole", "declare one volume resource for each folder")
     ),
-    f"{_C}.resources.requests": _both(_emulated("checked and recorded; one machine has no scheduler to reserve with")),
+    f"{_C}.resources.requests": _row(
+        _RECORDED, _RECORDED, _emulated("a preview refuses more memory than a machine has; nothing is reserved")
+    ),
     f"{_C}.resources.limits.memory": _row(
         _but(NATIVE, supervisord=_RLIMIT, undelegated=_RLIMIT),
         NATIVE,
@@ -216,7 +221,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "workloads.*.service.ports.*.expose": _ALL,
     # scale
     "workloads.*.scale.replicas": _ALL,
-    "workloads.*.scale.mode": _both(_emulated(f"{_ONE_MACHINE}: global is one replica")),
+    "workloads.*.scale.mode": _row(_ONE_REPLICA, _ONE_REPLICA, _emulated("global: one instance on each that fits")),
     "workloads.*.scale.min": _both(
         _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
     ),
@@ -236,8 +241,18 @@ TABLE: dict[str, dict[str, Support]] = {
     "workloads.*.dependsOn.*.condition=completed": _both(
         _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
     ),
-    "workloads.*.placement": _both(_unsupported(_ONE_MACHINE, "drop it in `overrides`")),
-    "workloads.*.disruption": _both(_unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`")),
+    "workloads.*.placement": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("by the names and labels in the stack")),
+    "workloads.*.placement.spread": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("shared out evenly in any case")),
+    "workloads.*.placement.spread=zone": _row(
+        _NOWHERE_ELSE,
+        _NOWHERE_ELSE,
+        _unsupported("a list of machines has no zones", "use labels, and a workload for each zone"),
+    ),
+    "workloads.*.disruption": _row(
+        _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
+        _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
+        _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
+    ),
     "workloads.*.identity": _both(
         _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
     ),

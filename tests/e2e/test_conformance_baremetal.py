@@ -1,4 +1,4 @@
-"""Tier baremetal conforms, on a machine with systemd that is reached by SSH only, as a user with sudo."""
+"""Tier baremetal conforms, on three machines with systemd that are reached by SSH only, as a user with sudo."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.suite import ROOT, assert_conforms, conformance, table
-from tests.provider.host.ssh_box import SshBox, ssh_box
+from tests.provider.host.ssh_box import SshBox, ssh_boxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[SshBox]:
-    with ssh_box(tmp_path, here=True) as made:
+def boxes(tmp_path: Path) -> Iterator[list[SshBox]]:
+    """The first takes the requests, since the suite asks the app at 127.0.0.1."""
+    with ssh_boxes(tmp_path, 3, here=True) as made:
         yield made
 
 
+def machine(name: str, box: SshBox) -> dict[str, Any]:
+    login = {"address": "127.0.0.1", "port": box.port, "user": "deploy", "sudo": True, "keyFile": str(box.key_file)}
+    return {"name": name, "privateAddress": box.address, "ingress": name == "a", **login}
+
+
 @pytest.fixture
-def stack(box: SshBox) -> Iterator[str]:
-    """A stack of this project whose machine is the box; its host key is left to be learned."""
+def stack(boxes: list[SshBox]) -> Iterator[str]:
+    """A stack of this project whose machines are the boxes; their host keys are left to be learned."""
     name = f"anytier-test-{secrets.token_hex(3)}"
-    machine = {"address": "127.0.0.1", "port": box.port, "user": "deploy", "sudo": True, "keyFile": str(box.key_file)}
-    config = {"anytier:tier": "baremetal", "anytier:baremetal": {"machines": [machine]}}
+    machines = [machine(letter, box) for letter, box in zip("abc", boxes, strict=True)]
+    config = {"anytier:tier": "baremetal", "anytier:baremetal": {"machines": machines}}
     file = ROOT / "stacks" / f"Pulumi.{name}.yaml"
     file.write_text(json.dumps({"config": {"anytier:app": "apps/conformance/app.yaml", **config}}))
     yield name
@@ -35,12 +42,12 @@ def stack(box: SshBox) -> Iterator[str]:
 
 
 @pytest.fixture
-def home(box: SshBox, tmp_path: Path) -> dict[str, str]:
-    """A user whose SSH knows the machine, as an import needs it; the engine stays where it is."""
+def home(boxes: list[SshBox], tmp_path: Path) -> dict[str, str]:
+    """A user whose SSH knows the machines, as an import needs it; the engine stays where it is."""
     ssh = tmp_path / "home" / ".ssh"
     ssh.mkdir(parents=True, mode=0o700)
-    shutil.copy(box.key_file, ssh / "id_ed25519")
-    (ssh / "known_hosts").write_text(f"[127.0.0.1]:{box.port} {box.host_key}\n")
+    shutil.copy(boxes[0].key_file, ssh / "id_ed25519")
+    (ssh / "known_hosts").write_text("".join(f"[127.0.0.1]:{box.port} {box.host_key}\n" for box in boxes))
     tools = os.environ.get("ANYTIER_TOOLS_DIR") or str(Path.home() / ".cache" / "anytier" / "tools")
     return {"HOME": str(ssh.parent), "ANYTIER_TOOLS_DIR": tools}
 

@@ -86,3 +86,19 @@ def test_an_age_is_its_largest_unit(ago: int, said: str) -> None:
 @pytest.mark.parametrize("text", ["", "never"])
 def test_what_has_not_started_has_no_age(text: Any) -> None:
     assert age(text, NOW) == "-"
+
+
+@dataclass(frozen=True)
+class PlacedRow(Row):
+    machine: str = "a"
+
+
+def test_where_there_are_several_machines_each_instance_says_on_which() -> None:
+    rows = [PlacedRow(id="a/s-web-r2-0"), PlacedRow(id="b/s-web-r2-1", index=1, machine="b")]
+    empty = Deployed("api", "host", {"replicas": 1}, {"revision": 1})
+    text = as_text([WEB, empty], rows, now=NOW).splitlines()
+    assert text[0].lower().split()[3:5] == ["instance", "machine"]
+    assert [line.split()[-6:-4] for line in text if "s-web" in line] == [["s-web-r2-0", "a"], ["s-web-r2-1", "b"]]
+    assert len({len(line.split()) for line in text if "running" in line}) <= 2
+    assert as_json([WEB], rows)[0]["instances"][1]["machine"] == "b"
+    assert "machine" not in as_text([WEB], GOOD, now=NOW)

@@ -22,6 +22,16 @@ TIERS = {
     "local": {"anytier:local": json.dumps({"supervisor": "supervisord", "stateDir": "/state"})},
     "docker": {"anytier:docker": json.dumps({"host": "unix:///var/run/docker.sock"})},
 }
+ONE = {"address": "10.0.0.1", "user": "deploy", "sudo": True}
+THREE = [
+    {"name": "a", "labels": {"disk": "ssd"}, **ONE},
+    {"name": "b", "address": "10.0.0.2", "privateAddress": "192.168.0.2", "user": "root", "ingress": False},
+    {"name": "c", "address": "10.0.0.3", "user": "root", "jump": {"address": "bastion"}},
+]
+TIERS |= {
+    "baremetal": {"anytier:baremetal": json.dumps({"machines": [ONE]})},
+    "fleet": {"anytier:tier": "baremetal", "anytier:baremetal": json.dumps({"machines": THREE})},
+}
 SECRETS = {"conformance": {"anytier:canary": "the value of canary"}}
 
 

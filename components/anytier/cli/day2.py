@@ -98,6 +98,13 @@ def backend(workloads: list[Deployed]) -> Backend:
         from anytier.provider.docker.day2 import DockerBackend
 
         return DockerBackend(first.inputs["endpoint"], first.inputs["ns"])
-    from anytier.provider.host.day2 import HostBackend
+    from anytier.provider.host.day2 import FleetBackend, HostBackend
 
-    return HostBackend(first.inputs["machine"], first.inputs["root"], first.inputs["ns"], first.inputs["supervisor"])
+    corner = (first.inputs["root"], first.inputs["ns"], first.inputs["supervisor"])
+    machines = first.outputs.get("machines") or first.inputs.get("machines")
+    return FleetBackend(machines, *corner) if machines else HostBackend(first.inputs["machine"], *corner)
+
+
+def machine_of(instance: InstanceRow) -> str:
+    """The name of the machine that it is on; empty where there is but one."""
+    return str(getattr(instance, "machine", ""))

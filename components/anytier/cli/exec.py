@@ -10,6 +10,7 @@ from anytier.cli.day2 import stack_argument
 def configure(parser: argparse.ArgumentParser) -> None:
     stack_argument(parser)
     parser.add_argument("--index", type=int, help="which replica (default: the first that runs)")
+    parser.add_argument("--machine", help="on which machine, where there are several (default: the first)")
     parser.add_argument("workload", help="which workload")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments, after `--`")
 
@@ -18,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code: the command's own."""
     import asyncio
 
-    from anytier.cli.day2 import backend, deployed, pick
+    from anytier.cli.day2 import backend, deployed, machine_of, pick
     from anytier.errors import NotFound, UsageError
 
     workloads = deployed(args.stack)
@@ -31,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
         place = backend(workloads)
         try:
             for instance in await place.instances():
-                wanted = instance.workload == args.workload and args.index in (None, instance.index)
+                there = args.machine in (None, machine_of(instance))
+                wanted = instance.workload == args.workload and args.index in (None, instance.index) and there
                 if wanted and instance.state == "running":
                     return await place.exec(instance, command)
             raise NotFound(args.workload, "no such instance runs", f"`anytier status -s {args.stack}` shows what does")

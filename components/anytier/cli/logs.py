@@ -103,7 +103,10 @@ def nobody_reads() -> bool:
 
 
 def label(item: InstanceRow) -> str:
-    return f"{item.workload}.{item.index}"
+    from anytier.cli.day2 import machine_of
+
+    machine = machine_of(item)
+    return f"{item.workload}.{item.index}" + (f"@{machine}" if machine else "")
 
 
 async def copy(place: Backend, item: InstanceRow, width: int, follow: bool, tail: int) -> None:

@@ -1,4 +1,4 @@
-"""What tier `baremetal` needs: the packages that talk SSH, the program of the proxy, and the machine."""
+"""What tier `baremetal` needs: the packages that talk SSH, the program of the proxy, and the machines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from anytier.doctor.check import Finding, Subject, note, of_error, ok
 from anytier.doctor.machine import install, installed
-from anytier.errors import AnytierError
+from anytier.errors import AnytierError, leaves
 
 if TYPE_CHECKING:
-    from anytier.tiers.baremetal import BaremetalArgs
+    from anytier.tiers.baremetal import MachineArgs
 
 
 def packages(subject: Subject) -> Iterator[Finding]:
@@ -20,36 +20,53 @@ def packages(subject: Subject) -> Iterator[Finding]:
 
 
 def machine(subject: Subject) -> Iterator[Finding]:
-    """Logged in to once. A host key that is nowhere known is told, since the first deploy will take it."""
-    from anytier.tiers.baremetal import BaremetalArgs
+    """Each logged in to once. A host key that is nowhere known is told, since the first deploy will take it."""
+    from anytier.tiers.baremetal import BaremetalArgs, machines_of
 
     args = subject.settings.tier_args if subject.settings else None
     if not isinstance(args, BaremetalArgs):
         return
     try:
-        key, about = asyncio.run(_look(args))
-    except AnytierError as error:
-        yield of_error("machine", error)
+        listed = machines_of(args)
+        found = asyncio.run(_look_at(listed))
+    except (AnytierError, ExceptionGroup) as error:
+        yield from (of_error("machine", item) for item in leaves(error) if isinstance(item, AnytierError))
+        return
     except ImportError:
         return  # told by `packages`
-    else:
-        address = args.machines[0].address
-        if args.machines[0].host_key is None:
-            yield note("host key", f"{address} shows {key}", "the first deploy keeps it; give it as hostKey to pin it")
+    for one, said in zip(listed, found, strict=True):
+        if isinstance(said, AnytierError):
+            yield of_error("machine", said)
+            continue
+        key, about = said
+        name = one.called if one.called == one.address else f"{one.called} ({one.address})"
+        if one.host_key is None:
+            yield note("host key", f"{name} shows {key}", "the first deploy keeps it; give it as hostKey to pin it")
         gib = about["memory"] / 2**30
-        what = f"{about['pretty']} at {address}: {about['cores']} cores, {gib:.1f} GiB, systemd {about['systemd']}"
+        what = f"{about['pretty']} at {name}: {about['cores']} cores, {gib:.1f} GiB, systemd {about['systemd']}"
         yield ok("machine", what)
 
 
-async def _look(args: BaremetalArgs) -> tuple[str | None, dict[str, Any]]:
+async def _look_at(listed: list[MachineArgs]) -> list[tuple[str | None, dict[str, Any]] | AnytierError]:
+    return list(await asyncio.gather(*(_tried(one) for one in listed)))
+
+
+async def _tried(one: MachineArgs) -> tuple[str | None, dict[str, Any]] | AnytierError:
+    try:
+        return await _look(one)
+    except AnytierError as error:
+        return error
+
+
+async def _look(one: MachineArgs) -> tuple[str | None, dict[str, Any]]:
     from anytier.provider.host.dial import learn, path_of
     from anytier.provider.host.distributions import unfit
     from anytier.provider.host.machine import with_keys
     from anytier.provider.host.ssh import SshMachine
     from anytier.provider.host.sshref import SshRef
-    from anytier.tiers.baremetal import only, ref_props
+    from anytier.tiers.baremetal import ref_props
 
-    ref = SshRef.model_validate(ref_props(only(args)))
+    ref = SshRef.model_validate(ref_props(one))
     keys = await learn(ref)
     there = SshMachine(with_keys(ref, keys))
     try:

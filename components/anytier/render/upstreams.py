@@ -53,6 +53,13 @@ def bare(config: ProxyConfig) -> ProxyConfig:
     return config.model_copy(update={"pools": pools})
 
 
+def inside(config: ProxyConfig) -> ProxyConfig:
+    """For a machine that takes no requests from outside: what is called on the machine itself, nothing else."""
+    listeners = {name: item for name, item in config.listeners.items() if item.address.startswith("127.0.0.1:")}
+    routes = [route for route in config.routes if route.listener in listeners]
+    return config.model_copy(update={"listeners": listeners, "routes": routes})
+
+
 def _edit(
     config: ProxyConfig, dials: Dials, change: Callable[[list[Upstream], Sequence[str]], list[Upstream]]
 ) -> ProxyConfig:

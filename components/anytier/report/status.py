@@ -30,19 +30,25 @@ def as_text(
     workloads: Iterable[Any], instances: Sequence[Any], room: int | None = None, now: datetime | None = None
 ) -> str:
     moment = now or datetime.now(UTC)
-    rows = [["workload", "revision", "ready", "instance", "state", "health", "restarts", "age"]]
+    several = any(getattr(item, "machine", "") for item in instances)
+    where = ["machine"] if several else []
+    rows = [["workload", "revision", "ready", "instance", *where, "state", "health", "restarts", "age"]]
     for item in workloads:
         head = [item.name, f"r{item.revision}", f"{_ready(item, instances)}/{_wanted(item)}"]
         for found in _of(item, instances) or [None]:
-            tail = _instance(found, item.revision, moment) if found else ["-", "none", "-", "-", "-"]
+            nobody = ["-", *["-"] * several, "none", "-", "-", "-"]
+            tail = _instance(found, item.revision, moment, several) if found else nobody
             rows.append([*head, *tail])
             head = ["", "", ""]
     return table(rows, room)
 
 
-def _instance(found: Any, revision: int, now: datetime) -> list[str]:
+def _instance(found: Any, revision: int, now: datetime, several: bool) -> list[str]:
+    """Where there are several machines they have a column of their own, and the id is the unit's name there."""
     old = "" if found.revision == revision else f" (r{found.revision})"
-    return [f"{found.id}{old}", found.state, found.health, str(found.restarts), age(found.started, now)]
+    where = [found.machine] if several else []
+    id = found.id.rpartition("/")[2] if several else found.id
+    return [f"{id}{old}", *where, found.state, found.health, str(found.restarts), age(found.started, now)]
 
 
 def _of(item: Any, instances: Sequence[Any]) -> list[Any]:

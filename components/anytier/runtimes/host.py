@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,14 +13,15 @@ from anytier.render.context import context_hash
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
 from anytier.render.workload import Release, for_host, secrets_of, update_policy
+from anytier.runtimes import machines
 from anytier.runtimes.base import Runtime
 from anytier.runtimes.resources import Resource
 from anytier.spec.placeholders import resolve
-from anytier.tiers.places import Hosts
+from anytier.tiers.places import HostMachine, Hosts
 
 
 class HostRuntime(Runtime[Hosts]):
-    """Puts an app on machines; today on the one that `local` names."""
+    """Puts an app on a machine or on several. With one, what it registers says nothing of machines."""
 
     token = "host"
 
@@ -28,28 +30,42 @@ class HostRuntime(Runtime[Hosts]):
         return str(PurePosixPath(self.place.state_dir) / self.ns)
 
     def render_traffic(self) -> Traffic:
+        wrong = list(machines.problems(self.app, self.place.machines)) if self.place.machines else []
+        if wrong:
+            raise wrong[0] if len(wrong) == 1 else ExceptionGroup("placement", wrong)
         return on_hosts(self.app, self.ns, self.place.port, self.place.tls_port, f"{self.root}/proxy/certificates")
 
     def prepare(self) -> None:
-        self.base = {
+        self.base: dict[str, Any] = {
             "machine": self.place.machine,
             "root": self.root,
             "supervisor": self.place.supervisor,
             "ns": self.ns,
         }
+        if self.place.several:
+            self.base |= {"machines": [member(item) for item in self.place.machines]}
         self.resolved = resolve(self.app, self.context())
+        self.refuse_overload()
 
     def context(self) -> dict[str, str]:
-        """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own."""
+        """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own.
+
+        On several machines that is so for what a proxy stands before; the rest is on one machine, at its address.
+        """
         found = {f"resources.{name}": name for name in self.app.resources}
         found |= {f"workloads.{name}.host": "127.0.0.1" for name in self.app.workloads}
+        if self.place.several:
+            direct = machines.hosts(self.app, self.place.machines)
+            found |= {f"workloads.{name}.host": address for name, address in direct.items()}
         for (name, port), number in internal_ports(self.app, self.ns).items():
             found[f"workloads.{name}.ports.{port}"] = str(number)
         return found
 
     def volume(self, name: str) -> Resource:
+        on = machines.on_which(self.app, name, self.place.machines) if self.place.several else []
         props = {
-            "machine": self.place.machine,
+            "machine": on[0].machine if on else self.place.machine,
+            "machines": [member(item) for item in on] or None,
             "path": f"{self.root}/volumes/{name}",
             "mode": "0700",
             "retain": False,
@@ -68,7 +84,7 @@ class HostRuntime(Runtime[Hosts]):
     def workload(self, name: str, opts: pulumi.ResourceOptions) -> Resource:
         body = self.resolved.workloads[name]
         release = self.release(body)
-        template = for_host(self.resolved, name, body, self.app_dir, release)
+        template = self.template(name, body, release)
         replicas = self.replicas(name)
         props = {
             **self._common(template, release),
@@ -78,16 +94,18 @@ class HostRuntime(Runtime[Hosts]):
             "pools": self.pools_of(template, name),
             "proxy": self.proxy.id if self.proxy else None,
             "rollbackTo": self.rollback.get(name),
+            "placement": self.placement(name),
             "owner": self.owner,
         }
         return Resource("host:Workload", name, props, ("revision",), self.with_base(opts))
 
     def job(self, name: str, depends: list[Resource]) -> Resource:
-        body = self.resolved.jobs[name]
+        body, several = self.resolved.jobs[name], self.place.several
         release = self.release(body)
         template = for_host(self.resolved, name, body, self.app_dir, release)
         props = {
             **self._common(template, release),
+            **({"machine": machines.job_machine(self.app, name, self.place.machines).machine} if several else {}),
             "job": name,
             "timeout": body.timeout,
             "backoffLimit": body.backoff_limit,
@@ -95,6 +113,36 @@ class HostRuntime(Runtime[Hosts]):
             "owner": self.owner,
         }
         return Resource("host:Job", f"job-{name}", props, (), self.with_base(self.child_options(depends)))
+
+    def template(self, name: str, body: Any, release: Release | None) -> Template:
+        """Where other machines must reach it, HOST says on which addresses to listen: on all."""
+        template = for_host(self.resolved, name, body, self.app_dir, release)
+        process = template.process
+        if not self.place.several or not template.ports or process is None:
+            return template
+        host = "::" if any(":" in item.address for item in self.place.machines) else "0.0.0.0"
+        listening = process.model_copy(update={"env": {"HOST": host, **process.env}})
+        return template.model_copy(update={"process": listening})
+
+    def placement(self, name: str) -> dict[str, Any] | None:
+        return machines.placement_of(self.app, name, self.place.machines).wire() if self.place.several else None
+
+    def replicas(self, name: str) -> int:
+        if self.place.several and self.app.workloads[name].scale.mode == "global":
+            return len(machines.fits(self.app, name, self.place.machines))
+        return super().replicas(name)
+
+    def refuse_overload(self) -> None:
+        """As soon as a machine's memory is known: in a preview, once it has been looked at before."""
+        if not self.place.machines:
+            return
+        bodies = self.resolved.workloads
+        templates = {name: for_host(self.resolved, name, body, self.app_dir) for name, body in bodies.items()}
+        replicas = {name: self.replicas(name) for name in bodies}
+        wanted = machines.demands(self.app, templates, replicas, self.place.machines)
+        for item in self.place.machines:
+            if item.memory is not None and wanted[item.name]:
+                item.memory.apply(lambda memory, name=item.name: refuse(name, memory, wanted[name]))
 
     def release(self, body: Any) -> Release | None:
         """The folders that the containers are built from are what the native process runs from, too."""
@@ -119,3 +167,20 @@ class HostRuntime(Runtime[Hosts]):
         """Everything that runs needs the volumes and the proxy, and goes before they go."""
         base = [*self.volumes.values(), *([self.proxy] if self.proxy else [])]
         return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=base))
+
+
+def member(item: HostMachine) -> dict[str, Any]:
+    """A machine in the provider's wire form."""
+    return {
+        "name": item.name,
+        "machine": item.machine,
+        "address": item.address,
+        "labels": dict(item.labels),
+        "ingress": item.ingress,
+    }
+
+
+def refuse(machine: str, memory: float | None, demand: Mapping[str, int]) -> None:
+    wrong = machines.overload(machine, memory, demand) if memory else None
+    if wrong is not None:
+        raise pulumi.RunError(str(wrong))

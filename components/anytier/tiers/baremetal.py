@@ -1,7 +1,8 @@
-"""Tier `baremetal`: a machine that you own, over SSH. systemd runs the app there, as root or by password-less sudo."""
+"""Tier `baremetal`: machines that you own, over SSH. systemd runs the app there, as root or by password-less sudo."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,12 @@ from pydantic import AfterValidator, Field
 
 import pulumi
 from anytier import logins
-from anytier.errors import ConfigError
+from anytier.errors import AnytierError, ConfigError
 from anytier.frozen import Frozen
-from anytier.tiers.places import Hosts
+from anytier.tiers.places import HostMachine, Hosts
 
 _KEY = "anytier:baremetal.machines"
+_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
 class LoginArgs(Frozen):
@@ -34,20 +36,35 @@ class LoginArgs(Frozen):
 
 
 class MachineArgs(LoginArgs):
-    """A machine. `sudo`: the login is not root's, and root is had by password-less sudo. `jump`: the host before it."""
+    """A machine. `sudo`: the login is not root's, and root is had by password-less sudo. `jump`: the host before it.
 
+    `name` is what placement and `anytier status` call it; its address by default. `labels` are for placement.
+    `ingress`: it takes requests from outside; all do where none says so. `privateAddress`: where the other machines
+    reach it; its address by default.
+    """
+
+    name: str | None = Field(default=None, pattern=_LABEL)
+    labels: dict[str, str] = Field(default_factory=dict)
+    ingress: bool | None = None
+    private_address: Annotated[str, AfterValidator(logins.address)] | None = None
     sudo: bool = False
     jump: LoginArgs | None = None
     connect_timeout: float = Field(default=15, gt=0, le=600)
+
+    @property
+    def called(self) -> str:
+        return self.name or self.address
 
 
 class BaremetalArgs(Frozen):
     """Stack config `anytier:baremetal`. `stateDir` holds everything of the apps there.
 
-    `address` is the name under which users reach the machine; it defaults to the machine's own.
+    `inventory` is a YAML file with the list of machines, from the project's folder, in place of `machines`. `address`
+    is the name under which users reach the app: by default the first machine that takes their requests.
     """
 
     machines: list[MachineArgs] = Field(default_factory=list)
+    inventory: str | None = None
     state_dir: str = Field(default="/var/lib/anytier", pattern=r"^/")
     address: str | None = None
 
@@ -64,7 +81,8 @@ class Machine(pulumi.CustomResource):
             "jumpHostKey": args.jump.host_key if args.jump else None,
         }
         known = {key: value for key, value in given.items() if value is not None}
-        super().__init__("anytier:host:Machine", name, {"hostKey": None, "jumpHostKey": None, **known}, opts)
+        outputs = dict.fromkeys(("hostKey", "jumpHostKey", "memory"))
+        super().__init__("anytier:host:Machine", name, {**outputs, **known}, opts)
 
     def key(self, name: str) -> pulumi.Output[Any]:
         found: pulumi.Output[Any] = pulumi.get(self, name)
@@ -72,7 +90,7 @@ class Machine(pulumi.CustomResource):
 
 
 class BaremetalTier(pulumi.ComponentResource):
-    """A machine as a place. Looks at it, learns its host key, and makes nothing there."""
+    """Machines as a place. Looks at each, learns its host key, and makes nothing there."""
 
     config_key = "baremetal"
     args_type = BaremetalArgs
@@ -80,37 +98,77 @@ class BaremetalTier(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: BaremetalArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        machine = only(args)  # first: a wrong list registers nothing
+        listed = machines_of(args)  # first: a wrong list registers nothing
         super().__init__("anytier:tier:Baremetal", name, {}, opts)
-        found = Machine(machine.address, machine, pulumi.ResourceOptions(parent=self))
-        way = wire(machine) | {"hostKey": found.key("hostKey")}
-        if machine.jump:
-            way["jump"] = machine.jump.way | {"hostKey": found.key("jumpHostKey")}
+        machines = tuple(self._machine(item, takes_requests(item, listed)) for item in listed)
+        front = next(item for item, made in zip(listed, machines, strict=True) if made.ingress)
         self.place = Hosts(
-            machine=way,
+            machine=machines[0].machine,
+            machines=machines,
             state_dir=args.state_dir.rstrip("/") or "/",
             supervisor="systemd-system",
             port=port,
             tls_port=tls_port,
-            address=args.address or machine.address,
+            address=args.address or front.address,
             tier="baremetal",
         )
         self.register_outputs({"address": self.place.address, "stateDir": self.place.state_dir})
+
+    def _machine(self, args: MachineArgs, ingress: bool) -> HostMachine:
+        found = Machine(args.called, args, pulumi.ResourceOptions(parent=self))
+        way = wire(args) | {"hostKey": found.key("hostKey")}
+        if args.jump:
+            way["jump"] = args.jump.way | {"hostKey": found.key("jumpHostKey")}
+        address = args.private_address or args.address
+        return HostMachine(args.called, way, address, dict(args.labels), ingress, found.key("memory"))
 
     @staticmethod
     def mode(args: BaremetalArgs) -> None:
         """There is but one."""
 
 
-def only(args: BaremetalArgs) -> MachineArgs:
-    """The machine. ConfigError for none, and for several."""
-    if not args.machines:
-        do = "`pulumi config set --path 'anytier:baremetal.machines[0].address' ADDRESS`"
+def machines_of(args: BaremetalArgs) -> list[MachineArgs]:
+    """The machines that the stack names, each once. ConfigErrors for none, for two that are one, and for what is wrong
+    in an inventory."""
+    if args.inventory is not None and args.machines:
+        what = "is given beside `inventory`: two lists of machines"
+        raise ConfigError(_KEY, what, "keep one of the two")
+    listed = list(args.machines)
+    if args.inventory is not None:
+        from anytier.tiers.inventory import read
+
+        listed = read(args.inventory, MachineArgs)
+    if not listed:
+        do = "`pulumi config set --path 'anytier:baremetal.machines[0].address' ADDRESS`, or name an `inventory`"
         raise ConfigError(_KEY, "names no machine", do)
-    if len(args.machines) > 1:
-        what = f"names {len(args.machines)} machines, and an app on several is not built yet"
-        raise ConfigError(_KEY, what, "name one; a stack for each machine works")
-    return args.machines[0]
+    errors = list(_alike(listed))
+    if not any(takes_requests(item, listed) for item in listed):
+        errors.append(ConfigError(_KEY, "no machine takes requests from outside", "set `ingress: true` on one"))
+    if errors:
+        raise errors[0] if len(errors) == 1 else ExceptionGroup("machines", errors)
+    return listed
+
+
+def takes_requests(machine: MachineArgs, all_machines: Sequence[MachineArgs]) -> bool:
+    """Where one says that it does, only those that say so; else all that do not say no."""
+    if any(item.ingress for item in all_machines):
+        return machine.ingress is True
+    return machine.ingress is not False
+
+
+def _alike(listed: Sequence[MachineArgs]) -> Iterator[AnytierError]:
+    names: dict[str, int] = {}
+    ways: dict[tuple[str, int], int] = {}
+    for index, item in enumerate(listed):
+        first = ways.setdefault((item.address, item.port), index)
+        if first != index:
+            what = f"{item.address}:{item.port} is machine {first} of the list already"
+            yield ConfigError(f"{_KEY}.{index}.address", what, "name each machine once")
+            continue
+        first = names.setdefault(item.called, index)
+        if first != index:
+            what = f"{item.called!r} is also the name of machine {first} of the list"
+            yield ConfigError(f"{_KEY}.{index}.name", what, "give each a `name` of its own")
 
 
 def wire(args: MachineArgs) -> dict[str, Any]:

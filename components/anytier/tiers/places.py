@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,11 +10,25 @@ Supervisor = Literal["systemd-system", "systemd-user", "supervisord"]
 
 
 @dataclass(frozen=True)
+class HostMachine:
+    """A machine of a stack. `machine` is the way to it, `address` where the other machines reach it; `ingress`: whether
+    it takes requests from outside; `memory` in bytes, an output or None where nobody has looked."""
+
+    name: str
+    machine: dict[str, Any]
+    address: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ingress: bool = True
+    memory: Any = None
+
+
+@dataclass(frozen=True)
 class Hosts:
     """Machines on which systemd or supervisord runs the app. `root` is the folder that holds the app's state.
 
     `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
-    proxy listens for the app's routes. `tier` is the column of the capability table.
+    proxy listens for the app's routes. `tier` is the column of the capability table. `machines` names the machines
+    where they have names; `machine` is the first of them. Without, there is `machine` alone, and nothing is placed.
     """
 
     machine: dict[str, Any]
@@ -23,8 +38,13 @@ class Hosts:
     tls_port: int
     address: str = "localhost"
     tier: str = "local"
+    machines: tuple[HostMachine, ...] = ()
 
     kind: Literal["hosts"] = "hosts"
+
+    @property
+    def several(self) -> bool:
+        return len(self.machines) > 1
 
     @property
     def mode(self) -> str | None:

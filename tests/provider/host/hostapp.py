@@ -80,7 +80,7 @@ def main() -> None:
     if MODE == "dies":
         threading.Timer(0.4, lambda: os._exit(3)).start()
     port = int(os.environ["PORT"]) + (1 if MODE == "wrong-port" else 0)
-    server = Server(("127.0.0.1", port), Handler)
+    server = Server((os.environ.get("HOST", "127.0.0.1"), port), Handler)
     signal.signal(signal.SIGTERM, lambda number, frame: finish(server))
     server.serve_forever()
     server.server_close()

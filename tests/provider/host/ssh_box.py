@@ -53,6 +53,11 @@ class SshBox(Box):
         given = {"address": "127.0.0.1", "port": self.port, "user": user, "key_file": str(self.key_file)}
         return SshRef.model_validate({**given, "host_key": self.host_key, "sudo": user != "root", **more})
 
+    @property
+    def address(self) -> str:
+        """Where the other boxes reach it."""
+        return docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name).strip() or gateway()
+
     def _published(self, port: int) -> int:
         return int(docker("port", self.name, f"{port}/tcp").split()[0].rpartition(":")[2])
 
@@ -65,7 +70,8 @@ def ssh_box(folder: Path, here: bool = False, more: Sequence[str] = ()) -> Itera
     """
     build(SSH_IMAGE, ",openssh-server,sudo")
     key, port = folder / "box_key", free_port() if here else None
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     options = ["--publish", "127.0.0.1::22", "--publish", "127.0.0.1::8080"]
     if here:
         config = folder / "sshd.conf"
@@ -75,3 +81,15 @@ def ssh_box(folder: Path, here: bool = False, more: Sequence[str] = ()) -> Itera
         docker("cp", f"{key}.pub", f"{made.name}:/opt/key.pub")
         docker("exec", made.name, "sh", "-c", _SETUP)
         yield SshBox(made.name, key, port)
+
+
+@contextlib.contextmanager
+def ssh_boxes(folder: Path, count: int, here: bool = False) -> Iterator[list[SshBox]]:
+    """Several machines that reach each other, with one key. `here`: the first shares this machine's network."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(ssh_box(folder, here=here and number == 0)) for number in range(count)]
+
+
+def gateway() -> str:
+    """This machine's address for the boxes that have a network of their own."""
+    return docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge").strip()

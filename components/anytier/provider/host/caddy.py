@@ -18,8 +18,7 @@ from typing import Any
 
 from anytier.errors import NotFound, Rejected, Unreachable
 from anytier.provider.host import http
-from anytier.provider.host.layout import Layout
-from anytier.provider.host.place import Place
+from anytier.provider.host.place import Place, proxy_unit
 from anytier.provider.host.transport import File
 from anytier.render import caddy as render
 from anytier.render import slots
@@ -28,10 +27,6 @@ from anytier.render.slots import Members
 
 _PATIENCE = 15.0  # a proxy that was killed is back sooner
 FIRST_SOCKET = 100  # the launcher's number for the first listener; each has this one and the next
-
-
-def unit_name(layout: Layout) -> str:
-    return f"{layout.ns}-proxy"
 
 
 class Caddy:
@@ -157,7 +152,7 @@ class Caddy:
             if await self.saved() is None:
                 raise NotFound("proxy", "is gone", "run `pulumi up --refresh`, which makes it anew")
             await asyncio.sleep(0.1)
-        log = await self.place.manager.log(unit_name(self.place.layout), f"{self.place.layout.proxy}/log", 5)
+        log = await self.place.manager.log(proxy_unit(self.place.layout), f"{self.place.layout.proxy}/log", 5)
         raise Unreachable("proxy", f"Caddy does not answer: {last_error(log)}", "see its log: anytier logs proxy")
 
     async def _patient(self, method: str, path: str, body: bytes = b"") -> bytes:

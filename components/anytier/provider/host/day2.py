@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,13 @@ from anytier.provider.host.driver import gates
 from anytier.provider.host.layout import parse_instance
 from anytier.provider.host.machines import close_all
 from anytier.provider.host.manager import State, Supervisor
-from anytier.provider.host.models import HostInputs, InstanceRecord
+from anytier.provider.host.models import HostInputs, InstanceRecord, Member
 from anytier.provider.host.place import Place, of
 from anytier.provider.host.probes import exec_argv, probe
 from anytier.provider.host.program import program_log
+from anytier.provider.host.spread import id_on
 from anytier.provider.host.store import Store
+from anytier.provider.waiting import all_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,47 @@ class InstanceInfo:
     health: str
     restarts: int
     started: str
+
+
+@dataclass(frozen=True)
+class PlacedInfo(InstanceInfo):
+    """One instance of an app on several machines. Its id begins with the machine's name."""
+
+    machine: str
+
+
+class FleetBackend:
+    """One app on several machines."""
+
+    def __init__(self, machines: Sequence[Mapping[str, Any]], root: str, ns: str, supervisor: Supervisor) -> None:
+        members = [Member.model_validate(item) for item in machines]
+        self.parts = {
+            item.name: HostBackend(item.machine.model_dump(by_alias=True, exclude_none=True), root, ns, supervisor)
+            for item in members
+        }
+
+    async def instances(self) -> list[PlacedInfo]:
+        found = await all_of(part.instances() for part in self.parts.values())
+        rows = [
+            PlacedInfo(**{**vars(row), "id": id_on(name, row.id)}, machine=name)
+            for name, items in zip(self.parts, found, strict=True)
+            for row in items
+        ]
+        return sorted(rows, key=lambda row: (row.workload, row.revision, row.index, row.machine))
+
+    def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
+        return self.parts[instance.machine].logs(_alone(instance), follow, tail)
+
+    async def exec(self, instance: Any, command: list[str]) -> int:
+        return await self.parts[instance.machine].exec(_alone(instance), command)
+
+    async def close(self) -> None:
+        await close_all()
+
+
+def _alone(instance: PlacedInfo) -> PlacedInfo:
+    """As its own machine calls it."""
+    return replace(instance, id=instance.id.rpartition("/")[2])
 
 
 class HostBackend:

@@ -1,114 +1,102 @@
-"""The rollout's hands on a machine: start, look, attach, drain, stop. The thinking is in anytier.rollout."""
+"""The hands on one machine: start, look, stop. Traffic is `front`'s, the thinking is in anytier.rollout."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
-from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.manager import State, how_it_ended
-from anytier.provider.host.models import Check, InstanceRecord
+from anytier.provider.host.models import Check, InstanceRecord, Member
 from anytier.provider.host.place import Place, remember_mount_points
 from anytier.provider.host.probes import exec_argv, probe
 from anytier.provider.host.program import check, instance, program_log, redact
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.host.transport import File
 from anytier.provider.judge import SETTLED, Answer, Health, Judge
-from anytier.render import upstreams as edits
-from anytier.render.health import pool_health
-from anytier.render.proxy import HealthCheck, ProxyConfig
+from anytier.provider.waiting import all_of
 from anytier.render.template import Port, Template
-from anytier.rollout.types import Instance
 
 _AT_ONCE = 10
 
 
 class HostDriver:
-    """One workload on one machine. `kept` holds every revision that a rollout may start.
-
-    `room` is how many instances may serve at once. `going`: the workload is on its way out, so that a proxy that goes
-    at the same time needs no telling.
-    """
+    """One workload on one machine. `kept` holds every revision that may be started there."""
 
     def __init__(
-        self,
-        place: Place,
-        store: Store,
-        kept: Mapping[int, Kept],
-        volumes: Mapping[str, str],
-        pools: Mapping[str, str],
-        room: int = 0,
-        going: bool = False,
+        self, member: Member, place: Place, store: Store, kept: Mapping[int, Kept], volumes: Mapping[str, str]
     ) -> None:
-        self.place, self.store, self.kept, self.volumes, self.pools = place, store, kept, volumes, pools
-        self.room, self.going = room, going
-        self.caddy = Caddy(place) if pools else None
+        self.member, self.place, self.store, self.kept, self.volumes = member, place, store, kept, volumes
         self._health: dict[str, Judge] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
-    # Driver
+    @property
+    def name(self) -> str:
+        """The machine's; empty where it is the only one."""
+        return self.member.name
 
-    async def observe(self) -> list[Instance]:
+    async def look(self) -> list[tuple[InstanceRecord, Health]]:
+        """Every instance that is there, probed just now."""
         records = await self.store.instances()
         if not records:
             return []
         states = await self.place.manager.states(revive=True)
         delays = await self._starts(records)
-        config = await self.caddy.config() if self.caddy else None
-        looked = await asyncio.gather(*(self._look(r, states.get(r.unit), delays[r.unit]) for r in records))
-        return [self._seen(record, health, config) for record, health in zip(records, looked, strict=True)]
+        looked = await all_of(self._look(r, states.get(r.unit), delays[r.unit]) for r in records)
+        return list(zip(records, looked, strict=True))
 
     async def start(self, revision: int, index: int) -> str:
         async with self._limit:
             return await self._start(revision, index)
 
-    async def attach(self, ids: Sequence[str]) -> None:
-        records = await self._records(ids)
-        if self.caddy:
-            dials = self._dials(records)
-            await self._traffic(lambda config: edits.with_upstreams(config, dials))
-        await self._mark([record for record in records if not record.attached or record.draining], attached=True)
-
-    async def drain(self, ids: Sequence[str], timeout: float) -> None:
-        records = await self._records(ids)
-        await self._mark([record for record in records if not record.draining], draining=True)
-        if not self.caddy:
+    async def before_stop(self, record: InstanceRecord) -> None:
+        """What the app wants to be run before its end; it is told to end all the same."""
+        if not record.pre_stop:
             return
-        dials = self._dials(records)
-        await self._traffic(lambda config: edits.draining(config, dials))
-        mine = {dial for pool in dials.values() for dial in pool}
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            flying = await self._in_flight()
-            if not any(flying.get(dial) for dial in mine):
-                return
-            await asyncio.sleep(0.1)
+        state = (await self.place.manager.states()).get(record.unit)
+        if state is None or not state.running:
+            return
+        try:
+            argv = exec_argv(self.place, state.pid, record.pre_stop)
+            await self.place.machine.run(argv, timeout=max(1.0, record.stop_grace))
+        except AnytierError:
+            pass
 
-    async def stop(self, id: str) -> None:
+    async def end(self, unit: str) -> None:
+        """Stop and remove. Gone already is success."""
         async with self._limit:
-            await self._stop(id)
+            await self.place.manager.stop(unit)
+            await self.place.machine.remove([self.place.layout.instance(unit)])
 
-    async def why(self, id: str) -> str:
+    async def why(self, record: InstanceRecord) -> str:
         """The last answer of its probe, how it ended, and what it said last."""
-        record = (await self._records([id]))[0]
-        state = (await self.place.manager.states()).get(id)
-        memory = self._health.get(id, Judge())
+        unit = record.unit
+        state = (await self.place.manager.states()).get(unit)
+        memory = self._health.get(unit, Judge())
         said = [memory.said] if memory.said else []
         if state is None or not state.running or state.restarts or memory.restarted:
             process = self.kept[record.revision].revision.template.process if record.revision in self.kept else None
             said.append(how_it_ended(state.exit_code if state else None, process.limits.memory if process else None))
-        lines = (await self.place.manager.log(id, program_log(self.place.layout, id), 12)).strip().splitlines()
+        lines = (await self.place.manager.log(unit, program_log(self.place.layout, unit), 12)).strip().splitlines()
         if lines:
             said.append("its last log lines:\n" + "\n".join(f"  {line}" for line in lines))
         secrets = self.kept[record.revision].secrets.values() if record.revision in self.kept else []
         return redact("; ".join(said) or "it did not become healthy", secrets)
 
-    async def tidy(self) -> None:
-        """Upstreams of instances that are gone: each load costs time, so they wait for the next or for this."""
-        await self._traffic(lambda config: config)
+    async def mark(self, records: Sequence[InstanceRecord], attached: bool = False, draining: bool = False) -> None:
+        """On disk too, for workloads that no proxy knows and for those who look without asking the proxy."""
+        update = {"attached": attached, "draining": draining}
+        await self.place.machine.put(
+            [
+                File(
+                    f"{self.place.layout.instance(record.unit)}/instance.json",
+                    record.model_copy(update=update).model_dump_json(by_alias=True, exclude_none=True).encode(),
+                )
+                for record in records
+            ]
+        )
 
     # looking
 
@@ -135,18 +123,6 @@ class HostDriver:
         found = await self.place.machine.read(list(paths.values())) if self.place.supervisor == "supervisord" else {}
         starts = {unit: found.get(path, b"").split() for unit, path in paths.items()}
         return {unit: (max(0, len(item) - 1), float(item[-1]) if item else 0.0) for unit, item in starts.items()}
-
-    def _seen(self, record: InstanceRecord, health: Health, config: ProxyConfig | None) -> Instance:
-        attached, drained = record.attached and not record.draining, record.draining
-        if config is not None:
-            upstreams = {
-                key: {item.dial: item.draining for item in config.pools[key].upstreams} if key in config.pools else {}
-                for key in self._dials([record])
-            }
-            mine = [upstreams[key].get(dial) for key, dials in self._dials([record]).items() for dial in dials]
-            attached = bool(mine) and all(item is False for item in mine)
-            drained = any(item is True for item in mine)
-        return Instance(record.unit, record.revision, record.index, health, attached, drained)
 
     # changing
 
@@ -186,22 +162,6 @@ class HostDriver:
         if result.code != 0:
             said = redact((result.err or result.out).strip(), self._revision_secrets(unit))
             raise Rejected(unit, f"postStart ended with exit {result.code}: {said}", "mend lifecycle.postStart")
-
-    async def _stop(self, unit: str) -> None:
-        record = next((item for item in await self.store.instances() if item.unit == unit), None)
-        if record is not None and record.pre_stop:
-            state = (await self.place.manager.states()).get(unit)
-            if state is not None and state.running:
-                try:
-                    argv = exec_argv(self.place, state.pid, record.pre_stop)
-                    await self.place.machine.run(argv, timeout=max(1.0, record.stop_grace))
-                except AnytierError:
-                    pass  # it is told to end all the same
-        if record is not None and self.caddy:
-            dials = self._dials([record])
-            await self._traffic(lambda config: edits.without_serving(config, dials))
-        await self.place.manager.stop(unit)
-        await self.place.machine.remove([self.place.layout.instance(unit)])
 
     async def _runs(self, unit: str) -> bool:
         state = (await self.place.manager.states()).get(unit)
@@ -288,72 +248,6 @@ class HostDriver:
         for (name, number), found in zip(fixed.items(), await self.place.tool("holder", asked), strict=True):
             if found is not None:
                 raise port_error(f"template.ports.{name}", number, found, "give the service another port")
-
-    # traffic
-
-    async def _traffic(self, edit: Callable[[ProxyConfig], ProxyConfig]) -> None:
-        """One load: the edit, without upstreams of instances that are gone, checked as those that serve want it."""
-        if self.caddy is None:
-            return
-        records = await self.store.instances()
-        known = self._dials(records)
-
-        def change(config: ProxyConfig) -> ProxyConfig:
-            edited = edit(edits.only(config, known))
-            return edits.with_health(edited, self._checks(records, edited))
-
-        try:
-            await self.caddy.change(change, dict.fromkeys(self.pools.values(), self.room))
-        except NotFound:
-            if not self.going:
-                raise
-            self.caddy = None
-
-    async def _in_flight(self) -> Mapping[str, int]:
-        try:
-            return await self.caddy.in_flight() if self.caddy else {}
-        except NotFound:
-            if not self.going:
-                raise
-            self.caddy = None
-            return {}
-
-    def _checks(self, records: Sequence[InstanceRecord], config: ProxyConfig) -> dict[str, HealthCheck | None]:
-        """A pool in which two revisions serve that want different checks is not checked: the rollout looks itself."""
-        checks: dict[str, HealthCheck | None] = {}
-        for name, pool in self.pools.items():
-            serving = {item.dial for item in config.pools[pool].upstreams if not item.draining}
-            revisions = {r.revision for r in records if f"127.0.0.1:{r.ports.get(name)}" in serving}
-            wanted = [pool_health(self.kept[n].revision.template).get(name) for n in revisions if n in self.kept]
-            checks[pool] = wanted[0] if wanted and all(item == wanted[0] for item in wanted) else None
-        return checks
-
-    def _dials(self, records: Sequence[InstanceRecord]) -> dict[str, list[str]]:
-        """Pool -> where the instances listen."""
-        return {
-            pool: [f"127.0.0.1:{record.ports[name]}" for record in records if name in record.ports]
-            for name, pool in self.pools.items()
-        }
-
-    async def _mark(self, records: Sequence[InstanceRecord], attached: bool = False, draining: bool = False) -> None:
-        """On disk too, for workloads that no proxy knows and for those who look without asking the proxy."""
-        update = {"attached": attached, "draining": draining}
-        await self.place.machine.put(
-            [
-                File(
-                    f"{self.place.layout.instance(record.unit)}/instance.json",
-                    record.model_copy(update=update).model_dump_json(by_alias=True, exclude_none=True).encode(),
-                )
-                for record in records
-            ]
-        )
-
-    async def _records(self, ids: Sequence[str]) -> list[InstanceRecord]:
-        known = {record.unit: record for record in await self.store.instances()}
-        missing = [id for id in ids if id not in known]
-        if missing:
-            raise NotFound(missing[0], "is gone", "run again: the rollout will start it anew")
-        return [known[id] for id in ids]
 
 
 def gates(record: InstanceRecord) -> list[Check]:

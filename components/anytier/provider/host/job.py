@@ -10,25 +10,31 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.fields import replaces
+from anytier.provider.fields import ignored, replaces
+from anytier.provider.host.fleet import reached
 from anytier.provider.host.ids import id_of
 from anytier.provider.host.machines import acts_as
 from anytier.provider.host.manager import State, how_it_ended
-from anytier.provider.host.models import ProcessInputs
+from anytier.provider.host.models import Member, ProcessInputs, moved, same_machine
 from anytier.provider.host.place import Place, claim, of, release, remember_mount_points
 from anytier.provider.host.program import Program, json_bytes, problems, program, redact
 from anytier.provider.host.release import ensure
 from anytier.provider.host.transport import File
 from anytier.provider.host.workload import entries_of, layout_problems, release_of, without_secrets
 from anytier.provider.resource import Context, Resource
+from anytier.provider.waiting import all_of
 
 _LINES = 12
 
 
 class JobInputs(ProcessInputs):
-    """`timeout` covers each attempt, in seconds; `trigger` is anything whose change runs the job again."""
+    """`timeout` covers each attempt, in seconds; `trigger` is anything whose change runs the job again.
+
+    It runs on `machine` alone, also where there are several.
+    """
 
     job: Annotated[str, replaces]
+    machines: Annotated[list[Member] | None, ignored] = None
     timeout: float | None = Field(default=None, gt=0)
     backoff_limit: int = Field(default=0, ge=0, le=100)
     trigger: Any = None
@@ -52,6 +58,9 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     def drifted(self, inputs: JobInputs, state: JobOutputs) -> list[str]:
         return [] if state.finished_at else ["trigger"]
 
+    def replaces(self, old: JobInputs, new: JobInputs) -> list[str]:
+        return moved(old, new)
+
     async def create(self, ctx: Context, inputs: JobInputs) -> tuple[str, JobOutputs]:
         place = await of(inputs)
         await claim(place, inputs.owner)
@@ -63,7 +72,10 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     ) -> JobOutputs:
         place = await of(inputs)
         await claim(place, inputs.owner)
-        return await self._run(ctx, id, place, inputs)
+        done = await self._run(ctx, id, place, inputs)
+        if not same_machine(old_inputs.machine, inputs.machine):
+            await self._leave(ctx, old_inputs)
+        return done
 
     async def read(
         self, ctx: Context, id: str, inputs: JobInputs | None, state: JobOutputs | None
@@ -74,10 +86,19 @@ class JobResource(Resource[JobInputs, JobOutputs]):
         return (inputs, state) if await place.machine.list(place.layout.job(inputs.job)) else None
 
     async def delete(self, ctx: Context, id: str, inputs: JobInputs, state: JobOutputs) -> None:
-        place = await of(inputs)
+        await self._remove(await of(inputs), inputs)
+
+    async def _remove(self, place: Place, inputs: JobInputs) -> None:
         await place.manager.stop(unit_name(place, inputs.job))
         await place.machine.remove([place.layout.job(inputs.job)])
         await release(place)
+
+    async def _leave(self, ctx: Context, inputs: JobInputs) -> None:
+        """Off the machine that it ran on before; one that is down is let go."""
+        spots, away = await reached(inputs, [Member(name="", machine=inputs.machine)])
+        for error in away:
+            ctx.warn(f"{error.path} does not answer: the last run's log stays there")
+        await all_of(self._remove(spot.place, inputs) for spot in spots)
 
     async def _run(self, ctx: Context, id: str, place: Place, inputs: JobInputs) -> JobOutputs:
         began = time.time()

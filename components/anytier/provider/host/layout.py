@@ -1,6 +1,7 @@
 """Where everything of one app lies on a machine, as pure functions of its state folder and namespace.
 
 <root>/owner, key            whose deployment this is; what revision hashes are keyed with
+<root>/leaving               there if the machine is no longer one of the stack's, and goes empty
 <root>/lib/                  launch.py, tool.py, healthd.py
 <root>/workloads/<name>/     workload.json, r<N>.json and r<N>.secret.json (0600) for each kept revision
 <root>/jobs/<name>/          job.json, launch spec and log of the last run
@@ -48,6 +49,10 @@ class Layout:
     @property
     def key(self) -> str:
         return f"{self.root}/key"
+
+    @property
+    def leaving(self) -> str:
+        return f"{self.root}/leaving"
 
     @property
     def mount_points(self) -> str:

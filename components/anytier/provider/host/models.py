@@ -22,14 +22,50 @@ class LocalRef(Frozen):
 MachineRef = LocalRef | SshRef
 
 
-class HostInputs(Frozen):
-    """Where: machine, state folder, process manager and namespace. A change of any is another deployment."""
+class Member(Frozen):
+    """One of several machines. `address`: where the others reach it; `ingress`: it takes requests from outside.
 
-    machine: Annotated[MachineRef, Field(discriminator="kind"), replaces] = LocalRef()
+    The machine that is the only one has no name.
+    """
+
+    name: str
+    machine: Annotated[MachineRef, Field(discriminator="kind")]
+    address: str = "127.0.0.1"
+    labels: dict[str, str] = Field(default_factory=dict)
+    ingress: bool = True
+
+    def __str__(self) -> str:
+        return self.name or str(self.machine)
+
+
+class HostInputs(Frozen):
+    """Where: machine, state folder, process manager and namespace. A change of any is another deployment.
+
+    `machines` is given where there are several; `machine` is then the first of them, and either may change: what runs
+    on a machine that leaves is moved by an update (see `moved`).
+    """
+
+    machine: Annotated[MachineRef, Field(discriminator="kind")] = LocalRef()
+    machines: list[Member] | None = None
     root: Annotated[str, replaces]
     supervisor: Annotated[Supervisor, replaces]
     ns: Annotated[str, replaces]
     owner: Annotated[str, ignored] = ""
+
+
+def moved(old: HostInputs, new: HostInputs) -> list[str]:
+    """Which inputs make another deployment of it: the machine, where it was and is the only one."""
+    several = old.machines is not None or new.machines is not None
+    return [] if several or same_machine(old.machine, new.machine) else ["machine"]
+
+
+def same_machine(one: MachineRef, other: MachineRef) -> bool:
+    """Address and port say which machine it is."""
+    return identity(one) == identity(other)
+
+
+def identity(ref: MachineRef) -> tuple[str, int]:
+    return ("", 0) if isinstance(ref, LocalRef) else (ref.address, ref.port)
 
 
 class Sources(Frozen):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from anytier.provider.host.models import HostInputs, MachineRef
 from anytier.provider.host.program import Site
 from anytier.provider.host.toolbox import install, tool
 from anytier.provider.host.transport import Facts, File, Machine
+from anytier.provider.waiting import all_of
 
 _Key = tuple[MachineRef, str, str, str]
 
@@ -65,7 +67,8 @@ async def claim(place: Place, owner: str) -> None:
     """Makes the corner ours, or says whose it is. A deployment of which nothing runs any more belongs to nobody."""
     async with place.claim_lock:
         machine, layout = place.machine, place.layout
-        known = (await machine.read([layout.owner])).get(layout.owner, b"").decode().strip()
+        found = await machine.read([layout.owner, layout.leaving])
+        known = found.get(layout.owner, b"").decode().strip()
         if owner and known and known != owner and any(s.running for s in (await place.manager.states()).values()):
             raise Conflict(
                 f"app {layout.ns}",
@@ -77,6 +80,15 @@ async def claim(place: Place, owner: str) -> None:
         await install(machine, layout)
         if owner and known != owner:
             await machine.put([File(layout.owner, (owner + "\n").encode())])
+        if layout.leaving in found:
+            await machine.remove([layout.leaving])
+
+
+async def leave(place: Place) -> None:
+    """The machine is no longer the stack's. What is there goes with the last workload; nobody else comes for the proxy
+    then, which until that moment serves what still runs there."""
+    await place.machine.put([File(place.layout.leaving, b"")])
+    await release(place)
 
 
 async def revision_key(place: Place) -> bytes:
@@ -90,13 +102,27 @@ async def revision_key(place: Place) -> bytes:
         return known
 
 
+async def share_key(places: Sequence[Place]) -> bytes:
+    """The same key on all: that of the first that has one, so that a revision has one hash wherever it is kept."""
+    found = await all_of(place.machine.read([place.layout.key]) for place in places)
+    keys = [read.get(place.layout.key) for place, read in zip(places, found, strict=True)]
+    key = next((item for item in keys if item), None) or secrets.token_hex(32).encode()
+    wanting = [place for place, known in zip(places, keys, strict=True) if known != key]
+    await all_of(place.machine.put([File(place.layout.key, key, 0o600)]) for place in wanting)
+    return key
+
+
 async def release(place: Place) -> None:
     """Leaves nothing behind once the last workload, job and proxy is gone. Volumes go by themselves."""
     machine, layout = place.machine, place.layout
     async with place.claim_lock:
-        for folder in (layout.workloads, layout.jobs, layout.instances, layout.proxy):
-            if await machine.list(folder):
+        folders = (layout.workloads, layout.jobs, layout.instances, layout.proxy)
+        used = [folder for folder in folders if await machine.list(folder)]
+        if used:
+            leaving = layout.leaving in await machine.read([layout.leaving])
+            if not leaving or not set(used) <= {layout.jobs, layout.proxy}:
                 return
+            await place.manager.stop(proxy_unit(layout))
         await place.manager.stop(healthd_unit(layout))
         await place.manager.close()
         await _remove_mount_points(place)
@@ -105,6 +131,7 @@ async def release(place: Place) -> None:
             layout.lib,
             f"{layout.root}/healthd",
             layout.owner,
+            layout.leaving,
             layout.key,
             layout.workloads,
             layout.jobs,
@@ -118,6 +145,10 @@ async def release(place: Place) -> None:
 
 def healthd_unit(layout: Layout) -> str:
     return f"{layout.ns}-healthd"
+
+
+def proxy_unit(layout: Layout) -> str:
+    return f"{layout.ns}-proxy"
 
 
 async def remember_mount_points(place: Place, targets: list[str]) -> None:

@@ -1,9 +1,9 @@
-"""`anytier:host:Proxy`: the app's Caddy on a machine, supervised like any instance."""
+"""`anytier:host:Proxy`: the app's Caddy on each of its machines, supervised like any instance."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,19 +11,22 @@ from pydantic import Field
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, secret
-from anytier.provider.host.caddy import Caddy, unit_name
+from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.caddybin import caddy_binary
 from anytier.provider.host.driver import port_error
+from anytier.provider.host.fleet import Spot, gone_from, members_of, reached, spots_of
+from anytier.provider.host.front import of_machine
 from anytier.provider.host.ids import id_of, parse
-from anytier.provider.host.models import HostInputs
-from anytier.provider.host.place import Place, claim, of, release
+from anytier.provider.host.models import HostInputs, Member, moved
+from anytier.provider.host.place import Place, claim, leave, of, proxy_unit, release
 from anytier.provider.host.program import json_bytes, launcher, unique
 from anytier.provider.host.transport import File
 from anytier.provider.host.workload import layout_problems
 from anytier.provider.resource import Context, Resource
+from anytier.provider.waiting import all_of
 from anytier.render.proxy import ProxyConfig
 from anytier.render.unit import Unit
-from anytier.render.upstreams import bare, merged
+from anytier.render.upstreams import bare, inside, merged
 
 _OTHER_PORT = "`pulumi config set anytier:port NUMBER`, or stop what holds it"
 
@@ -61,18 +64,32 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     def drifted(self, inputs: ProxyInputs, state: ProxyOutputs) -> list[str]:
         return [] if state.running else ["config"]
 
+    def replaces(self, old: ProxyInputs, new: ProxyInputs) -> list[str]:
+        return moved(old, new)
+
     async def create(self, ctx: Context, inputs: ProxyInputs) -> tuple[str, ProxyOutputs]:
-        place = await of(inputs)
-        await claim(place, inputs.owner)
         id = id_of(inputs, "proxy")
-        return id, await self._deploy(ctx, id, place, inputs)
+        return id, await self._everywhere(ctx, id, inputs)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: ProxyInputs, state: ProxyOutputs, inputs: ProxyInputs
     ) -> ProxyOutputs:
-        place = await of(inputs)
-        await claim(place, inputs.owner)
-        return await self._deploy(ctx, id, place, inputs)
+        made = await self._everywhere(ctx, id, inputs)
+        gone, _ = await reached(inputs, gone_from(members_of(old_inputs), members_of(inputs)))
+        await all_of(leave(spot.place) for spot in gone)  # workloads say of the others that they are let go
+        return made
+
+    async def _everywhere(self, ctx: Context, id: str, inputs: ProxyInputs) -> ProxyOutputs:
+        """On all machines at once; those that take no requests from outside get what the app's own parts call."""
+        spots = await spots_of(inputs, members_of(inputs))
+        await all_of(claim(spot.place, inputs.owner) for spot in spots)
+        return _sum(await all_of(self._on(ctx, id, spot, inputs) for spot in spots))
+
+    async def _on(self, ctx: Context, id: str, spot: Spot, inputs: ProxyInputs) -> ProxyOutputs:
+        try:
+            return await self._deploy(ctx, id, spot.place, on(spot.member, inputs), inputs)
+        except AnytierError as error:
+            raise of_machine(spot.member, error) from error
 
     async def read(
         self, ctx: Context, id: str, inputs: ProxyInputs | None, state: ProxyOutputs | None
@@ -80,24 +97,41 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         where = inputs or await self._imported(id)
         if where is None:
             return None
-        place = await of(where)
+        spots = await spots_of(where, members_of(where))
+        seen = await all_of(self._seen(spot.place, on(spot.member, where)) for spot in spots)
+        found = [item for item in seen if item is not None]
+        if not found:
+            return None
+        others = [config for config, _ in found if config is not None]
+        now = where.model_copy(update={"config": others[0]}) if others else where
+        total = _sum([state for _, state in found])
+        return now, total if len(found) == len(spots) else total.model_copy(update={"running": False})
+
+    async def _seen(self, place: Place, where: ProxyInputs) -> tuple[ProxyConfig | None, ProxyOutputs] | None:
+        """What it does, if that is not what is wanted of it; None altogether where there is no proxy."""
         caddy = Caddy(place)
         saved = await caddy.saved()
         if saved is None:
             return None
         alive = await caddy.alive()
         now = bare(await caddy.config(wait=False)) if alive else bare(saved)
-        same = now == bare(where.config)
-        found = where if same else where.model_copy(update={"config": now})
-        return found, await self._outputs(place, alive)
+        return None if now == bare(where.config) else now, await self._outputs(place, alive)
 
     async def delete(self, ctx: Context, id: str, inputs: ProxyInputs, state: ProxyOutputs) -> None:
-        place = await of(inputs)
-        await place.manager.stop(unit_name(place.layout))
+        """On every machine that answers; then says which did not."""
+        spots, away = await reached(inputs, members_of(inputs))
+        await all_of(self._remove(spot.place) for spot in spots)
+        if away:
+            raise away[0]
+
+    async def _remove(self, place: Place) -> None:
+        await place.manager.stop(proxy_unit(place.layout))
         await place.machine.remove([place.layout.proxy, Caddy(place).socket])
         await release(place)
 
-    async def _deploy(self, ctx: Context, id: str, place: Place, inputs: ProxyInputs) -> ProxyOutputs:
+    async def _deploy(
+        self, ctx: Context, id: str, place: Place, inputs: ProxyInputs, recorded: ProxyInputs
+    ) -> ProxyOutputs:
         caddy = Caddy(place)
         alive = await caddy.alive()
         await self._require_ports(place, inputs.config, await caddy.config(wait=False) if alive else None)
@@ -109,6 +143,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         known = await place.machine.read([item.path for item in certificates])
         renewed = any(known.get(item.path) != item.data for item in certificates)
         unit, files = await self._program(place, inputs, caddy, wanted if fresh else opened, certificates)
+        files.append(File(f"{place.layout.proxy}/proxy.json", json_bytes(self._record(recorded)), 0o600))
         ctx.made(id, ProxyOutputs(running=alive))
         async with place.proxy_lock:
             await place.machine.put(files)
@@ -124,7 +159,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
 
     async def _reader(self, place: Place) -> str | None:
         """Who must be able to read keys that are written while the proxy runs as a user that systemd made for it."""
-        state = (await place.manager.states()).get(unit_name(place.layout))
+        state = (await place.manager.states()).get(proxy_unit(place.layout))
         if not place.site.sandboxed or state is None or not state.running:
             return None  # `prepare` gives them away before each start
         path = f"/proc/{state.pid}/status"
@@ -133,7 +168,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         return f"{lines['Uid'].split()[1]}:{lines['Gid'].split()[1]}" if {"Uid", "Gid"} <= lines.keys() else None
 
     async def _outputs(self, place: Place, alive: bool) -> ProxyOutputs:
-        state = (await place.manager.states()).get(unit_name(place.layout))
+        state = (await place.manager.states()).get(proxy_unit(place.layout))
         return ProxyOutputs(running=alive, pid=state.pid if state else 0)
 
     async def _require_ports(self, place: Place, wanted: ProxyConfig, running: ProxyConfig | None) -> None:
@@ -162,7 +197,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
                 "HOME": state,
                 "XDG_CONFIG_HOME": f"{state}/config",
                 "XDG_DATA_HOME": f"{state}/data",
-                "ANYTIER_INSTANCE": unit_name(layout),
+                "ANYTIER_INSTANCE": proxy_unit(layout),
                 "ANYTIER_ROOT": layout.root,
             },
             "secret": False,
@@ -174,7 +209,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             "owned": [state, sockets, *(item.path for item in certificates)],
         }
         unit = Unit(
-            name=unit_name(layout),
+            name=proxy_unit(layout),
             description=f"{layout.ns}: proxy (anytier)",
             argv=[*launcher(site), "run", folder],
             prepare=[*launcher(site), "prepare", folder] if site.sandboxed else None,
@@ -190,7 +225,6 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
             File(state, None, None),
             File(sockets, None, 0o700),
             File(f"{folder}/launch.json", json.dumps(launch).encode()),
-            File(f"{folder}/proxy.json", json_bytes(self._record(inputs)), 0o600),
             *certificates,
         ]
         return unit, files
@@ -212,6 +246,17 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         data: Mapping[str, bytes] = await place.machine.read([path])
         found = ProxyInputs.model_validate_json(data[path]) if path in data else None
         return found.model_copy(update={"machine": where.machine}) if found else None
+
+
+def on(member: Member, inputs: ProxyInputs) -> ProxyInputs:
+    """What the proxy of one machine is to do."""
+    config = inputs.config if member.ingress else inside(inputs.config)
+    return inputs.model_copy(update={"config": config})
+
+
+def _sum(found: Sequence[ProxyOutputs]) -> ProxyOutputs:
+    """Of all machines; the process is the first one's."""
+    return ProxyOutputs(running=all(item.running for item in found), pid=found[0].pid)
 
 
 def sockets_of(config: ProxyConfig) -> list[str]:

@@ -6,12 +6,12 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from anytier.provider.host.layout import parse_instance
 from anytier.provider.host.models import InstanceRecord, Revision, WorkloadRecord
-from anytier.provider.host.place import Place, revision_key
+from anytier.provider.host.place import Place
 from anytier.provider.host.program import json_bytes
 from anytier.provider.host.transport import File
 from anytier.render.template import Template
@@ -23,6 +23,9 @@ class Kept:
 
     revision: Revision
     secrets: Mapping[str, str]
+
+    def is_(self, digest: str) -> bool:
+        return self.revision.hash == digest
 
     @property
     def release(self) -> str | None:
@@ -60,32 +63,16 @@ class Store:
                 kept[int(number)] = Kept(Revision.model_validate_json(data), secrets)
         return dict(sorted(kept.items()))
 
-    async def revise(self, template: Template, secrets: Mapping[str, str]) -> tuple[Kept, dict[int, Kept]]:
-        """The revision for this content, new or known, and all that are kept.
-
-        The same content as the newest or the current one is that revision: a run that was killed half way finds its
-        own again. What an older one had gets a number of its own again, so that numbers tell what came after what.
-        """
-        kept = await self.revisions()
-        digest = content_hash(await revision_key(self.place), template, secrets)
-        record = await self.record()
-        current = record.revision if record else 0
-        for number in (current, max(kept, default=0)):
-            if number in kept and kept[number].revision.hash == digest:
-                return kept[number], kept
-        number = max([0, *kept, *(record.revision for record in await self.instances())]) + 1
-        made = Kept(
-            Revision(revision=number, hash=digest, template=template, created_at=round(time.time(), 3)), secrets
-        )
-        # Secrets first: a revision that is there is complete.
-        await self.place.machine.put(
-            [
-                File(self.folder, None, self.place.site.folder_mode),
-                File(f"{self.folder}/r{number}.secret.json", json_bytes(dict(secrets)), 0o600),
-                File(f"{self.folder}/r{number}.json", json_bytes(made.revision.wire()), 0o600),
+    async def keep(self, revisions: Iterable[Kept]) -> None:
+        """Secrets first: a revision that is there is complete."""
+        files = [File(self.folder, None, self.place.site.folder_mode)]
+        for item in revisions:
+            number = item.revision.revision
+            files += [
+                File(f"{self.folder}/r{number}.secret.json", json_bytes(dict(item.secrets)), 0o600),
+                File(f"{self.folder}/r{number}.json", json_bytes(item.revision.wire()), 0o600),
             ]
-        )
-        return made, kept | {number: made}
+        await self.place.machine.put(files)
 
     async def served(self, kept: Kept) -> None:
         """A rollout of this revision ended well: from now on it is one to go back to."""
@@ -119,6 +106,15 @@ class Store:
 
     async def forget(self) -> None:
         await self.place.machine.remove([self.folder])
+
+
+def next_number(kept: Mapping[int, Kept], instances: Iterable[InstanceRecord]) -> int:
+    return max([0, *kept, *(record.revision for record in instances)]) + 1
+
+
+def made_now(number: int, digest: str, template: Template, secrets: Mapping[str, str]) -> Kept:
+    made = Revision(revision=number, hash=digest, template=template, created_at=round(time.time(), 3))
+    return Kept(made, secrets)
 
 
 def content_hash(key: bytes, template: Template, secrets: Mapping[str, str]) -> str:

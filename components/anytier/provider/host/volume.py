@@ -1,26 +1,31 @@
-"""`anytier:host:Volume`: a directory that outlives the workloads that use it."""
+"""`anytier:host:Volume`: a directory that outlives the workloads that use it, on each machine that they may run on."""
 
 from __future__ import annotations
 
+import json
 import posixpath
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from anytier.errors import AnytierError, Rejected
+from anytier.errors import AnytierError, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
 from anytier.provider.host.ids import on, parse_volume
 from anytier.provider.host.machines import machine_of
-from anytier.provider.host.models import LocalRef, MachineRef
-from anytier.provider.host.transport import File
+from anytier.provider.host.models import LocalRef, MachineRef, Member, same_machine
+from anytier.provider.host.transport import File, Machine
 from anytier.provider.resource import Context, Resource
+from anytier.provider.waiting import all_of
 
 
 class VolumeInputs(Frozen):
-    """`retain`: the data stays when the volume is destroyed. `owner` is user[:group], for root only."""
+    """`retain`: the data stays when the volume is destroyed. `owner` is user[:group], for root only. `machines`: where
+    there are several; what is on one that is taken out stays there."""
 
-    machine: Annotated[MachineRef, Field(discriminator="kind"), replaces] = LocalRef()
+    machine: Annotated[MachineRef, Field(discriminator="kind")] = LocalRef()
+    machines: list[Member] | None = None
     path: Annotated[str, replaces]
     retain: bool = False
     owner: str | None = None
@@ -40,42 +45,73 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             return [Rejected("path", f"{inputs.path!r} cannot be a volume", "use an absolute path inside a folder")]
         return []
 
+    def replaces(self, old: VolumeInputs, new: VolumeInputs) -> list[str]:
+        several = old.machines is not None or new.machines is not None
+        return [] if several or same_machine(old.machine, new.machine) else ["machine"]
+
+    def foretold(self, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs) -> list[str]:
+        return [self._stays(item, old_inputs) for item in gone(old_inputs, inputs)]
+
     async def create(self, ctx: Context, inputs: VolumeInputs) -> tuple[str, VolumeOutputs]:
         id = on(inputs.machine, inputs.path)
         ctx.made(id, VolumeOutputs(path=inputs.path))
-        await self._make(inputs)
+        await all_of(self._make(machine, inputs) for machine in machines(inputs))
         return id, VolumeOutputs(path=inputs.path)
 
     async def read(
         self, ctx: Context, id: str, inputs: VolumeInputs | None, state: VolumeOutputs | None
     ) -> tuple[VolumeInputs, VolumeOutputs] | None:
+        """Gone if it is on none of its machines; where it is missing on some, the inputs say where it is."""
         if inputs is None:
             where = parse_volume(id)
-            inputs = VolumeInputs(machine=where.machine, path=where.path)
+            inputs = await noted(VolumeInputs(machine=where.machine, path=where.path))
         folder, name = posixpath.split(inputs.path)
-        if name not in await machine_of(inputs.machine).list(folder):
+        there = [name in names for names in await all_of(machine.list(folder) for machine in machines(inputs))]
+        if not any(there):
             return None
+        if inputs.machines and not all(there):
+            left = [item for item, known in zip(inputs.machines, there, strict=True) if known]
+            inputs = inputs.model_copy(update={"machines": left})
         return inputs, VolumeOutputs(path=inputs.path)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs
     ) -> VolumeOutputs:
-        await self._make(inputs)
+        await all_of(self._make(machine, inputs) for machine in machines(inputs))
+        await all_of(self._leave(ctx, item, old_inputs) for item in gone(old_inputs, inputs))
         return VolumeOutputs(path=inputs.path)
 
     async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
         """With the folders above it that it leaves empty: `volumes`, and the app's state folder."""
         if inputs.retain:
             return
-        machine = machine_of(inputs.machine)
-        await machine.remove([inputs.path])
+        await all_of(self._remove(machine, inputs) for machine in machines(inputs))
+
+    async def _remove(self, machine: Machine, inputs: VolumeInputs, only_empty: bool = False) -> None:
+        await machine.remove([inputs.path], only_empty=only_empty)
+        if inputs.machines:
+            await machine.remove([note_of(inputs.path)])
         volumes = posixpath.dirname(inputs.path)
         above = [volumes, posixpath.dirname(volumes)] if posixpath.basename(volumes) == "volumes" else []
         await machine.remove(above, only_empty=True)
 
-    async def _make(self, inputs: VolumeInputs) -> None:
+    async def _leave(self, ctx: Context, member: Member, inputs: VolumeInputs) -> None:
+        """Off a machine that is no longer in the list: nobody's data is thrown away by that."""
+        machine = machine_of(member.machine)
+        try:
+            if await machine.list(inputs.path):
+                ctx.warn(self._stays(member, inputs))
+            else:
+                await self._remove(machine, inputs, only_empty=True)
+        except Unreachable as error:
+            ctx.warn(f"{error.path} does not answer: what is in {inputs.path} stays there")
+
+    @staticmethod
+    def _stays(member: Member, inputs: VolumeInputs) -> str:
+        return f"what is in {inputs.path} stays on {member}: the volume is no longer kept there"
+
+    async def _make(self, machine: Machine, inputs: VolumeInputs) -> None:
         """The folders above are passed through by programs that run as other users, hence 0711 where new, for root."""
-        machine = machine_of(inputs.machine)
         above = 0o711 if (await machine.facts()).root else 0o700
         volumes = posixpath.dirname(inputs.path)
         folders = [posixpath.dirname(volumes), volumes] if posixpath.basename(volumes) == "volumes" else []
@@ -84,4 +120,32 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         files = [File(folder, None, above) for folder in folders if not await machine.list(folder)]
         # An existing volume keeps the owner that its app gave it, unless one is asked for.
         mode = None if known and inputs.owner is None else int(inputs.mode, 8)
+        if inputs.machines:
+            listed = [item.wire() for item in inputs.machines]
+            files.append(File(note_of(inputs.path), json.dumps(listed).encode(), 0o600))
         await machine.put([*files, File(inputs.path, None, mode, inputs.owner)])
+
+
+def note_of(path: str) -> str:
+    """Beside the folder of volumes: on which machines it is, so that an import finds them all."""
+    return f"{posixpath.dirname(posixpath.dirname(path))}/volume-{posixpath.basename(path)}.json"
+
+
+async def noted(inputs: VolumeInputs) -> VolumeInputs:
+    path = note_of(inputs.path)
+    data = (await machine_of(inputs.machine).read([path])).get(path)
+    if data is None:
+        return inputs
+    return inputs.model_copy(update={"machines": [Member.model_validate(item) for item in json.loads(data)]})
+
+
+def machines(inputs: VolumeInputs) -> list[Machine]:
+    refs = [item.machine for item in inputs.machines] if inputs.machines else [inputs.machine]
+    return [machine_of(ref) for ref in refs]
+
+
+def gone(old: VolumeInputs, new: VolumeInputs) -> Sequence[Member]:
+    """Machines that it is no longer on."""
+    before = old.machines or [Member(name="", machine=old.machine)]
+    now = [item.machine for item in new.machines] if new.machines else [new.machine]
+    return [item for item in before if not any(same_machine(item.machine, other) for other in now)]
