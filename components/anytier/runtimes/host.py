@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 from anytier.render.context import context_hash
+from anytier.render.packages import packages_of
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
 from anytier.render.workload import Release, for_host, secrets_of, update_policy
@@ -38,6 +39,21 @@ class HostRuntime(Runtime[Hosts]):
             "ns": self.ns,
         }
         self.resolved = resolve(self.app, self.context())
+        self.installed = self.packages()
+
+    def packages(self) -> Resource | None:
+        """One for the machine: all that the app's workloads and jobs need. None where they need nothing."""
+        wanted = packages_of(self.app)
+        if not wanted:
+            return None
+        props = {
+            "machine": self.place.machine,
+            "ns": self.ns,
+            "packages": list(wanted),
+            "wantedBy": wanted,
+            "downgrades": self.place.downgrades,
+        }
+        return Resource("host:Packages", f"{self.ns}-packages", props, opts=self.child_options())
 
     def context(self) -> dict[str, str]:
         """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own."""
@@ -116,6 +132,6 @@ class HostRuntime(Runtime[Hosts]):
         }
 
     def with_base(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-        """Everything that runs needs the volumes and the proxy, and goes before they go."""
-        base = [*self.volumes.values(), *([self.proxy] if self.proxy else [])]
+        """Everything that runs needs the packages, the volumes and the proxy, and goes before they go."""
+        base = [*self.volumes.values(), *(item for item in (self.proxy, self.installed) if item)]
         return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=base))

@@ -44,12 +44,14 @@ class MachineArgs(LoginArgs):
 class BaremetalArgs(Frozen):
     """Stack config `anytier:baremetal`. `stateDir` holds everything of the apps there.
 
-    `address` is the name under which users reach the machine; it defaults to the machine's own.
+    `address` is the name under which users reach the machine; it defaults to the machine's own. `downgrades`: a version
+    of a package that the app asks for may replace a newer one.
     """
 
     machines: list[MachineArgs] = Field(default_factory=list)
     state_dir: str = Field(default="/var/lib/anytier", pattern=r"^/")
     address: str | None = None
+    downgrades: bool = False
 
 
 class Machine(pulumi.CustomResource):
@@ -94,6 +96,7 @@ class BaremetalTier(pulumi.ComponentResource):
             tls_port=tls_port,
             address=args.address or machine.address,
             tier="baremetal",
+            downgrades=args.downgrades,
         )
         self.register_outputs({"address": self.place.address, "stateDir": self.place.state_dir})
 

@@ -13,7 +13,8 @@ class Hosts:
     """Machines on which systemd or supervisord runs the app. `root` is the folder that holds the app's state.
 
     `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
-    proxy listens for the app's routes. `tier` is the column of the capability table.
+    proxy listens for the app's routes. `tier` is the column of the capability table. `downgrades`: a version of a
+    package that the app asks for may replace a newer one.
     """
 
     machine: dict[str, Any]
@@ -23,6 +24,7 @@ class Hosts:
     tls_port: int
     address: str = "localhost"
     tier: str = "local"
+    downgrades: bool = False
 
     kind: Literal["hosts"] = "hosts"
 
