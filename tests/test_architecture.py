@@ -34,19 +34,20 @@ ARROWS: dict[str, set[str]] = {
     "names": set(),
     "cgroups": set(),
     "logins": set(),
+    "packages": set(),
     "suggest": set(),
     "frozen": set(),
-    "spec": {"errors", "frozen", "suggest"},
+    "spec": {"errors", "frozen", "packages", "suggest"},
     "capabilities": {"errors", "spec"},
     "rollout": {"errors"},
-    "render": {"errors", "frozen", "spec"},
-    "provider": {"", "cgroups", "errors", "frozen", "logins", "names", "render", "rollout"},
+    "render": {"errors", "frozen", "packages", "spec"},
+    "provider": {"", "cgroups", "errors", "frozen", "logins", "names", "packages", "render", "rollout"},
     "tiers": {"capabilities", "cgroups", "errors", "frozen", "logins", "suggest"},
     "runtimes": {"errors", "render", "spec", "tiers.places"},
     "app": {"capabilities", "names", "runtimes", "spec", "tiers.places"},
     "config": {"capabilities", "errors", "frozen", "spec", "suggest", "tiers.registry"},
 }
-PURE = ("errors", "logins", "names", "suggest", "frozen", "spec", "capabilities", "rollout", "render")
+PURE = ("errors", "logins", "names", "packages", "suggest", "frozen", "spec", "capabilities", "rollout", "render")
 # What reaches a place, or the engine.
 TRANSPORTS = {
     "pulumi",

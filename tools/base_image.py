@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes sure that the base image of the example apps is on this machine's Docker daemon.
+"""Makes sure that a base image of the example apps is on this machine's Docker daemon.
 
 It pulls the image where a registry can be reached; where none can, it makes a stand-in with the same name from Debian
 packages (mmdebstrap), labelled so that nobody mistakes it for the official one. Standard library only; no part of
 anytier needs it.
 
-    usage: tools/base_image.py [--image python:3.11-slim] [--rebuild] [--stack STACK]
+    usage: tools/base_image.py [--image IMAGE] [--rebuild] [--stack STACK]
 """
 
 from __future__ import annotations
@@ -22,21 +22,38 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
 IMAGE = "python:3.11-slim"
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = re.compile(r"anytier:app: (\./)?apps/")
+BASE = re.compile(r"^ARG BASE_IMAGE=(\S+)$", re.MULTILINE)
 SUITE = "bookworm"  # its python3 is 3.11, as the tag says
-PACKAGES = ("python3", "ca-certificates")
 LABEL = "dev.anytier.stand-in"
-RECIPE = 1  # raise it when the recipe below changes, so that an old cached tarball is not taken
-CHANGES = (
-    f"LABEL {LABEL}=true",
-    "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
-    'CMD ["python3"]',
-)
+
+
+class Recipe(NamedTuple):
+    """What a stand-in is made of. Raise `number` with any change, so that an old cached tarball is not taken."""
+
+    number: int
+    variant: str  # of mmdebstrap's
+    packages: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+RECIPES = {
+    IMAGE: Recipe(
+        1,
+        "essential",
+        ("python3", "ca-certificates"),
+        # the official image has its interpreter in /usr/local/bin, under both names
+        ('ln -s /usr/bin/python3 "$1/usr/local/bin/python3"', 'ln -s /usr/bin/python3 "$1/usr/local/bin/python"'),
+        ("ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", 'CMD ["python3"]'),
+    ),
+    "debian:bookworm-slim": Recipe(1, "apt", changes=('CMD ["bash"]',)),
+}
 
 
 class Daemon(http.client.HTTPConnection):
@@ -54,30 +71,36 @@ class Daemon(http.client.HTTPConnection):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="have the base image of the example apps on the Docker daemon")
-    parser.add_argument("--image", default=IMAGE, help=f"its name (default: {IMAGE})")
+    parser.add_argument("--image", choices=RECIPES, help=f"its name (default: {IMAGE}, or what the stack's app needs)")
     parser.add_argument("--rebuild", action="store_true", help="make the stand-in anew, also when the image is there")
     parser.add_argument("--stack", help="do nothing unless this stack runs an example app on this machine's daemon")
     args = parser.parse_args()
     try:
-        if args.stack and (not needed_by(args.stack) or present(args.image)):
-            return 0
-        print(ensure(args.image, rebuild=args.rebuild))
+        images = needed_by(args.stack) if args.stack else [args.image or IMAGE]
+        for image in images:
+            if not args.stack or not present(image):
+                print(ensure(image, rebuild=args.rebuild))
     except (OSError, RuntimeError) as error:
-        print(f"base image {args.image}: {error}", file=sys.stderr)
+        print(f"base image: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def needed_by(stack: str) -> bool:
-    """The stack's file names the tier docker, an app of ours, and no other daemon than this machine's."""
+def needed_by(stack: str) -> list[str]:
+    """Of a stack whose file names the tier docker, an app of ours, and no other daemon than this machine's."""
     try:
         text = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()
     except OSError:
-        return False
+        return []
     lines = [line.split("#")[0].replace('"', "").replace("'", "").strip() for line in text.splitlines()]
     local = os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
     elsewhere = any(line.startswith("anytier:docker") for line in lines)
-    return "anytier:tier: docker" in lines and any(EXAMPLE.match(line) for line in lines) and local and not elsewhere
+    apps = [line.partition(": ")[2] for line in lines if EXAMPLE.match(line)]
+    if "anytier:tier: docker" not in lines or not apps or not local or elsewhere:
+        return []
+    files = sorted((ROOT / apps[0]).parent.glob("*/Dockerfile"))
+    named = {base for file in files for base in BASE.findall(file.read_text())}
+    return sorted(named & RECIPES.keys()) or [IMAGE]
 
 
 def ensure(image: str = IMAGE, *, rebuild: bool = False) -> str:
@@ -87,7 +110,7 @@ def ensure(image: str = IMAGE, *, rebuild: bool = False) -> str:
     reason = "asked to rebuild" if rebuild else pull(image)
     if reason is None:
         return f"{image}: pulled"
-    tarball = cached_tarball(rebuild=rebuild)
+    tarball = cached_tarball(image, rebuild=rebuild)
     import_tarball(tarball, image)
     return f"{image}: could not be pulled ({reason}); a stand-in was made from Debian packages ({LABEL}=true)"
 
@@ -111,26 +134,25 @@ def pull(image: str) -> str | None:
     return errors[0] if errors else str(next(iter(json_lines(body)), {}).get("message", f"HTTP {status}"))
 
 
-def cached_tarball(*, rebuild: bool = False) -> Path:
-    target = cache_dir() / f"base-{SUITE}-{RECIPE}.tar"
+def cached_tarball(image: str = IMAGE, *, rebuild: bool = False) -> Path:
+    recipe = RECIPES[image]
+    target = cache_dir() / f"base-{re.sub('[^a-z0-9]+', '-', image)}-{recipe.number}.tar"
     if rebuild or not target.exists():
-        make_tarball(target)
+        make_tarball(target, recipe)
     return target
 
 
-def make_tarball(target: Path) -> None:
+def make_tarball(target: Path, recipe: Recipe) -> None:
     if shutil.which("mmdebstrap") is None:
         raise RuntimeError("no registry can be reached and mmdebstrap is not installed -> apt-get install mmdebstrap")
     target.parent.mkdir(parents=True, exist_ok=True)
     print(f"making a stand-in base image from Debian {SUITE} packages (about 20 s, once) ...", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / "base.tar"
-        command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGES)}"]
-        for left_out in ("doc", "man", "locale", "info"):
-            command.append(f"--dpkgopt=path-exclude=/usr/share/{left_out}/*")
-        # the official image has its interpreter in /usr/local/bin, under both names
-        command.append('--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python3"')
-        command.append('--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python"')
+        command = ["mmdebstrap", "--quiet", f"--variant={recipe.variant}"]
+        command += [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
+        command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
+        command += [f"--customize-hook={hook}" for hook in recipe.hooks]
         done = subprocess.run([*command, SUITE, str(made)], check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mmdebstrap failed: {done.stderr.strip()[-500:]}")
@@ -139,8 +161,9 @@ def make_tarball(target: Path) -> None:
 
 def import_tarball(tarball: Path, image: str) -> None:
     name, _, tag = image.partition(":")
+    changes = (f"LABEL {LABEL}=true", *RECIPES[image].changes)
     query = urlencode(
-        [("fromSrc", "-"), ("repo", name), ("tag", tag or "latest"), *(("changes", change) for change in CHANGES)]
+        [("fromSrc", "-"), ("repo", name), ("tag", tag or "latest"), *(("changes", change) for change in changes)]
     )
     with tarball.open("rb") as body:
         status, answer = call("POST", f"/images/create?{query}", timeout=300, body=body)

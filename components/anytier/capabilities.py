@@ -74,8 +74,7 @@ _HOST_FILES = _but(
 _NO_LABELS = _emulated("part of the revision; a process of a machine carries no labels")
 _NO_ANNOTATIONS = _emulated("kept in the spec; no object here carries annotations")
 _DESCRIBES_MACHINE = _emulated("describes the machine; containers are what runs here")
-_ROOTLESS = _unsupported("the local tier needs no root and installs nothing", "install them beforehand")
-_NO_PACKAGES = _planned("nothing is installed on a machine yet", "install them beforehand, and leave `packages` out")
+_LOOKED_AT = _emulated("nothing is installed: what is missing is an error of the preview, with the command for it")
 _PLAIN_HTTP = _unsupported("the check inside the container speaks plain HTTP", "use tcpSocket, or exec with a client")
 _ONCE = _emulated("gates a rollout; afterwards only httpGet over plain HTTP is repeated by the proxy")
 _LATER = "not built yet on any tier"
@@ -209,7 +208,7 @@ TABLE: dict[str, dict[str, Support]] = {
     # the native way
     "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
     "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
-    "workloads.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE, _NO_PACKAGES),
+    "workloads.*.host.packages": _row(_LOOKED_AT, _DESCRIBES_MACHINE, NATIVE),
     # ports
     "workloads.*.service": _ALL,
     "workloads.*.service.ports.*.targetPort": _row(
@@ -290,7 +289,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "jobs.*.timeout": _ALL,
     "jobs.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
     "jobs.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
-    "jobs.*.host.packages": _row(_ROOTLESS, _DESCRIBES_MACHINE, _NO_PACKAGES),
+    "jobs.*.host.packages": _row(_LOOKED_AT, _DESCRIBES_MACHINE, NATIVE),
     "jobs.*.metadata": _ALL,
     "jobs.*.metadata.labels": _row(_NO_LABELS, NATIVE),
     "jobs.*.metadata.annotations": _both(_NO_ANNOTATIONS),

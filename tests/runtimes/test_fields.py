@@ -109,7 +109,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "order": ("start-first", "stop-first"),
     "overrides": ({}, {"eks": {"workloads": {}}}),
     "owner": ("10001", "10002"),
-    "packages": (["a"], ["b"]),
+    "packages": (["nginx"], ["nginx=1.22.*"]),
     "params": ({"a": 1}, {"a": 2}),
     "path": ("/a", "/b"),
     "periodSeconds": (3, 4),

@@ -101,3 +101,17 @@ def test_the_components_stand_in_each_other(place: str) -> None:
     assert parents["anytier:index:App"] == "anytier-dev"
     assert parents[f"anytier:runtime:{kind}"] == "shop"
     assert found["web"].parent == "shop"
+
+
+def test_packages_come_before_all_that_runs_and_an_app_without_any_registers_none() -> None:
+    host = {"command": ["run"], "packages": ["nginx"]}
+    app = spec(
+        {"web": workload(host=host), "api": workload()}, jobs={"once": job(host={**host, "packages": ["hello"]})}
+    )
+    found = registered(app, "local")
+    (made,) = found.of("host:Packages")
+    assert made.inputs["packages"] == ["hello", "nginx"]
+    assert made.inputs["wantedBy"]["hello"] == "jobs.once.host.packages[0]"
+    assert all(made.name in found.after(name) for name in ("web", "api", "job-once"))
+    assert registered(spec(), "local").of("host:Packages") == []
+    assert not [item for item in registered(app, "docker").resources if "Packages" in item.type]

@@ -169,5 +169,5 @@ def test_the_plugin_takes_what_the_tier_tells_it(monkeypatch: pytest.MonkeyPatch
 def test_what_systemd_carries_here_a_machine_carries_too() -> None:
     cpu = "workloads.*.containers.*.resources.limits.cpu"
     assert capabilities.lookup(cpu, "baremetal").status == "native"
-    packages = capabilities.lookup("workloads.*.host.packages", "baremetal")
-    assert packages.status == "planned" and packages.instead
+    assert capabilities.lookup("workloads.*.host.packages", "baremetal").status == "native"
+    assert capabilities.lookup("workloads.*.host.packages", "local").status == "emulated"

@@ -26,6 +26,7 @@ RESOURCES: dict[str, str] = {
     "anytier:host:Proxy": "anytier.provider.host.proxy:ProxyResource",
     "anytier:host:Job": "anytier.provider.host.job:JobResource",
     "anytier:host:Volume": "anytier.provider.host.volume:VolumeResource",
+    "anytier:host:Packages": "anytier.provider.host.packages:PackagesResource",
     "anytier:libvirt:Network": "anytier.provider.libvirt.network:NetworkResource",
     "anytier:libvirt:Pool": "anytier.provider.libvirt.pool:PoolResource",
     "anytier:libvirt:Volume": "anytier.provider.libvirt.volume:VolumeResource",

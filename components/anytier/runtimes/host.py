@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pulumi
 from anytier.render.context import context_hash
+from anytier.render.packages import packages_of
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
 from anytier.render.workload import Release, for_host, secrets_of, update_policy
@@ -46,6 +47,23 @@ class HostRuntime(Runtime[Hosts]):
             self.base |= {"machines": [member(item) for item in self.place.machines]}
         self.resolved = resolve(self.app, self.context())
         self.refuse_overload()
+        self.installed = list(self.packages())
+
+    def packages(self) -> Iterator[Resource]:
+        """One for each machine: all that what may run there needs. None where that is nothing."""
+        for item in self.place.machines if self.place.several else [None]:
+            needing = machines.may_run_on(self.app, item.name, self.place.machines) if item else None
+            wanted = packages_of(self.app, needing)
+            props = {
+                "machine": item.machine if item else self.place.machine,
+                "ns": self.ns,
+                "packages": list(wanted),
+                "wantedBy": wanted,
+                "downgrades": self.place.downgrades,
+            }
+            name = f"{self.ns}-packages" + (f"-{item.name}" if item else "")
+            if wanted:
+                yield Resource("host:Packages", name, props, opts=self.child_options())
 
     def context(self) -> dict[str, str]:
         """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own.
@@ -164,8 +182,8 @@ class HostRuntime(Runtime[Hosts]):
         }
 
     def with_base(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-        """Everything that runs needs the volumes and the proxy, and goes before they go."""
-        base = [*self.volumes.values(), *([self.proxy] if self.proxy else [])]
+        """Everything that runs needs the packages, the volumes and the proxy, and goes before they go."""
+        base = [*self.installed, *self.volumes.values(), *([self.proxy] if self.proxy else [])]
         return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=base))
 
 

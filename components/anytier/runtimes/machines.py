@@ -104,6 +104,12 @@ def job_machine(app: App, name: str, machines: Sequence[HostMachine]) -> HostMac
     return machines[0]
 
 
+def may_run_on(app: App, machine: str, machines: Sequence[HostMachine]) -> set[tuple[str, str]]:
+    """(`workloads` or `jobs`, name) of what may be put on a machine."""
+    running = {("workloads", name) for name in app.workloads if machine in fits(app, name, machines)}
+    return running | {("jobs", name) for name in app.jobs if job_machine(app, name, machines).name == machine}
+
+
 def demands(
     app: App, templates: Mapping[str, Template], replicas: Mapping[str, int], machines: Sequence[HostMachine]
 ) -> dict[str, dict[str, int]]:

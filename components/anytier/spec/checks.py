@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from anytier.packages import parse
 from anytier.spec.container import FileSpec, Hook, Node
-from anytier.spec.diagnostic import Finding, Path
+from anytier.spec.diagnostic import Finding, Path, dotted
 from anytier.spec.model import App, Container, Job, Route, Workload
 from anytier.spec.values import MAX_VALUE
 from anytier.suggest import did_you_mean
@@ -137,6 +138,24 @@ def _twice(app: App) -> Iterator[Finding]:
         for index, word in enumerate(words):
             if word in words[:index]:
                 yield (*where, index), "stands here twice", "keep one of the two"
+
+
+def _packages(app: App) -> Iterator[Finding]:
+    """All that an app needs is installed together, and a machine has one version of a package."""
+    first: dict[str, tuple[Path, str]] = {}
+    for path, body in bodies(app):
+        seen: set[str] = set()
+        for index, text in enumerate(body.host.packages if body.host else ()):
+            asked, where = parse(text), (*path, "host", "packages", index)
+            if asked.name in seen:
+                yield where, f"{asked.name} stands here twice", "keep one of the two"
+            seen.add(asked.name)
+            if asked.version is None:
+                continue
+            other, version = first.setdefault(asked.name, (where, asked.version))
+            if version != asked.version and other[:-1] != where[:-1]:
+                what = f"asks for {asked}, and {dotted(other)} for {asked.name}={version}"
+                yield where, what, "ask for the same version: a machine has one of a package"
 
 
 # sizes
@@ -433,6 +452,7 @@ CHECKS = (
     _one_way_each,
     _runnable,
     _twice,
+    _packages,
     _limits,
     _environment,
     _scale,

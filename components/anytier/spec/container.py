@@ -290,8 +290,8 @@ class Host(Node):
 
     command: list[v.Text] = Field(min_length=1)
     """The command and its arguments; no shell unless named."""
-    packages: list[v.Text] = Field(default_factory=list)
-    """Packages of the machine's distribution that it needs."""
+    packages: list[v.Package] = Field(default_factory=list)
+    """Packages of the machine's distribution that it needs: name, or name=version; a * at its end is any rest."""
     variables: dict[v.EnvKey, v.Text] = Field(default_factory=dict)
     """Environment variables for this way only."""
     files: dict[v.Target, FileSpec] = Field(default_factory=dict)

@@ -16,6 +16,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from anytier import packages
+
 # The longest `KEY=value` or argument that Linux takes (MAX_ARG_STRLEN), its closing NUL included.
 MAX_VALUE = 128 * 1024
 # What a Kubernetes ConfigMap holds; larger files belong into an image or a volume.
@@ -379,6 +381,13 @@ def _capability(text: str) -> str:
     return text
 
 
+def _package(text: str) -> str:
+    try:
+        return packages.package(text)
+    except packages.NoPackage as error:
+        raise refuse(error.what, error.do) from None
+
+
 def _schedule(text: str) -> str:
     if text in _MACROS:
         return text
@@ -469,6 +478,7 @@ User = Annotated[
 ]
 Signal = Annotated[str, AfterValidator(_signal), _schema("^SIG[A-Z0-9+-]+$")]
 Capability = Annotated[str, AfterValidator(_capability), _schema("^[A-Z][A-Z0-9_]*$")]
+Package = Annotated[str, AfterValidator(_package), _schema(f"^{packages.PATTERN}$", maxLength=packages.LONGEST)]
 Schedule = Annotated[str, AfterValidator(_schedule), _schema()]
 TimeZone = Annotated[str, AfterValidator(_time_zone), _schema()]
 

@@ -60,13 +60,15 @@ class BaremetalArgs(Frozen):
     """Stack config `anytier:baremetal`. `stateDir` holds everything of the apps there.
 
     `inventory` is a YAML file with the list of machines, from the project's folder, in place of `machines`. `address`
-    is the name under which users reach the app: by default the first machine that takes their requests.
+    is the name under which users reach the app: by default the first machine that takes their requests. `downgrades`:
+    a version of a package that the app asks for may replace a newer one.
     """
 
     machines: list[MachineArgs] = Field(default_factory=list)
     inventory: str | None = None
     state_dir: str = Field(default="/var/lib/anytier", pattern=r"^/")
     address: str | None = None
+    downgrades: bool = False
 
 
 class Machine(pulumi.CustomResource):
@@ -111,6 +113,7 @@ class BaremetalTier(pulumi.ComponentResource):
             tls_port=tls_port,
             address=args.address or front.address,
             tier="baremetal",
+            downgrades=args.downgrades,
         )
         self.register_outputs({"address": self.place.address, "stateDir": self.place.state_dir})
 

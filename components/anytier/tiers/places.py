@@ -29,6 +29,7 @@ class Hosts:
     `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
     proxy listens for the app's routes. `tier` is the column of the capability table. `machines` names the machines
     where they have names; `machine` is the first of them. Without, there is `machine` alone, and nothing is placed.
+    `downgrades`: a version of a package that the app asks for may replace a newer one.
     """
 
     machine: dict[str, Any]
@@ -39,6 +40,7 @@ class Hosts:
     address: str = "localhost"
     tier: str = "local"
     machines: tuple[HostMachine, ...] = ()
+    downgrades: bool = False
 
     kind: Literal["hosts"] = "hosts"
 

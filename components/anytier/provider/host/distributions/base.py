@@ -1,8 +1,36 @@
-"""What anytier must know of a distribution. Plain data."""
+"""What anytier must know of a distribution. Plain data, and what its package manager is asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from anytier.errors import AnytierError
+from anytier.packages import Package
+from anytier.provider.host.transport import Machine
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an installation did, also where it then failed: every package it `added`, and the units of those that it
+    `disabled`. `problem`: why it did not come to its end."""
+
+    added: list[str]
+    disabled: list[str]
+    problem: AnytierError | None = None
+
+
+class PackageManager(Protocol):
+    """Everything may raise AnytierError. `asked`: package -> the path in the spec that asks for it."""
+
+    async def installed(self, machine: Machine, names: Sequence[str]) -> dict[str, str]:
+        """The version of each that is installed, in one round trip."""
+
+    async def install(
+        self, machine: Machine, asked: Mapping[Package, str], downgrades: bool, told: Callable[[str], None]
+    ) -> Installed:
+        """Installs these as root, and starts nothing of theirs. `told` hears what is waited for."""
 
 
 @dataclass(frozen=True)
@@ -11,3 +39,4 @@ class Distribution:
 
     name: str
     oldest: tuple[int, ...]
+    packages: PackageManager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anytier.provider.host.distributions.apt import APT
 from anytier.provider.host.distributions.base import Distribution
 
-UBUNTU = Distribution("Ubuntu", (22, 4))
+UBUNTU = Distribution("Ubuntu", (22, 4), APT)
