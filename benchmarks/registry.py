@@ -13,5 +13,6 @@ CASES: dict[str, tuple[str, str]] = {
     "memory": ("benchmarks.cases.memory:secrets", "the plugin's memory while a stack has 500 secrets"),
     "memory-docker": ("benchmarks.cases.memory:volumes", "the plugin's memory while a stack has 500 volumes on Docker"),
     "proxy": ("benchmarks.cases.proxy:run", "requests per second through the proxy and without it"),
+    "machines": ("benchmarks.cases.machines:run", "a service on 5 machines over SSH: anytier, Ansible and pyinfra"),
     "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
 }

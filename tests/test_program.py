@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from pulumi.runtime.config import set_all_config
+from pulumi.runtime.settings import reset_options
 
 import pulumi
 from anytier import program
@@ -40,6 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     pulumi.runtime.set_mocks(NoResources(), project="anytier", stack="test")
     yield tmp_path
     set_all_config({})
+    reset_options()  # with the stack that set_mocks made, and its outputs
     asyncio.set_event_loop(None)
     loop.close()
 

@@ -138,7 +138,7 @@ def test_an_app_goes_from_nothing_to_nothing(stack: Stack, box: SshBox) -> None:
     assert stack.serves("two")
     stack.up("--expect-no-changes")
 
-    (web,) = json.loads(stack.anytier("status", "--json"))["workloads"]
+    (web,) = json.loads(stack.anytier("status", "--json"))
     assert web["replicas"] == {"wanted": 2, "ready": 2}
     assert stack.anytier("exec", "web", "--", "/bin/busybox", "sh", "-c", "echo $GREETING") == "hello\n"
     state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))

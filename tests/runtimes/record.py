@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,24 +133,60 @@ def _settings(monitor: _Monitor, stack: str) -> mocks.MockSettings:
     )
 
 
+LONGEST = 90.0  # seconds: a recording takes less than one
+
+
 def record(
     program: Callable[[], Any],
     config: Mapping[str, str] | None = None,
     stack: str = "dev",
     into: Recording | None = None,
+    longest: float = LONGEST,
 ) -> Recording:
-    """What `program` registers and exports. Its errors come out; `into` then has what there was before them."""
+    """What `program` registers and exports. Its errors come out; `into` then has what there was before them.
+
+    Pulumi's state is the process's. An output that an earlier test left in it belongs to a loop that is closed, and
+    would be waited for forever; its root stack would be in the way.
+    """
     monitor = _Monitor()
     monitor.recording = into or monitor.recording
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
+        reset_options()
         configure(_settings(monitor, stack))
         set_all_config(dict(config or {}))
-        loop.run_until_complete(run_in_stack(program))
+        with _no_collection():
+            loop.run_until_complete(_ended(run_in_stack(program), longest))
     finally:
         set_all_config({})
         reset_options()
         asyncio.set_event_loop(None)
         loop.close()
     return monitor.recording
+
+
+async def _ended(running: Any, longest: float) -> None:
+    """The program's own end; or, after too long, what it still waits for."""
+    task = asyncio.ensure_future(running)
+    done, _ = await asyncio.wait({task}, timeout=longest)
+    if done:
+        return await task
+    others = [item for item in asyncio.all_tasks() if item is not asyncio.current_task()]
+    waiting = sorted(map(str, others))
+    for item in others:
+        item.cancel()
+    await asyncio.wait(others, timeout=1)
+    raise AssertionError(f"the program did not end within {longest:g} s; it waits for\n" + "\n".join(waiting))
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, as a program runs: what earlier tests left must not end in here."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

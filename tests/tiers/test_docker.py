@@ -114,6 +114,8 @@ def test_a_machine_of_another_tier_is_not_built_yet(name: str) -> None:
         ({"address": "a", "port": 65536}, "machine.port"),
         ({"address": "a", "hostKey": "nonsense"}, "machine.hostKey"),
         ({"address": "a", "pasword": "x"}, "machine.pasword"),
+        ({"address": "a", "labels": {}}, "machine.labels"),
+        ({"address": "a", "ingress": True}, "machine.ingress"),
         ({"user": "root"}, "machine.address"),
         ("web1", "machine"),
         ([], "machine"),

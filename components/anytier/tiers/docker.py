@@ -7,20 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails
 
 import pulumi
 from anytier.errors import ConfigError
 from anytier.frozen import Frozen
 from anytier.tiers.places import DockerEndpoint
 
+# How one machine is reached. Whatever else tier baremetal may say of a machine is about several of them.
+_LOGIN = ("address", "port", "user", "key_file", "host_key", "sudo", "jump", "connect_timeout")
 _DO = "use unix:///path, ssh://user@host, or tcp://host:2376 with caCert, cert and key"
 
 
 def _machine_args(given: object) -> object:
-    """The same as `anytier:baremetal.machines[]`, and imported only by a stack that names one."""
+    """As in `anytier:baremetal.machines[]`, and imported only by a stack that names one."""
     from anytier.tiers.baremetal import MachineArgs
 
+    if isinstance(given, dict):
+        known = {*_LOGIN, *map(to_camel, _LOGIN)}
+        extra = [InitErrorDetails(type="extra_forbidden", loc=(k,), input=given[k]) for k in given if k not in known]
+        if extra:
+            raise ValidationError.from_exception_data("machine", extra)
     return given if given is None else MachineArgs.model_validate(given)
 
 

@@ -191,6 +191,54 @@ async def test_a_port_and_a_socket_are_reached_as_from_there(machine: Machine, t
     assert caught.value.errno == errno.ENOENT
 
 
+async def test_who_writes_waits_for_who_reads(machine: Machine, tmp_path: Path) -> None:
+    """An image that is sent piles up neither here nor in the agent."""
+    reads, received = asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        await reads.wait()
+        while data := await reader.read(1 << 16):
+            received += len(data)
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, f"{tmp_path}/s", limit=1 << 16)
+    reader, writer = await machine.open_unix(f"{tmp_path}/s")
+    piece, sent = os.urandom(1 << 20), 0
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1.5):
+            while sent < 100 << 20:
+                writer.write(piece)
+                sent += len(piece)
+                await writer.drain()
+    assert sent < 20 << 20
+    reads.set()
+    await writer.drain()
+    writer.write_eof()
+    assert await reader.read() == b""
+    assert received == sent
+    writer.close()
+    server.close()
+
+
+async def test_who_writes_to_one_that_is_gone_does_not_wait_forever(machine: Machine, tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        writer.transport.abort()
+
+    server = await asyncio.start_unix_server(serve, f"{tmp_path}/s")
+    _, writer = await machine.open_unix(f"{tmp_path}/s")
+    async with asyncio.timeout(20):
+        for _ in range(40):
+            writer.write(bytes(1 << 20))
+            try:
+                await writer.drain()
+            except OSError:
+                break
+    writer.close()
+    server.close()
+
+
 async def until(check: object, timeout: float = 10) -> None:
     deadline = time.monotonic() + timeout
     while not check():  # type: ignore[operator]

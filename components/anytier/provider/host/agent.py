@@ -11,7 +11,9 @@ A frame is two lengths (4 bytes each, big-endian), a JSON object and data. Reque
     remove  paths, only_empty
     run     argv, env or null; data: stdin   answers code, out (size of stdout); data: stdout and stderr
     follow  argv, env or null                answers stdout in frames with `more`, then code
-    open    address [host, port], or path    answers open, then what comes in frames with `more`, then an end
+    open    address [host, port], or path    answers open, then what comes in frames with `more`, then an end; and
+                                             `took` with the size of what it has passed on, so that no more than a
+                                             window of it lies here
     facts                                    answers what `facts` below returns
     send, eof, cancel                        are about the request `of`: data for it, no more data, end it
 
@@ -36,7 +38,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import Any, BinaryIO, Iterable, Sequence, Tuple  # noqa: UP035 - Python 3.8
+from typing import Any, BinaryIO, Callable, Iterable, Sequence, Tuple  # noqa: UP035 - Python 3.8
 
 READY = b"\0anytier-agent\0"  # before the first frame: a login may print a greeting
 LENGTHS = struct.Struct(">II")
@@ -327,7 +329,8 @@ class Agent:
             self.say({"id": number, "more": True}, data)
 
     def connect(self, number: int, head: dict[str, Any]) -> dict[str, Any]:
-        connection = Connection(head.get("address"), head.get("path"))
+        took = lambda size: self.say({"id": number, "took": size})  # noqa: E731 - one line of a thread of its own
+        connection = Connection(head.get("address"), head.get("path"), took)
         self.begin(number, connection)
         self.say({"id": number, "open": True})
         while True:
@@ -385,7 +388,8 @@ class Command:
 class Connection:
     """A stream on the machine; a thread of its own writes, since who does not read must not hold up the others."""
 
-    def __init__(self, address: Sequence[Any] | None, path: str | None) -> None:
+    def __init__(self, address: Sequence[Any] | None, path: str | None, took: Callable[[int], None]) -> None:
+        self.took = took
         if address is not None:
             with about(f"{address[0]}:{address[1]}"):
                 self.socket = socket.create_connection((address[0], address[1]), 60)
@@ -414,6 +418,7 @@ class Connection:
                 if data is None:
                     break
                 self.socket.sendall(data)
+                self.took(len(data))
             self.socket.shutdown(socket.SHUT_WR)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Head = dict[str, Any]
 _CLOSING = 2.0
+_WINDOW = 4 << 20  # bytes of one connection on their way: enough for a long line, and no burden on a small machine
 
 
 class Lost(Exception):
@@ -98,6 +99,7 @@ class Session:
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         opened: asyncio.Future[None] = loop.create_future()
         number = 0
+        transport: _Channel | None = None
 
         def heard(said: Head | None, data: bytes) -> None:
             if not opened.done():
@@ -109,8 +111,13 @@ class Session:
                     opened.set_result(None)
             elif said is not None and said.get("more"):
                 protocol.data_received(data)
+            elif said is not None and "took" in said:
+                if transport is not None:
+                    transport.taken(said["took"])
             else:
                 self._waiting.pop(number, None)
+                if transport is not None:
+                    transport.ended()
                 protocol.eof_received()
 
         number = self._begin(head, b"", heard)
@@ -128,11 +135,6 @@ class Session:
         """About a request under way; an agent that is gone needs no telling."""
         with contextlib.suppress(OSError):
             self._process.stdin.write(agent.pack({"do": what, "of": number}, data))
-
-    async def drained(self) -> None:
-        """Until the connection takes more. One that is lost takes nothing, and holds nobody up."""
-        with contextlib.suppress(Lost):
-            await self._drain()
 
     def forget(self, number: int) -> None:
         self._waiting.pop(number, None)
@@ -189,22 +191,29 @@ class _Channel(asyncio.Transport):
     def __init__(self, session: Session, number: int, protocol: asyncio.StreamReaderProtocol) -> None:
         super().__init__()
         self._session, self._number, self._protocol = session, number, protocol
-        self._closing = False
-        self._draining: asyncio.Task[None] | None = None
+        self._closing = self._paused = self._ended = False
+        self.under_way = 0  # bytes that the agent has not passed on yet
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Who then waits for `drain` waits for the SSH connection: an image on its way is not piled up here."""
+        """Who then waits for `drain` waits for the other end: an image on its way piles up neither here nor there."""
+        if self._ended:
+            return
         self._session.tell("send", self._number, bytes(data))
-        if self._draining is None:
+        self.under_way += len(data)
+        if self.under_way > _WINDOW and not self._paused:
+            self._paused = True
             self._protocol.pause_writing()
-            self._draining = asyncio.ensure_future(self._drain())
 
-    async def _drain(self) -> None:
-        try:
-            await self._session.drained()
-        finally:
-            self._draining = None
+    def taken(self, size: int) -> None:
+        self.under_way -= size
+        if self._paused and self.under_way <= _WINDOW // 2:
+            self._paused = False
             self._protocol.resume_writing()
+
+    def ended(self) -> None:
+        """The other end is gone: what is written has nowhere to go, and nobody waits for it."""
+        self._ended = True
+        self.taken(self.under_way)
 
     def can_write_eof(self) -> bool:
         return True
