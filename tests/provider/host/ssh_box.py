@@ -7,6 +7,7 @@ Nothing of the repository is in it. `root` and `deploy` (with password-less sudo
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -92,4 +93,5 @@ def ssh_boxes(folder: Path, count: int, here: bool = False) -> Iterator[list[Ssh
 
 def gateway() -> str:
     """This machine's address for the boxes that have a network of their own."""
-    return docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge").strip()
+    subnet = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", "bridge").strip()
+    return str(next(ipaddress.ip_network(subnet).hosts()))

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from anytier.errors import Conflict
 from anytier.provider.host import manager as managers
-from anytier.provider.host.layout import Layout
+from anytier.provider.host.layout import NOTE, Layout
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.models import HostInputs, MachineRef
 from anytier.provider.host.program import Site
@@ -69,12 +69,7 @@ async def claim(place: Place, owner: str) -> None:
         machine, layout = place.machine, place.layout
         found = await machine.read([layout.owner, layout.leaving])
         known = found.get(layout.owner, b"").decode().strip()
-        if owner and known and known != owner and any(s.running for s in (await place.manager.states()).values()):
-            raise Conflict(
-                f"app {layout.ns}",
-                f"is deployed here from {known}",
-                "destroy it there, or deploy from there, or use another stack name or stateDir",
-            )
+        await _require_ours(place, owner, known)
         # The folder is nobody else's business: it holds secrets.
         await machine.put([File(layout.root, None, place.site.folder_mode)])
         await install(machine, layout)
@@ -82,6 +77,25 @@ async def claim(place: Place, owner: str) -> None:
             await machine.put([File(layout.owner, (owner + "\n").encode())])
         if layout.leaving in found:
             await machine.remove([layout.leaving])
+
+
+async def claim_all(places: Sequence[Place], owner: str) -> None:
+    """All of them or none: a corner that is somebody else's is told before another one is made."""
+    if len(places) > 1:
+        found = await all_of(place.machine.read([place.layout.owner]) for place in places)
+        known = [read.get(place.layout.owner, b"").decode().strip() for place, read in zip(places, found, strict=True)]
+        await all_of(_require_ours(place, owner, who) for place, who in zip(places, known, strict=True))
+    await all_of(claim(place, owner) for place in places)
+
+
+async def _require_ours(place: Place, owner: str, known: str) -> None:
+    if owner and known and known != owner and any(s.running for s in (await place.manager.states()).values()):
+        here = "here" if place.machine.name == "this machine" else f"on {place.machine.name}"
+        raise Conflict(
+            f"app {place.layout.ns}",
+            f"is deployed {here} from {known}",
+            "destroy it there, or deploy from there, or use another stack name or stateDir",
+        )
 
 
 async def leave(place: Place) -> None:
@@ -118,9 +132,9 @@ async def release(place: Place) -> None:
     async with place.claim_lock:
         folders = (layout.workloads, layout.jobs, layout.instances, layout.proxy)
         used = [folder for folder in folders if await machine.list(folder)]
+        left = await machine.read([layout.leaving])
         if used:
-            leaving = layout.leaving in await machine.read([layout.leaving])
-            if not leaving or not set(used) <= {layout.jobs, layout.proxy}:
+            if not left or not set(used) <= {layout.jobs, layout.proxy}:
                 return
             await place.manager.stop(proxy_unit(layout))
         await place.manager.stop(healthd_unit(layout))
@@ -139,6 +153,11 @@ async def release(place: Place) -> None:
             layout.proxy,
         ]
         await machine.remove([*gone, layout.supervisor, f"{layout.root}/run", sockets, layout.mount_points])
+        if layout.leaving in left:
+            names = await machine.list(layout.volumes)
+            await machine.remove([f"{layout.volumes}/{name}" for name in names], only_empty=True)
+            empty = set(names) - set(await machine.list(layout.volumes))
+            await machine.remove([f"{layout.root}/{NOTE}{name}.json" for name in empty])
         short = [layout.short_base(place.facts, place.supervisor)] if not sockets.startswith(layout.root) else []
         await machine.remove([layout.volumes, layout.root, *short], only_empty=True)
 

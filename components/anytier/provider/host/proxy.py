@@ -18,7 +18,7 @@ from anytier.provider.host.fleet import Spot, gone_from, members_of, reached, sp
 from anytier.provider.host.front import of_machine
 from anytier.provider.host.ids import id_of, parse
 from anytier.provider.host.models import HostInputs, Member, moved
-from anytier.provider.host.place import Place, claim, leave, of, proxy_unit, release
+from anytier.provider.host.place import Place, claim_all, leave, of, proxy_unit, release
 from anytier.provider.host.program import json_bytes, launcher, unique
 from anytier.provider.host.transport import File
 from anytier.provider.host.workload import layout_problems
@@ -82,7 +82,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     async def _everywhere(self, ctx: Context, id: str, inputs: ProxyInputs) -> ProxyOutputs:
         """On all machines at once; those that take no requests from outside get what the app's own parts call."""
         spots = await spots_of(inputs, members_of(inputs))
-        await all_of(claim(spot.place, inputs.owner) for spot in spots)
+        await claim_all([spot.place for spot in spots], inputs.owner)
         return _sum(await all_of(self._on(ctx, id, spot, inputs) for spot in spots))
 
     async def _on(self, ctx: Context, id: str, spot: Spot, inputs: ProxyInputs) -> ProxyOutputs:

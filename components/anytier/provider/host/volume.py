@@ -13,6 +13,7 @@ from anytier.errors import AnytierError, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
 from anytier.provider.host.ids import on, parse_volume
+from anytier.provider.host.layout import NOTE
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.models import LocalRef, MachineRef, Member, same_machine
 from anytier.provider.host.transport import File, Machine
@@ -79,6 +80,8 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
     ) -> VolumeOutputs:
         await all_of(self._make(machine, inputs) for machine in machines(inputs))
         await all_of(self._leave(ctx, item, old_inputs) for item in gone(old_inputs, inputs))
+        if old_inputs.machines and not inputs.machines:
+            await machine_of(inputs.machine).remove([note_of(inputs.path)])
         return VolumeOutputs(path=inputs.path)
 
     async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
@@ -87,22 +90,18 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             return
         await all_of(self._remove(machine, inputs) for machine in machines(inputs))
 
-    async def _remove(self, machine: Machine, inputs: VolumeInputs, only_empty: bool = False) -> None:
-        await machine.remove([inputs.path], only_empty=only_empty)
-        if inputs.machines:
-            await machine.remove([note_of(inputs.path)])
+    async def _remove(self, machine: Machine, inputs: VolumeInputs) -> None:
+        await machine.remove([inputs.path, note_of(inputs.path)])
         volumes = posixpath.dirname(inputs.path)
         above = [volumes, posixpath.dirname(volumes)] if posixpath.basename(volumes) == "volumes" else []
         await machine.remove(above, only_empty=True)
 
     async def _leave(self, ctx: Context, member: Member, inputs: VolumeInputs) -> None:
-        """Off a machine that is no longer in the list: nobody's data is thrown away by that."""
-        machine = machine_of(member.machine)
+        """Off a machine that is no longer in the list: nobody's data is thrown away by that. What still runs there goes
+        after this, and takes an empty directory along (`place.release`)."""
         try:
-            if await machine.list(inputs.path):
+            if await machine_of(member.machine).list(inputs.path):
                 ctx.warn(self._stays(member, inputs))
-            else:
-                await self._remove(machine, inputs, only_empty=True)
         except Unreachable as error:
             ctx.warn(f"{error.path} does not answer: what is in {inputs.path} stays there")
 
@@ -128,7 +127,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 
 def note_of(path: str) -> str:
     """Beside the folder of volumes: on which machines it is, so that an import finds them all."""
-    return f"{posixpath.dirname(posixpath.dirname(path))}/volume-{posixpath.basename(path)}.json"
+    return f"{posixpath.dirname(posixpath.dirname(path))}/{NOTE}{posixpath.basename(path)}.json"
 
 
 async def noted(inputs: VolumeInputs) -> VolumeInputs:

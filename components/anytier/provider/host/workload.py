@@ -29,7 +29,7 @@ from anytier.provider.host.models import (
     moved,
     same_machine,
 )
-from anytier.provider.host.place import claim, leave, of, release
+from anytier.provider.host.place import claim_all, leave, of, release
 from anytier.provider.host.program import problems
 from anytier.provider.host.release import ensure, prune
 from anytier.provider.host.spread import SpreadDriver, id_on
@@ -168,7 +168,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         members = members_of(inputs)
         fits = candidates(inputs)
         spots = await spots_of(inputs, members)
-        await all_of(claim(spot.place, inputs.owner) for spot in spots)
+        await claim_all([spot.place for spot in spots], inputs.owner)
         gone = await leaving(ctx.warn, inputs, gone_from(before, members))
         await self._clean(inputs, spots, before)
         everywhere = [*spots, *gone]
