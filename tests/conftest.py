@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
-    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
+    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh", "e2e/test_shop"),
     "hypervisor": ("provider/libvirt",),
 }
 
