@@ -24,8 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {
+    "shop": ("e2e/test_shop", "test_packages_on_ssh"),
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
-    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh", "e2e/test_shop"),
+    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "hypervisor": ("provider/libvirt",),
 }
 

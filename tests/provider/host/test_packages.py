@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import os
 import shutil
@@ -82,6 +83,12 @@ def test_both_ways_to_look_agree_on_this_machine() -> None:
 
 
 # what aptget.py makes of apt's answers
+
+
+def test_it_needs_no_newer_python_than_the_oldest_machine_has() -> None:
+    source = Path(aptget.__file__).read_text()
+    ast.parse(source, feature_version=(3, 8))
+    assert "import anytier" not in source and "from anytier" not in source
 
 
 def test_apt_cache_madisons_table_is_read_newest_first() -> None:
