@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import os
 import shutil
@@ -16,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected
-from anytier.packages import Package
+from anytier.packages import NoPackage, Package, parse
+from anytier.provider.check import check, partial
 from anytier.provider.host import packages as module
 from anytier.provider.host.distributions import apt, aptget, deb
 from anytier.provider.host.distributions.base import Installed
 from anytier.provider.host.packages import PackagesInputs, PackagesOutputs, PackagesResource
 from anytier.provider.resource import Context
+from anytier.provider.values import UNKNOWN, plain
 
 from .corner import Sink
 
@@ -80,6 +83,12 @@ def test_both_ways_to_look_agree_on_this_machine() -> None:
 
 
 # what aptget.py makes of apt's answers
+
+
+def test_it_needs_no_newer_python_than_the_oldest_machine_has() -> None:
+    source = Path(aptget.__file__).read_text()
+    ast.parse(source, feature_version=(3, 8))
+    assert "import anytier" not in source and "from anytier" not in source
 
 
 def test_apt_cache_madisons_table_is_read_newest_first() -> None:
@@ -353,5 +362,21 @@ def test_a_machine_without_dpkg_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     assert "dpkg" in error.what and "overrides" in error.do
 
 
-def test_another_machine_is_not_asked_in_a_preview() -> None:
+def test_another_machine_is_not_asked_in_a_preview_also_while_its_host_key_is_unknown() -> None:
     assert PackagesResource().check(inputs("nginx")) == []
+    tree = {**inputs("nginx").wire(), "machine": {**SSH, "hostKey": UNKNOWN}}
+    filled, failures = check(PackagesInputs, tree, PackagesResource().check)
+    assert failures == []
+    assert PackagesResource().planned(None, partial(PackagesInputs, plain(filled))) == {}
+
+
+@given(st.text(max_size=12))
+def test_the_plugin_takes_no_package_that_the_spec_would_not(text: str) -> None:
+    tree = {"machine": SSH, "ns": "anytier-test-shop", "packages": [text]}
+    _, failures = check(PackagesInputs, tree)
+    try:
+        parse(text)
+    except NoPackage:
+        assert failures and failures[0].path == ("packages", 0)
+    else:
+        assert failures == []

@@ -107,6 +107,8 @@ class PackagesResource(Resource[PackagesInputs, PackagesOutputs]):
             if done.added:
                 ctx.made(id, now)
             raise done.problem
+        kept = f", {', '.join(done.disabled)} left disabled" if done.disabled else ""
+        ctx.status(f"{len(done.added)} packages added{kept}")
         return now
 
     @staticmethod

@@ -42,11 +42,12 @@ ENVIRONMENT = {
     "APT_LISTCHANGES_FRONTEND": "none",
     "NEEDRESTART_SUSPEND": "1",  # Ubuntu would restart services that have nothing to do with this
 }
+PATIENCE = ["--option=Acquire::Retries=3", "--option=DPkg::Lock::Timeout=60"]
 OPTIONS = [
+    *PATIENCE,
     "--yes",
     "--no-install-recommends",
     "--no-remove",  # an app does not take away what the machine has
-    "--option=DPkg::Lock::Timeout=60",
     "--option=Dpkg::Use-Pty=0",
     "--option=Dpkg::Options::=--force-confdef",
     "--option=Dpkg::Options::=--force-confold",
@@ -119,7 +120,7 @@ def attempt(packages: list[Any], downgrades: bool) -> dict[str, Any] | None:
 
 def update() -> str:
     """What it complained of: it ends with 0 though a source did not answer."""
-    lines = run("apt-get", "update", *OPTIONS[-4:]).stdout.splitlines()
+    lines = run("apt-get", "update", *PATIENCE).stdout.splitlines()
     return "\n".join([line for line in lines if line[:2] in ("E:", "W:")][-TAIL:])
 
 
