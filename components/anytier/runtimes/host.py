@@ -11,8 +11,9 @@ import pulumi
 from anytier.render.context import context_hash
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
-from anytier.render.workload import Release, for_host, secrets_of, update_policy
+from anytier.render.workload import Release, for_host, has_fixed_ports, secrets_of, update_policy
 from anytier.runtimes.base import Runtime
+from anytier.runtimes.images import Images, refuse_taken_ports
 from anytier.runtimes.resources import Resource
 from anytier.spec.placeholders import resolve
 from anytier.tiers.places import Hosts
@@ -38,6 +39,10 @@ class HostRuntime(Runtime[Hosts]):
             "ns": self.ns,
         }
         self.resolved = resolve(self.app, self.context())
+        self.images = Images(self.base, self.owner, self.child_options())
+        replicas = {name: self.replicas(name) for name in self.app.workloads}
+        stack = {self.place.port: "the stack's `port`", self.place.tls_port: "the stack's `tlsPort`"}
+        refuse_taken_ports(self.resolved, replicas, stack if self.app.routes else {})
 
     def context(self) -> dict[str, str]:
         """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own."""
@@ -68,8 +73,9 @@ class HostRuntime(Runtime[Hosts]):
     def workload(self, name: str, opts: pulumi.ResourceOptions) -> Resource:
         body = self.resolved.workloads[name]
         release = self.release(body)
-        template = for_host(self.resolved, name, body, self.app_dir, release)
         replicas = self.replicas(name)
+        fixed = has_fixed_ports(self.resolved, name, replicas)
+        template = for_host(self.resolved, name, body, self.app_dir, release, fixed)
         props = {
             **self._common(template, release),
             "workload": name,
@@ -98,7 +104,7 @@ class HostRuntime(Runtime[Hosts]):
 
     def release(self, body: Any) -> Release | None:
         """The folders that the containers are built from are what the native process runs from, too."""
-        builds = [item.build for item in body.containers.values() if item.build]
+        builds = [item.build for item in body.containers.values() if item.build and body.host is not None]
         folders = {os.path.normpath(build.context): str((self.app_dir / build.context).resolve()) for build in builds}
         if not folders:
             return None
@@ -111,7 +117,7 @@ class HostRuntime(Runtime[Hosts]):
             **self.base,
             "release": {"entries": dict(release.folders)} if release else None,
             "volumes": {key: f"{self.root}/volumes/{key}" for key in self.volumes},
-            "template": template.wire(),
+            "template": self.images.wire(template),
             "secrets": self.secret_props(secrets_of(template)),
         }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,10 @@ class SshBox(Box):
 
 
 @contextlib.contextmanager
-def ssh_box(folder: Path, here: bool = False) -> Iterator[SshBox]:
+def ssh_box(folder: Path, here: bool = False, more: Sequence[str] = ()) -> Iterator[SshBox]:
     """A fresh machine with a key in `folder` that it knows, gone afterwards however it went.
 
-    `here`: it shares this machine's network, so that every port of it is one of 127.0.0.1.
+    `here`: it shares this machine's network, so that every port of it is one of 127.0.0.1. `more`: options for Docker.
     """
     build(SSH_IMAGE, ",openssh-server,sudo")
     key, port = folder / "box_key", free_port() if here else None
@@ -71,7 +71,7 @@ def ssh_box(folder: Path, here: bool = False) -> Iterator[SshBox]:
         config = folder / "sshd.conf"
         config.write_text(f"Port {port}\nListenAddress 127.0.0.1\n")
         options = ["--network", "host", *_NO_SYSCTL, "--volume", f"{config}:/etc/ssh/sshd_config.d/port.conf:ro"]
-    with started(SSH_IMAGE, *options) as made:
+    with started(SSH_IMAGE, *options, *more) as made:
         docker("cp", f"{key}.pub", f"{made.name}:/opt/key.pub")
         docker("exec", made.name, "sh", "-c", _SETUP)
         yield SshBox(made.name, key, port)

@@ -35,6 +35,7 @@ class Place:
     manager: managers.Manager
     proxy_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     claim_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    images_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reserved: set[int] = field(default_factory=set)  # ports given out, not yet in any record
 
     @property
@@ -94,7 +95,7 @@ async def release(place: Place) -> None:
     """Leaves nothing behind once the last workload, job and proxy is gone. Volumes go by themselves."""
     machine, layout = place.machine, place.layout
     async with place.claim_lock:
-        for folder in (layout.workloads, layout.jobs, layout.instances, layout.proxy):
+        for folder in (layout.workloads, layout.jobs, layout.instances, layout.proxy, layout.images):
             if await machine.list(folder):
                 return
         await place.manager.stop(healthd_unit(layout))

@@ -15,6 +15,7 @@ from anytier.provider.fields import ignored, replaces
 from anytier.provider.host import guard
 from anytier.provider.host.driver import HostDriver
 from anytier.provider.host.ids import id_of, parse
+from anytier.provider.host.images import tidy as tidy_images
 from anytier.provider.host.layout import Layout
 from anytier.provider.host.machines import acts_as
 from anytier.provider.host.models import HostInputs, InstanceRecord, LocalRef, ProcessInputs, Revision, WorkloadRecord
@@ -77,6 +78,9 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
                 found.append(
                     Rejected("replicas", f"port {port.name} is not HTTP: {_DIRECT}", "set scale.replicas to 1")
                 )
+            elif port.fixed and inputs.replicas > 1:
+                what = f"port {port.name} is the image's own, and two cannot listen on it"
+                found.append(Rejected("replicas", what, "set scale.replicas to 1"))
         return found
 
     def drifted(self, inputs: WorkloadInputs, state: WorkloadOutputs) -> list[str]:
@@ -166,6 +170,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         await store.prune(number, inputs.update.retain)
         kept = await store.revisions()
         await prune(place, f"{store.folder}/releases", {name for item in kept.values() if (name := item.release)})
+        await tidy_images(place)
         return await outputs(place, store, done, kept)
 
     async def _wanted(self, store: Store, inputs: WorkloadInputs) -> tuple[Kept, dict[int, Kept]]:
@@ -180,7 +185,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
 
 def policy_for(inputs: WorkloadInputs) -> UpdatePolicy:
     """Two processes cannot listen on one port: where there is no proxy between, the old one goes first."""
-    if any(not port.http for port in inputs.template.ports):
+    if any(not port.http or port.fixed for port in inputs.template.ports):
         return inputs.update.model_copy(update={"order": "stop-first"})
     return inputs.update
 
