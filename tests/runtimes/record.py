@@ -21,6 +21,7 @@ _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d7
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
+    "anytier:host:Image": {"digest": "sha256:0123"},
     "anytier:host:Workload": {"revision": 3},
     "anytier:index:Secret": {"value": "generated"},
 }

@@ -117,6 +117,7 @@ def contained(
         "ANYTIER_INSTANCE": name,
         "ANYTIER_ROOT": site.layout.root,
     }
+    hidden = {key: value for key, value in hidden.items() if key not in ours}
     given = files(folder, process, secrets, who, image)
     rootfs = f"{site.layout.image(image.digest)}/rootfs"
     layers = {key: f"{folder}/layer/{key}" for key in ("upper", "work", "root")}
@@ -156,7 +157,6 @@ def contained(
         cpu=process.limits.cpu,
         pids=process.limits.pids,
     )
-    hidden = {key: value for key, value in hidden.items() if key not in ours}
     written = [
         File(folder, None, 0o711),
         File(f"{folder}/launch.json", json.dumps(launch).encode(), 0o600),
