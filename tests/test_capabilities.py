@@ -103,7 +103,7 @@ def _inside(kind: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 FIELDS = sorted(all_fields())
-PSEUDO = {"host=absent", "containers=several"}
+PSEUDO = {"host=absent", "host=image", "containers=several"}
 
 
 @pytest.mark.parametrize("tier", c.TIERS)

@@ -18,7 +18,8 @@ Status = Literal["native", "emulated", "unsupported", "planned"]
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
 BUILT: tuple[str, ...] = ("local", "baremetal", "docker")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
-MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated")}
+# `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
+MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated", "user")}
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,20 @@ def _planned(what: str, instead: str = "") -> Support:
 
 NATIVE = Support("native")
 _TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal or docker")
-_NO_CONTAINERS = _planned(
-    "running an image without a container runtime is not built yet",
-    "add a `host:` section, the native way to run this workload on a machine",
-)
+_NO_ROOT = _unsupported("images are run by root's own systemd", "run as root under systemd, or add a `host:` section")
+_NO_BUILD = _unsupported("nothing is built on a machine", "add a `host:` section, or build elsewhere and use `image`")
 _ONE_PROCESS = _unsupported(
     "on a host a workload is one native process", "make it a workload of its own, or use the docker tier"
 )
 _HOST_IGNORES = _emulated("describes the container; where `host:` is given, `host:` is what runs")
+_HOST_WINS = _but(
+    _emulated("describes the container, which systemd runs; where `host:` is given, `host:` is what runs"),
+    **dict.fromkeys(("supervisord", "undelegated", "user"), _HOST_IGNORES),
+)
+_IMAGE = _but(
+    _emulated("unpacked once and run by systemd in a root of its own, on the machine's network"),
+    **dict.fromkeys(("supervisord", "undelegated", "user"), _NO_ROOT),
+)
 _KUBERNETES_ONLY = _unsupported(
     "only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides"
 )
@@ -120,23 +127,25 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata.annotations": _both(_NO_ANNOTATIONS),
     "metadata.extra": _both(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
-    f"{_C}.image": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.image": _row(_HOST_WINS, NATIVE),
     f"{_C}.build": _row(_HOST_IGNORES, NATIVE),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
         _unsupported("the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"),
     ),
-    f"{_C}.command": _row(_HOST_IGNORES, NATIVE),
-    f"{_C}.args": _row(_HOST_IGNORES, NATIVE),
-    f"{_C}.workingDir": _row(_HOST_IGNORES, NATIVE),
-    f"{_C}.user": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.command": _row(_HOST_WINS, NATIVE),
+    f"{_C}.args": _row(_HOST_WINS, NATIVE),
+    f"{_C}.workingDir": _row(_HOST_WINS, NATIVE),
+    f"{_C}.user": _row(_HOST_WINS, NATIVE),
     f"{_C}.variables": _ALL,
     f"{_C}.secrets": _row(
         _emulated("a launcher exports them from a 0600 file"), _emulated("an entry script exports them from tmpfs")
     ),
     f"{_C}.envFrom": _PLANNED,
     f"{_C}.files": _row(_HOST_FILES, NATIVE),
-    f"{_C}.volumes": _row(_emulated("a directory of the machine, named by VOLUME_<NAME>"), NATIVE),
+    f"{_C}.volumes": _row(
+        _emulated("a directory of the machine, named by VOLUME_<NAME>; an image has it at the path"), NATIVE
+    ),
     f"{_C}.volumes.*.readOnly": _row(
         _but(
             _unsupported("a plain directory cannot be read-only for one process", "drop readOnly for this tier"),
@@ -204,7 +213,7 @@ TABLE: dict[str, dict[str, Support]] = {
     f"{_C}.lifecycle.preStop.httpGet": _both(_unsupported("only commands are run here", "use exec")),
     f"{_C}.stopSignal": _ALL,
     f"{_C}.stopGracePeriod": _ALL,
-    f"{_C}.securityContext": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.securityContext": _row(_HOST_WINS, NATIVE),
     # the native way
     "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
     "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
@@ -212,7 +221,7 @@ TABLE: dict[str, dict[str, Support]] = {
     # ports
     "workloads.*.service": _ALL,
     "workloads.*.service.ports.*.targetPort": _row(
-        _emulated("each instance listens on a port of its own, given in PORT and PORT_<NAME>"), NATIVE
+        _emulated("each instance is given a port in PORT; an image that runs once and stops first has its own"), NATIVE
     ),
     "workloads.*.service.ports.*.protocol=UDP": _row(
         _unsupported("the proxy carries HTTP, and TCP is direct", "use the docker tier"), NATIVE
@@ -269,8 +278,10 @@ TABLE: dict[str, dict[str, Support]] = {
     "routes": _both(_emulated("a Caddy proxy beside the app")),
     "routes.*.tls": _both(_emulated("the Caddy proxy holds the certificates")),
     # jobs
-    "workloads.*.host=absent": _row(_NO_CONTAINERS, NATIVE),
-    "jobs.*.host=absent": _row(_NO_CONTAINERS, NATIVE),
+    "workloads.*.host=absent": _row(_NO_BUILD, NATIVE),
+    "jobs.*.host=absent": _row(_NO_BUILD, NATIVE),
+    "workloads.*.host=image": _row(_IMAGE, NATIVE),
+    "jobs.*.host=image": _row(_IMAGE, NATIVE),
     "workloads.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
     "jobs.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
     "jobs.*.trigger": _ALL,

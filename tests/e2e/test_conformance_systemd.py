@@ -19,7 +19,7 @@ def test_the_tier_conforms(user: str, capsys: pytest.CaptureFixture[str]) -> Non
     with capsys.disabled():
         print("\n" + table(done))
     # under control groups v1 a user's systemd is handed no limits, which is a mode of its own
-    assert_conforms(done, "local", "systemd", *(["undelegated"] if user == USER else []))
+    assert_conforms(done, "local", "systemd", *(["undelegated", "user"] if user == USER else []))
 
 
 @pytest.mark.parametrize("user", ["root", USER], ids=["systemd-system", "systemd-user"])

@@ -18,6 +18,7 @@ from anytier.render.workload import (
     absolute,
     for_docker,
     for_host,
+    has_fixed_ports,
     main_container,
     secrets_of,
     update_policy,
@@ -139,9 +140,42 @@ def test_on_a_host_a_program_runs_from_the_snapshot_of_its_sources() -> None:
     assert host(made).process.working_dir == "/app/web"
 
 
-def test_on_a_host_an_image_alone_is_refused_with_the_way_out() -> None:
+def test_on_a_host_nothing_is_built_and_the_way_out_is_told() -> None:
     with pytest.raises(CapabilityError, match=r"workloads\.web\.host: .* -> add a host: section"):
-        host(app({"containers": {"web": {"image": "x"}}}))
+        host(app({"containers": {"web": {"build": {}}}}))
+
+
+def test_on_a_host_an_image_alone_is_what_runs() -> None:
+    security = {"readOnlyRootFilesystem": True, "runAsNonRoot": True, "capAdd": ["NET_RAW"], "capDrop": ["ALL"]}
+    container = {
+        "image": "registry/x:1", "command": ["c"], "args": ["a"], "user": "5", "workingDir": "/w",
+        "variables": {"A": "b"}, "securityContext": security,
+    }  # fmt: skip
+    made = host(app({"containers": {"web": container}}))
+    process = made.process
+    assert process.command == [] and process.release is None and (process.user, process.working_dir) == ("5", "/w")
+    assert process.env == {"A": "b"}
+    assert process.image.wire() == {
+        "digest": "registry/x:1", "command": ["c"], "args": ["a"], "readOnlyRoot": True, "runAsNonRoot": True,
+        "capAdd": ["NET_RAW"], "capDrop": ["ALL"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "replicas", "fixed"),
+    [
+        ({}, 1, False),
+        ({"update": {"order": "stop-first"}}, 1, True),
+        ({"update": {"strategy": "recreate"}}, 1, True),
+        ({"update": {"order": "stop-first"}}, 2, False),
+        ({"update": {"order": "stop-first"}, "host": {"command": ["x"]}}, 1, False),
+    ],
+)
+def test_an_image_has_its_own_ports_only_where_it_never_runs_twice(body: Any, replicas: int, fixed: bool) -> None:
+    made = app({"containers": {"web": {"image": "x"}}, "service": {"ports": {"http": {"port": 80}}}, **body})
+    assert has_fixed_ports(made, "web", replicas) is fixed
+    ports = for_host(made, "web", made.workloads["web"], Path("/app"), None, fixed).ports
+    assert [port.fixed for port in ports] == [True if fixed else None]
 
 
 @pytest.mark.parametrize(

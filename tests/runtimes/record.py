@@ -25,6 +25,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
     "anytier:host:Machine": {"hostKey": _KEY, "jumpHostKey": _KEY, "memory": 8 * 2**30},
+    "anytier:host:Image": {"digest": "sha256:0123"},
     "anytier:host:Workload": {"revision": 3},
     "anytier:host:DockerEngine": {"socket": "/run/docker.sock"},
     "anytier:index:Secret": {"value": "generated"},

@@ -31,7 +31,9 @@ TIERS = {
     "fleet": {"anytier:tier": "baremetal", "anytier:baremetal": json.dumps({"machines": THREE})},
 }
 CASES = [(app, tier) for app in ("guestbook", "conformance") for tier in TIERS]
-CASES += [("shop", tier) for tier in ("local", "docker", "baremetal")]  # its database must be pinned on several machines
+CASES += [
+    ("shop", tier) for tier in ("local", "docker", "baremetal")
+]  # its database must be pinned on several machines
 SECRETS = {"conformance": {"anytier:canary": "the value of canary"}}
 
 

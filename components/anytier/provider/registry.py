@@ -25,6 +25,7 @@ RESOURCES: dict[str, str] = {
     "anytier:host:Workload": "anytier.provider.host.workload:WorkloadResource",
     "anytier:host:Proxy": "anytier.provider.host.proxy:ProxyResource",
     "anytier:host:Job": "anytier.provider.host.job:JobResource",
+    "anytier:host:Image": "anytier.provider.host.images:ImageResource",
     "anytier:host:Volume": "anytier.provider.host.volume:VolumeResource",
     "anytier:host:Packages": "anytier.provider.host.packages:PackagesResource",
     "anytier:libvirt:Network": "anytier.provider.libvirt.network:NetworkResource",

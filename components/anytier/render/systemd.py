@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from anytier.render.rooted import unit_lines
 from anytier.render.unit import Scope, Unit
 
 # What a service needs no right to do; these work without privileges, so user units have them too.
@@ -54,7 +55,11 @@ def _unit(unit: Unit) -> Iterator[str]:
 
 
 def _service(unit: Unit, scope: Scope) -> Iterator[str]:
-    yield "Type=exec"
+    if unit.capabilities is None:
+        yield "Type=exec"
+    else:
+        yield "Type=notify"  # its launcher names the process to watch
+        yield "NotifyAccess=main"
     if unit.prepare and scope == "system":
         yield f"ExecStartPre=+{command(unit.prepare)}"
     yield f"ExecStart={command(unit.argv)}"
@@ -70,7 +75,10 @@ def _service(unit: Unit, scope: Scope) -> Iterator[str]:
     for name, source in unit.credentials.items():
         yield f"LoadCredential={specifiers(name)}:{specifiers(plain(source))}"
     yield from _limits(unit)
-    if not unit.privileged:
+    if unit.capabilities is not None and scope == "system":
+        yield from unit_lines(_HARDENED, _ISOLATED, unit.capabilities)
+        yield from _paths(unit)
+    elif not unit.privileged:
         yield from _HARDENED
         if scope == "system":
             yield from _sandbox(unit)
@@ -99,6 +107,10 @@ def _sandbox(unit: Unit) -> Iterator[str]:
     capability = "CAP_NET_BIND_SERVICE" if unit.low_ports else ""
     yield f"CapabilityBoundingSet={capability}"
     yield f"AmbientCapabilities={capability}"
+    yield from _paths(unit)
+
+
+def _paths(unit: Unit) -> Iterator[str]:
     for path in unit.reads:
         yield f"BindReadOnlyPaths={word(path)}"
     for path in unit.writes:

@@ -101,20 +101,40 @@ class Container(Process):
     after: dict[str, Literal["started", "healthy", "complete"]] = Field(default_factory=dict)
 
 
+class ImageRun(Frozen):
+    """An image that a machine runs without a container runtime. `digest` is what its reference meant.
+
+    `command` replaces the image's entrypoint and `args` its command, as in Kubernetes.
+    """
+
+    digest: str
+    command: list[str] | None = None
+    args: list[str] | None = None
+    read_only_root: bool = False
+    run_as_non_root: bool = False
+    cap_add: list[str] = Field(default_factory=list)
+    cap_drop: list[str] = Field(default_factory=list)
+
+
 class HostProcess(Process):
-    """The native way: `command` runs from `working_dir` on the machine itself.
+    """The native way: `command` runs from `working_dir` on the machine itself. With `image` the image's own program
+    runs in a root of its own, and `command`, `release` and `packages` are empty.
 
     `release` names, by its content, the snapshot of the sources that it runs from; `working_dir` is then relative to
     that snapshot. Without one `working_dir` is absolute.
     """
 
-    command: list[str]
+    command: list[str] = Field(default_factory=list)
+    image: ImageRun | None = None
     release: str | None = None
     packages: list[str] = Field(default_factory=list)
 
 
 class Port(Frozen):
-    """`port` is the service's port, `target` the app's own. `http` ports are balanced by the proxy."""
+    """`port` is the service's port, `target` the app's own. `http` ports are balanced by the proxy.
+
+    `fixed`, on hosts: the app listens on `target` itself, whatever it is given in PORT; so it runs once only.
+    """
 
     name: str
     port: int
@@ -122,6 +142,7 @@ class Port(Frozen):
     protocol: Literal["TCP", "UDP"] = "TCP"
     http: bool = True
     expose: Literal["internal", "host", "public"] = "internal"
+    fixed: bool | None = None
 
 
 class Template(Frozen):

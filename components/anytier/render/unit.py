@@ -42,6 +42,7 @@ class Unit(Frozen):
     cpu: float | None = None
     pids: int | None = None
     low_ports: bool = False  # may listen below 1024
+    capabilities: list[int] | None = None  # runs from an image, with these; systemd as root only (render.rooted)
     privileged: bool = False  # ours, and it drives the manager: not sandboxed
 
 

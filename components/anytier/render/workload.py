@@ -1,6 +1,6 @@
 """A workload or a job of the spec as a `Template`: for containers and for native processes. Pure.
 
-Images are left by container name; the runtime puts in what its image resources resolved.
+Images are left as the spec names them; the runtime puts in what its image resources resolved.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Release:
     folders: Mapping[str, str]
 
 
-def for_host(app: App, name: str, body: Body, app_dir: Path, release: Release | None = None) -> t.Template:
-    """The native process. What the container section says of env, files, probes and limits holds here as well."""
+def for_host(
+    app: App, name: str, body: Body, app_dir: Path, release: Release | None = None, fixed_ports: bool = False
+) -> t.Template:
+    """The native process, or without a `host` section the image. What the container section says of env, files, probes
+    and limits holds in both.
+    """
     if body.host is None:
-        raise CapabilityError(
-            f"workloads.{name}.host", "is missing, and images do not run on this tier yet", "add a host: section"
-        )
+        return _for_image(app, name, body, app_dir, fixed_ports)
     key, main = main_container(name, body)
     shared = _process(main, app_dir, f"{name}.containers.{key}") if main else {}
     host = body.host
@@ -66,6 +68,37 @@ def for_host(app: App, name: str, body: Body, app_dir: Path, release: Release | 
         packages=list(host.packages),
     )
     return t.Template(process=process, ports=_ports(app, name), labels={**app.metadata.labels, **body.metadata.labels})
+
+
+def _for_image(app: App, name: str, body: Body, app_dir: Path, fixed_ports: bool) -> t.Template:
+    """`fixed_ports`: it runs once and stops first, so that it can have its target ports as they are."""
+    key, main = main_container(name, body)
+    if main is None or main.image is None:
+        raise CapabilityError(
+            f"workloads.{name}.host", "is missing, and nothing is built on machines", "add a host: section, or an image"
+        )
+    security = main.security_context
+    run = t.ImageRun(
+        digest=main.image,
+        command=main.command,
+        args=main.args,
+        read_only_root=bool(security and security.read_only_root_filesystem),
+        run_as_non_root=bool(security and security.run_as_non_root),
+        cap_add=list(security.cap_add) if security else [],
+        cap_drop=list(security.cap_drop) if security else [],
+    )
+    process = t.HostProcess(**_process(main, app_dir, f"{name}.containers.{key}"), image=run)
+    ports = _ports(app, name)
+    if fixed_ports:
+        ports = [port.model_copy(update={"fixed": True}) if port.http else port for port in ports]
+    return t.Template(process=process, ports=ports, labels={**app.metadata.labels, **body.metadata.labels})
+
+
+def has_fixed_ports(app: App, name: str, replicas: int) -> bool:
+    """Whether an image listens on its own target ports: only where two copies of it never run at once."""
+    policy = update_policy(app, name, replicas)
+    once = replicas <= 1 and (policy.strategy == "recreate" or policy.order == "stop-first")
+    return app.workloads[name].host is None and once
 
 
 def _working_dir(folder: str, app_dir: Path, release: Release | None) -> str:

@@ -13,9 +13,10 @@ from anytier.render.context import context_hash
 from anytier.render.packages import packages_of
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
-from anytier.render.workload import Release, for_host, secrets_of, update_policy
+from anytier.render.workload import Release, for_host, has_fixed_ports, secrets_of, update_policy
 from anytier.runtimes import machines
 from anytier.runtimes.base import Runtime
+from anytier.runtimes.images import Images, refuse_taken_ports
 from anytier.runtimes.resources import Resource
 from anytier.spec.placeholders import resolve
 from anytier.tiers.places import HostMachine, Hosts
@@ -47,6 +48,10 @@ class HostRuntime(Runtime[Hosts]):
             self.base |= {"machines": [member(item) for item in self.place.machines]}
         self.resolved = resolve(self.app, self.context())
         self.refuse_overload()
+        self.images = Images(self.image_base, self.owner, self.child_options())
+        replicas = {name: self.replicas(name) for name in self.app.workloads}
+        stack = {self.place.port: "the stack's `port`", self.place.tls_port: "the stack's `tlsPort`"}
+        refuse_taken_ports(self.resolved, replicas, stack if self.app.routes else {})
         self.installed = list(self.packages())
 
     def packages(self) -> Iterator[Resource]:
@@ -64,6 +69,13 @@ class HostRuntime(Runtime[Hosts]):
             name = f"{self.ns}-packages" + (f"-{item.name}" if item else "")
             if wanted:
                 yield Resource("host:Packages", name, props, opts=self.child_options())
+
+    def image_base(self, reference: str) -> dict[str, Any]:
+        """Where an image is needed: on the machines that may run something from it."""
+        if not self.place.several:
+            return self.base
+        on = machines.with_image(self.app, reference, self.place.machines)
+        return {**self.base, "machine": on[0].machine, "machines": [member(item) for item in on]}
 
     def context(self) -> dict[str, str]:
         """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own.
@@ -102,8 +114,9 @@ class HostRuntime(Runtime[Hosts]):
     def workload(self, name: str, opts: pulumi.ResourceOptions) -> Resource:
         body = self.resolved.workloads[name]
         release = self.release(body)
-        template = self.template(name, body, release)
         replicas = self.replicas(name)
+        fixed = has_fixed_ports(self.resolved, name, replicas)
+        template = self.template(name, body, release, fixed)
         props = {
             **self._common(template, release),
             "workload": name,
@@ -132,9 +145,9 @@ class HostRuntime(Runtime[Hosts]):
         }
         return Resource("host:Job", f"job-{name}", props, (), self.with_base(self.child_options(depends)))
 
-    def template(self, name: str, body: Any, release: Release | None) -> Template:
+    def template(self, name: str, body: Any, release: Release | None, fixed: bool) -> Template:
         """Where other machines must reach it, HOST says on which addresses to listen: on all."""
-        template = for_host(self.resolved, name, body, self.app_dir, release)
+        template = for_host(self.resolved, name, body, self.app_dir, release, fixed)
         process = template.process
         if not self.place.several or not template.ports or process is None:
             return template
@@ -164,7 +177,7 @@ class HostRuntime(Runtime[Hosts]):
 
     def release(self, body: Any) -> Release | None:
         """The folders that the containers are built from are what the native process runs from, too."""
-        builds = [item.build for item in body.containers.values() if item.build]
+        builds = [item.build for item in body.containers.values() if item.build and body.host is not None]
         folders = {os.path.normpath(build.context): str((self.app_dir / build.context).resolve()) for build in builds}
         if not folders:
             return None
@@ -177,7 +190,7 @@ class HostRuntime(Runtime[Hosts]):
             **self.base,
             "release": {"entries": dict(release.folders)} if release else None,
             "volumes": {key: f"{self.root}/volumes/{key}" for key in self.volumes},
-            "template": template.wire(),
+            "template": self.images.wire(template),
             "secrets": self.secret_props(secrets_of(template)),
         }
 

@@ -110,6 +110,17 @@ def may_run_on(app: App, machine: str, machines: Sequence[HostMachine]) -> set[t
     return running | {("jobs", name) for name in app.jobs if job_machine(app, name, machines).name == machine}
 
 
+def with_image(app: App, reference: str, machines: Sequence[HostMachine]) -> list[HostMachine]:
+    """The machines that may run something from an image."""
+
+    def runs(body: Any) -> bool:
+        return body.host is None and any(item.image == reference for item in body.containers.values())
+
+    wanted = {host for name, body in app.workloads.items() if runs(body) for host in fits(app, name, machines)}
+    wanted |= {job_machine(app, name, machines).name for name, job in app.jobs.items() if runs(job)}
+    return [item for item in machines if item.name in wanted]
+
+
 def demands(
     app: App, templates: Mapping[str, Template], replicas: Mapping[str, int], machines: Sequence[HostMachine]
 ) -> dict[str, dict[str, int]]:

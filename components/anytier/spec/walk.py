@@ -14,14 +14,15 @@ from anytier.spec.model import App
 def used_fields(app: App) -> Iterator[tuple[Path, object]]:
     """(path, value) of every field that was written and says something other than its default.
 
-    Two facts that are not fields are told as values: a workload without `host` (`host=absent`) and one with several
-    containers (`containers=several`).
+    Facts that are not fields are told as values: a workload without `host` that is an image (`host=image`) or is built
+    (`host=absent`), and one with several containers (`containers=several`).
     """
     yield from _model(app, (), App)
     for kind, bodies in (("workloads", app.workloads), ("jobs", app.jobs)):
         for name, body in bodies.items():
             if body.host is None:
-                yield (kind, name, "host"), "absent"
+                built = any(item.image is None for item in body.containers.values())
+                yield (kind, name, "host"), "absent" if built else "image"
             if len(body.containers) > 1:
                 yield (kind, name, "containers"), "several"
 

@@ -53,9 +53,9 @@ class LocalTier(pulumi.ComponentResource):
 
 
 def mode_of(supervisor: Supervisor) -> str:
-    """`undelegated`: a user's own systemd to which the system has handed over no memory and CPU to share out."""
+    """`user`: a user's own systemd; `undelegated`: one that was handed over no memory and CPU to share out."""
     if supervisor == "systemd-user":
-        return "systemd" if {"cpu", "memory"} <= delegated(os.geteuid()) else "undelegated"
+        return "user" if {"cpu", "memory"} <= delegated(os.geteuid()) else "undelegated"
     return "supervisord" if supervisor == "supervisord" else "systemd"
 
 

@@ -53,7 +53,7 @@ class Hosts:
         """The capability table's mode; a tier that has but one has no name for it."""
         if self.tier != "local":
             return None
-        return "supervisord" if self.supervisor == "supervisord" else "systemd"
+        return {"systemd-system": "systemd", "systemd-user": "user"}.get(self.supervisor, "supervisord")
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anytier.errors import NoSpace, Rejected, Unreachable
-from anytier.provider.docker import credentials
 from anytier.provider.docker.build import Log
 from anytier.provider.docker.dockerfile import for_buildkit_only, instructions, predefined
 from anytier.provider.docker.pull import Progress
-from anytier.provider.docker.reference import parse
+from anytier.provider.oci import credentials
+from anytier.provider.oci.reference import parse
 
 # Dockerfiles
 

@@ -19,13 +19,14 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NoSpace, NotFound, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.docker import credentials, errors
+from anytier.provider.docker import errors
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.dockerfile import predefined
 from anytier.provider.docker.patience import Pace
 from anytier.provider.docker.pull import Progress
 from anytier.provider.docker.tar import write_context
 from anytier.provider.fields import ignored
+from anytier.provider.oci import credentials
 from anytier.provider.resource import Context
 from anytier.render.context import IGNORE_FILE, context_hash, entries
 

@@ -24,8 +24,8 @@ from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.dockerfile import for_buildkit_only
 from anytier.provider.docker.patience import patiently
-from anytier.provider.docker.reference import Reference, parse
 from anytier.provider.fields import replaces
+from anytier.provider.oci.reference import Reference, parse
 from anytier.provider.resource import Context, Resource
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")

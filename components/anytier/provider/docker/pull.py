@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from anytier.errors import Denied, NotFound, Unreachable
-from anytier.provider.docker import credentials, errors
+from anytier.provider.docker import errors
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.patience import Pace
-from anytier.provider.docker.reference import Reference
+from anytier.provider.oci import credentials
+from anytier.provider.oci.reference import Reference
 from anytier.provider.resource import Context
 
 

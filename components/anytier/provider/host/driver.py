@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected
+from anytier.provider.host.images import image_of
 from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import Check, InstanceRecord, Member
 from anytier.provider.host.place import Place, remember_mount_points
@@ -133,6 +134,7 @@ class HostDriver:
         record = next((item for item in await self.store.instances() if item.unit == unit), None)
         running = record is not None and record.created_at and await self._runs(unit)
         ports = record.ports if record and running else await self._ports(unit, template, record)
+        image = await image_of(place, template)
         try:
             made = instance(
                 place.site,
@@ -140,6 +142,7 @@ class HostDriver:
                 template,
                 kept.secrets,
                 self.volumes,
+                image,
             )
             await self._require(made.needs)
             if made.targets:
@@ -211,10 +214,12 @@ class HostDriver:
     # ports
 
     async def _ports(self, unit: str, template: Template, old: InstanceRecord | None) -> dict[str, int]:
-        """A port of its own for each port that the proxy balances; the service's own number for the others."""
+        """A port of its own for each port that the proxy balances; the service's own number for the others, and the
+        app's own for one that it cannot be given."""
         fixed = {port.name: port.port for port in template.ports if not port.http}
+        fixed |= {port.name: port.target for port in template.ports if port.http and port.fixed}
         await self._require_free(fixed)
-        balanced = [port for port in template.ports if port.http]
+        balanced = [port for port in template.ports if port.name not in fixed]
         # Service ports that lead to one port of the app lead to one port of the instance.
         leading = list({port.target: port for port in reversed(balanced)}.values())
         known = {port.name: old.ports[port.name] for port in leading if port.name in old.ports} if old else {}

@@ -11,8 +11,10 @@ from pydantic import Field
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces
+from anytier.provider.host.contained import ImageRecord
 from anytier.provider.host.fleet import reached
 from anytier.provider.host.ids import id_of
+from anytier.provider.host.images import image_of
 from anytier.provider.host.machines import acts_as
 from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import Member, ProcessInputs, moved, same_machine
@@ -102,7 +104,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
 
     async def _run(self, ctx: Context, id: str, place: Place, inputs: JobInputs) -> JobOutputs:
         began = time.time()
-        made = self._program(place, inputs)
+        made = self._program(place, inputs, await image_of(place, inputs.template))
         ctx.made(id, JobOutputs())
         said = ""
         for attempt in range(1, inputs.backoff_limit + 2):
@@ -116,13 +118,12 @@ class JobResource(Resource[JobInputs, JobOutputs]):
         tries = "" if inputs.backoff_limit == 0 else f" ({inputs.backoff_limit + 1} attempts)"
         raise Rejected(f"jobs.{inputs.job}", f"{said}{tries}", "mend it, then run again")
 
-    def _program(self, place: Place, inputs: JobInputs) -> Program:
+    def _program(self, place: Place, inputs: JobInputs, image: ImageRecord | None) -> Program:
         name = unit_name(place, inputs.job)
         folder = place.layout.job(inputs.job)
         releases = f"{folder}/releases"
-        return program(
-            place.site, name, folder, inputs.template, inputs.secrets, inputs.volumes, {}, releases, restart=False
-        )
+        given = (inputs.template, inputs.secrets, inputs.volumes)
+        return program(place.site, name, folder, *given, {}, releases, restart=False, image=image)
 
     async def _attempt(self, place: Place, inputs: JobInputs, made: Program) -> str:
         """Empty, or what went wrong with the last lines of its log. The unit is gone afterwards, the log is not."""

@@ -2,13 +2,14 @@
 
 <root>/owner, key            whose deployment this is; what revision hashes are keyed with
 <root>/leaving               there if the machine is no longer one of the stack's, and goes empty
-<root>/lib/                  launch.py, tool.py, healthd.py
+<root>/lib/                  launch.py, contain.py, tool.py, healthd.py
 <root>/workloads/<name>/     workload.json, r<N>.json and r<N>.secret.json (0600) for each kept revision
 <root>/jobs/<name>/          job.json, launch spec and log of the last run
 <root>/instances/<name>-r<N>-<index>/   instance.json, launch.json, secret.json (0600), files/, log
 <root>/proxy/                the proxy's config, its state and certificates
 <root>/supervisor/           supervisord's config, log and pid; programs/
 <root>/volumes/<name>/       data
+<root>/images/<digest>/      rootfs/ and image.json of an unpacked image; wanted/: the digests that resources want
 """
 
 from __future__ import annotations
@@ -90,6 +91,13 @@ class Layout:
     @property
     def workloads(self) -> str:
         return f"{self.root}/workloads"
+
+    @property
+    def images(self) -> str:
+        return f"{self.root}/images"
+
+    def image(self, digest: str) -> str:
+        return f"{self.images}/{digest.removeprefix('sha256:')}"
 
     @property
     def jobs(self) -> str:

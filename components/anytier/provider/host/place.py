@@ -37,6 +37,7 @@ class Place:
     manager: managers.Manager
     proxy_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     claim_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    images_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reserved: set[int] = field(default_factory=set)  # ports given out, not yet in any record
 
     @property
@@ -130,11 +131,11 @@ async def release(place: Place) -> None:
     """Leaves nothing behind once the last workload, job and proxy is gone. Volumes go by themselves."""
     machine, layout = place.machine, place.layout
     async with place.claim_lock:
-        folders = (layout.workloads, layout.jobs, layout.instances, layout.proxy)
+        folders = (layout.workloads, layout.jobs, layout.instances, layout.proxy, layout.images)
         used = [folder for folder in folders if await machine.list(folder)]
         left = await machine.read([layout.leaving])
         if used:
-            if not left or not set(used) <= {layout.jobs, layout.proxy}:
+            if not left or not set(used) <= {layout.jobs, layout.proxy, layout.images}:
                 return
             await place.manager.stop(proxy_unit(layout))
         await place.manager.stop(healthd_unit(layout))
@@ -149,6 +150,7 @@ async def release(place: Place) -> None:
             layout.key,
             layout.workloads,
             layout.jobs,
+            layout.images,
             layout.instances,
             layout.proxy,
         ]

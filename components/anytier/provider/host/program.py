@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from anytier.errors import AnytierError, NotFound, Rejected
+from anytier.provider.host.contained import ImageRecord, contained
+from anytier.provider.host.contained import problems as image_problems
 from anytier.provider.host.layout import Layout
 from anytier.provider.host.manager import Supervisor
 from anytier.provider.host.models import Check, InstanceRecord
@@ -63,13 +65,18 @@ class Program:
 
 
 def instance(
-    site: Site, record: InstanceRecord, template: Template, secrets: Mapping[str, str], volumes: Mapping[str, str]
+    site: Site,
+    record: InstanceRecord,
+    template: Template,
+    secrets: Mapping[str, str],
+    volumes: Mapping[str, str],
+    image: ImageRecord | None = None,
 ) -> Program:
-    """The program of one instance of a workload."""
+    """The program of one instance of a workload; `image` is what it runs from, if it does."""
     folder = site.layout.instance(record.unit)
     own = ports_env(template.ports, record.ports)
     releases = f"{site.layout.workload(record.workload)}/releases"
-    made = program(site, record.unit, folder, template, secrets, volumes, own, releases, restart=True)
+    made = program(site, record.unit, folder, template, secrets, volumes, own, releases, restart=True, image=image)
     record_file = File(f"{folder}/instance.json", json.dumps(record.wire()).encode(), 0o644)
     return Program(made.folder, made.unit, [made.files[0], record_file, *made.files[1:]], made.targets, made.needs)
 
@@ -85,7 +92,10 @@ def program(
     releases: str,
     *,
     restart: bool,
+    image: ImageRecord | None = None,
 ) -> Program:
+    if image is not None:
+        return contained(site, name, folder, template, image, secrets, volumes, own_env, restart=restart)
     process = placed(process_of(template), releases)
     snapshot = [f"{releases}/{process.release}"] if process.release else []
     mounts = {item.volume: volume_of(volumes, item.volume) for item in process.mounts}
@@ -251,13 +261,17 @@ def problems(template: Template, facts_root: bool, user: str, supervisor: str) -
     if process is None:
         return [Rejected("template.process", "is missing: a host runs native processes", "add a host: section")]
     found: list[AnytierError] = []
+    if process.image is not None:
+        found += image_problems(process, facts_root, supervisor)
+    elif not process.command:
+        found.append(Rejected("template.process.command", "is empty", "say what to run"))
     for index, item in enumerate(process.command):
         if names(item):
             where = f"template.process.command[{index}]"
             found.append(
                 Rejected(where, "holds a secret, which every user could see", "give it in a variable or a file")
             )
-    if process.user and not facts_root and process.user != user:
+    if process.user and not facts_root and process.user != user and process.image is None:
         found.append(
             Rejected(
                 "template.process.user", f"{process.user!r} needs root; this is {user!r}", "drop user, or run as root"
@@ -267,7 +281,7 @@ def problems(template: Template, facts_root: bool, user: str, supervisor: str) -
         found.append(
             Rejected("template.process.limits.cpu", "supervisord cannot hold it", "run systemd, or drop the limit")
         )
-    found += misplaced(process)
+    found += misplaced(process) if process.image is None else []
     for name, value in {**process.env, **{item.target: item.target for item in process.files}}.items():
         if "\0" in value or "\0" in name:
             found.append(Rejected(f"template.process {name!r}", "holds a NUL byte", "take it out"))

@@ -10,7 +10,7 @@ from anytier.errors import Rejected
 from anytier.provider.host.layout import Layout
 from anytier.provider.host.transport import Facts, File, Machine
 
-_LIB = ("launch.py", "tool.py", "healthd.py")
+_LIB = ("launch.py", "contain.py", "tool.py", "healthd.py")
 
 
 async def tool(machine: Machine, layout: Layout, facts: Facts, verb: str, asked: object) -> Any:

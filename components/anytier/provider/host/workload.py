@@ -17,6 +17,7 @@ from anytier.provider.host.driver import HostDriver
 from anytier.provider.host.fleet import Ledger, Spot, foreign, gone_from, leaving, members_of, reached, spots_of
 from anytier.provider.host.front import At, Door, Front, host_port
 from anytier.provider.host.ids import id_of, parse
+from anytier.provider.host.images import tidy as tidy_images
 from anytier.provider.host.layout import Layout
 from anytier.provider.host.machines import acts_as
 from anytier.provider.host.models import (
@@ -96,6 +97,9 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
                 found.append(
                     Rejected("replicas", f"port {port.name} is not HTTP: {_DIRECT}", "set scale.replicas to 1")
                 )
+            elif port.fixed and inputs.replicas > 1:
+                what = f"port {port.name} is the image's own, and two cannot listen on it"
+                found.append(Rejected("replicas", what, "set scale.replicas to 1"))
         return found
 
     def drifted(self, inputs: WorkloadInputs, state: WorkloadOutputs) -> list[str]:
@@ -216,6 +220,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         kept = await staying.revisions()
         names = {name for item in kept.values() if (name := item.release)}
         await all_of(prune(store.place, f"{store.folder}/releases", names) for store in staying.stores)
+        await all_of(tidy_images(store.place) for store in staying.stores)
         if gone:
             await self._empty(ctx, inputs, gone)
             await all_of(leave(spot.place) for spot in gone)
@@ -308,7 +313,7 @@ def drivers_of(inputs: WorkloadInputs, spots: Sequence[Spot], kept: Mapping[int,
 
 def policy_for(inputs: WorkloadInputs) -> UpdatePolicy:
     """Two processes cannot listen on one port: where there is no proxy between, the old one goes first."""
-    if any(not port.http for port in inputs.template.ports):
+    if any(not port.http or port.fixed for port in inputs.template.ports):
         return inputs.update.model_copy(update={"order": "stop-first"})
     return inputs.update
 

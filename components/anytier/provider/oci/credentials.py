@@ -15,17 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from anytier.errors import Rejected
-from anytier.provider.docker.reference import HUB
+from anytier.provider.oci.reference import HUB
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 20.0
 _TOKEN_USER = "<token>"  # a helper's way to say that the secret is an identity token
 
 
+async def login(registry: str) -> dict[str, str] | None:
+    """`username` and `password`, or `identitytoken`; None without a login."""
+    return await _login(_config(), _HUB_KEY if registry == HUB else registry)
+
+
 async def for_registry(registry: str) -> dict[str, str]:
     """Headers of a pull; none without a login."""
-    login = await _login(_config(), _HUB_KEY if registry == HUB else registry)
-    return {"X-Registry-Auth": _packed(login)} if login else {}
+    found = await login(registry)
+    return {"X-Registry-Auth": _packed(found)} if found else {}
 
 
 async def for_build() -> dict[str, str]:
@@ -34,8 +39,8 @@ async def for_build() -> dict[str, str]:
     logins = {}
     for name in sorted({*(config.get("auths") or {}), *(config.get("credHelpers") or {})}):
         with suppress(Rejected):
-            if login := await _login(config, name):
-                logins[name] = login
+            if found := await _login(config, name):
+                logins[name] = found
     return {"X-Registry-Config": _packed(logins)} if logins else {}
 
 
