@@ -146,6 +146,14 @@ def test_signals_working_folder_and_ports_below_1024() -> None:
     assert launch(made(ports=low))["ambient"] == [10] and launch(made())["ambient"] == []
 
 
+@pytest.mark.parametrize("said", ["TERM\nExecStart=/bin/sh", "", "x y", "SIGTERM %h", "ſIGTERM", "9;"])
+def test_a_signal_that_is_none_gets_into_no_unit(said: str) -> None:
+    image = IMAGE.model_copy(update={"config": IMAGE.config.model_copy(update={"stop_signal": said or "-" * 40})})
+    with pytest.raises(Rejected, match="is no signal"):
+        made(image)
+    assert made(image, stop_signal="SIGINT").unit.stop_signal == "SIGINT"
+
+
 def test_what_is_wrong_whatever_the_image_is_known_before_it_is_pulled() -> None:
     def found(run: dict[str, Any], root: bool = True, supervisor: str = "systemd-system", **process: Any) -> list[str]:
         template = Template(process=HostProcess(image=ImageRun(digest="", **run), **process))

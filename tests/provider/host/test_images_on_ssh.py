@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
 import urllib.parse
 import urllib.request
 import uuid
@@ -33,6 +34,7 @@ from .corner import CANARY, Sink
 from .ssh_box import SshBox, ssh_box
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+PROJECT = Path(__file__).parents[3]
 NS, ROOT = "anytier-test-oci", "/var/lib/anytier/anytier-test-oci"
 READY = Probe(http_get=HttpGet(path="/healthz", port=8080), period=1, timeout=1)
 INSIDE = Probe(exec=["sh", "-c", 'test "$VERSION" && test "$(id -u)" = 4321 && test -e /srv/app/hostapp.py'], period=1)
@@ -297,4 +299,64 @@ async def test_a_tag_that_moved_is_seen_by_a_refresh_only(shop: Shop, box: SshBo
     box.run("rm", "-rf", f"{ROOT}/images/{now.digest.removeprefix('sha256:')}")
     assert await resource.read(shop.context(), "", inputs, now) is None
     await resource.delete(shop.context(), "", inputs, now)
+    assert box.run("ls", "/var/lib/anytier").stdout == ""
+
+
+class Stack:
+    """A project with one app of one image, and the engine's commands."""
+
+    def __init__(self, folder: Path, box: SshBox, image: str, env: dict[str, str]) -> None:
+        self.folder, self.image = folder, image
+        here = {"ANYTIER_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(PROJECT / "components")}
+        self.env = {**env, **here, "DOCKER_CONFIG": str(folder / "docker"), "VIRTUAL_ENV": sys.prefix}
+        (folder / "Pulumi.yaml").write_text(
+            f"name: images\nruntime: python\nplugins: {{providers: [{{name: anytier, path: {PROJECT}/bin}}]}}\n"
+        )
+        shutil.copy(PROJECT / "__main__.py", folder)
+        machine = {
+            "address": "127.0.0.1",
+            "port": box.port,
+            "user": "deploy",
+            "sudo": True,
+            "keyFile": str(box.key_file),
+        }
+        config = {"anytier:app": "app.yaml", "anytier:tier": "baremetal", "anytier:baremetal": {"machines": [machine]}}
+        (folder / "Pulumi.anytier-test.yaml").write_text(json.dumps({"config": config}))
+        self.run("stack", "init", "anytier-test")
+
+    def write(self, tag: str) -> None:
+        web = {
+            "containers": {"web": {"image": f"{self.image}:{tag}", "readinessProbe": {"httpGet": {"port": 9090}}}},
+            "service": {"ports": {"http": {"port": 80, "targetPort": 9090}}},
+            "update": {"order": "stop-first", "minHealthyTime": "300ms"},
+        }
+        app = {"apiVersion": "anytier.dev/v1", "kind": "App", "metadata": {"name": "oci"}, "workloads": {"web": web}}
+        (self.folder / "app.yaml").write_text(json.dumps({**app, "routes": [{"workload": "web", "port": "http"}]}))
+
+    def run(self, *args: str) -> str:
+        done = subprocess.run(
+            ["pulumi", *args], cwd=self.folder, env={**self.env, "PULUMI_STACK": "anytier-test"}, capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+async def test_a_stack_of_an_image_goes_up_changes_and_goes(
+    box: SshBox, registry: Registry, tmp_path: Path, pulumi_env: dict[str, str]
+) -> None:
+    """Under the engine: a digest that a preview does not know, a second run that changes nothing, a port of its own."""
+    shop = Shop(box, registry)
+    stack = Stack(tmp_path, box, f"{registry.name}/shop/web", pulumi_env)
+    stack.write("bad")
+    assert "host:Image" in stack.run("preview") and box.run("ls", "/var/lib/anytier").stdout == ""
+    stack.write("2")
+    stack.run("up", "--yes", "--skip-preview")
+    assert (await shop.get()).startswith("2 ") and json.loads(await shop.get("/env"))["PORT"] == "9090"
+    stack.run("preview", "--expect-no-changes")
+    stack.run("preview", "--refresh", "--expect-no-changes")
+    stack.write(f"2@{registry.digest('shop/web', '2')}")
+    stack.run("up", "--yes", "--skip-preview")
+    assert (await shop.get()).startswith("2 ")
+    stack.run("destroy", "--yes", "--skip-preview")
     assert box.run("ls", "/var/lib/anytier").stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import io
@@ -288,3 +289,11 @@ def test_as_a_program_it_answers_in_json(tmp_path: Path) -> None:
     assert run(asked(tmp_path, [[file("a", "x")]]))["entries"] == 1
     assert "leads out" in run(asked(tmp_path, [[file("../a", "x")]]))["what"]
     assert run({**asked(tmp_path, []), "into": f"{tmp_path}/layer-0.0/x"})["errno"] == 20
+
+
+@pytest.mark.parametrize("program", ["unpack.py", "contain.py"])
+def test_what_runs_on_a_machine_is_python_3_8_and_needs_the_standard_library_only(program: str) -> None:
+    tree = ast.parse(Path(unpack.__file__).with_name(program).read_text(), feature_version=(3, 8))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert names <= set(sys.stdlib_module_names)

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,7 +58,7 @@ class Fake:
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as out:
             info = tarfile.TarInfo("file")
-            info.size = len(content)
+            info.size, info.uid, info.gid = len(content), os.getuid(), os.getgid()
             out.addfile(info, io.BytesIO(content.encode()))
         plain = packed.getvalue()
         layer = gzip.compress(plain, mtime=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,6 +88,13 @@ def command(run: ImageRun, image: ImageRecord) -> list[str]:
     return [*entry, *rest]
 
 
+def _signal(said: str) -> str:
+    """An image may hold any text; a unit file takes a name or a number."""
+    if not re.fullmatch(r"(SIG)?[A-Z0-9+-]{1,12}", said.upper()) or not said.isascii():
+        raise Rejected("stopSignal", f"the image's own, {said[:40]!r}, is no signal", "set containers.*.stopSignal")
+    return said
+
+
 def contained(
     site: Site,
     name: str,
@@ -151,7 +159,7 @@ def contained(
         writes=unique([f"{folder}/layer", *mounts.values()]),
         log=f"{folder}/log",
         restart=restart,
-        stop_signal=process.stop_signal or image.config.stop_signal or "TERM",
+        stop_signal=process.stop_signal or _signal(image.config.stop_signal or "TERM"),
         stop_grace=process.stop_grace,
         memory=process.limits.memory,
         cpu=process.limits.cpu,

@@ -139,7 +139,7 @@ def config(data: bytes, path: str) -> ImageConfig:
         return ImageConfig(
             entrypoint=said.get("Entrypoint") or [],
             cmd=said.get("Cmd") or [],
-            env=dict(item.partition("=")[::2] for item in said.get("Env") or []),
+            env=dict(item.partition("=")[::2] for item in said.get("Env") or [] if item.partition("=")[0]),
             user=said.get("User") or "",
             working_dir=said.get("WorkingDir") or "",
             stop_signal=said.get("StopSignal") or None,

@@ -37,7 +37,8 @@ class Registry:
         self.host, self.name = address(reference)
         self._base = f"{'http' if is_local(self.host) else 'https'}://{self.host}/v2/{self.name}"
         self._authorization: str | None = None
-        self._opener = urllib.request.build_opener(_Redirects())
+        direct = [urllib.request.ProxyHandler({})] if is_local(self.host) else []  # a proxy has another localhost
+        self._opener = urllib.request.build_opener(_Redirects(), *direct)
         self.cancelled = threading.Event()
 
     def digest(self, version: str) -> str | None:
