@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,13 +23,23 @@ MachineRef = LocalRef | SshRef
 
 
 class HostInputs(Frozen):
-    """Where: machine, state folder, process manager and namespace. A change of any is another deployment."""
+    """Where: machine, state folder, process manager and namespace. A change of any is another deployment.
+
+    `incarnation`: which installation of the machine this is; on another one nothing of ours runs yet.
+    """
 
     machine: Annotated[MachineRef, Field(discriminator="kind"), replaces] = LocalRef()
     root: Annotated[str, replaces]
     supervisor: Annotated[Supervisor, replaces]
     ns: Annotated[str, replaces]
     owner: Annotated[str, ignored] = ""
+    incarnation: str | None = None
+
+    def recorded(self, *without: str) -> dict[str, Any]:
+        """What may lie on the machine: all but these fields, and the key that leads to it."""
+        found = {key: value for key, value in self.wire().items() if key not in without}
+        machine = {key: value for key, value in found["machine"].items() if key != "privateKey"}
+        return {**found, "machine": machine}
 
 
 class Sources(Frozen):
