@@ -9,10 +9,11 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Conflict, Rejected
 from anytier.frozen import Frozen
+from anytier.hypervisors.drivers import Ability
+from anytier.hypervisors.uri import driver
 from anytier.provider.fields import delete_first, replaces
 from anytier.provider.libvirt import store
 from anytier.provider.libvirt.connection import Hypervisor, There, located, there, wrong_host
-from anytier.provider.libvirt.drivers import Ability, driver
 from anytier.provider.libvirt.image import Image, Source, ready, wrong_source
 from anytier.provider.libvirt.naming import wrong_name, wrong_path
 from anytier.provider.resource import Context, Resource
