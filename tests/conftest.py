@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
-    "hypervisor": ("provider/libvirt",),
+    "hypervisor": ("provider/libvirt", "e2e/test_libvirt"),
 }
 
 

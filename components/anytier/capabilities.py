@@ -16,7 +16,7 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "docker")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated")}
 
@@ -55,7 +55,7 @@ def _planned(what: str, instead: str = "") -> Support:
 
 
 NATIVE = Support("native")
-_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal or docker")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt or docker")
 _NO_CONTAINERS = _planned(
     "running an image without a container runtime is not built yet",
     "add a `host:` section, the native way to run this workload on a machine",
@@ -86,11 +86,12 @@ _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing i
 def _row(local: Support, docker: Support, baremetal: Support | None = None) -> dict[str, Support]:
     """The tiers that are built; every other column says that its tier is planned.
 
-    A machine over SSH is what `local` is under systemd, unless it is given by itself.
+    A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself.
     """
     over_ssh = baremetal or _alone(local.modes.get("systemd", local))
     return {
-        tier: {"local": local, "baremetal": over_ssh, "docker": docker}.get(tier, _TIER_NOT_BUILT) for tier in TIERS
+        tier: {"local": local, "baremetal": over_ssh, "libvirt": over_ssh, "docker": docker}.get(tier, _TIER_NOT_BUILT)
+        for tier in TIERS
     }
 
 

@@ -17,12 +17,16 @@ from pulumi.runtime.stack import run_in_stack
 
 # How the protocol marks a secret.
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mqsLtTkJJ7"
 # What a provider would answer; everything else comes back as it went in.
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
     "anytier:host:Workload": {"revision": 3},
     "anytier:index:Secret": {"value": "generated"},
+    "anytier:index:KeyPair": {"publicKey": _KEY, "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
+    "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
+    "anytier:libvirt:Volume": {"path": "/pool/volume"},
 }
 
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 TIERS = {
     "local": {"anytier:local": json.dumps({"supervisor": "supervisord", "stateDir": "/state"})},
+    "libvirt": {"anytier:libvirt": json.dumps({"image": "https://example.org/debian.qcow2", "sha256": "ab" * 32})},
     "docker": {"anytier:docker": json.dumps({"host": "unix:///var/run/docker.sock"})},
 }
 SECRETS = {"conformance": {"anytier:canary": "the value of canary"}}

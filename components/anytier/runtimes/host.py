@@ -62,6 +62,7 @@ class HostRuntime(Runtime[Hosts]):
             "config": self.traffic.config.wire(),
             "certificates": self.certificates(),
             "owner": self.owner,
+            "incarnation": self.place.incarnation,
         }
         return Resource("host:Proxy", f"{self.ns}-proxy", props, opts=self.child_options())
 
@@ -79,6 +80,7 @@ class HostRuntime(Runtime[Hosts]):
             "proxy": self.proxy.id if self.proxy else None,
             "rollbackTo": self.rollback.get(name),
             "owner": self.owner,
+            "incarnation": self.place.incarnation,
         }
         return Resource("host:Workload", name, props, ("revision",), self.with_base(opts))
 

@@ -13,7 +13,8 @@ class Hosts:
     """Machines on which systemd or supervisord runs the app. `root` is the folder that holds the app's state.
 
     `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
-    proxy listens for the app's routes. `tier` is the column of the capability table.
+    proxy listens for the app's routes. `tier` is the column of the capability table. `incarnation`: which
+    installation of the machine it is; another one has nothing of ours yet. `lives_on`: with it all that is there goes.
     """
 
     machine: dict[str, Any]
@@ -23,6 +24,8 @@ class Hosts:
     tls_port: int
     address: str = "localhost"
     tier: str = "local"
+    incarnation: str | None = None
+    lives_on: Any = None
 
     kind: Literal["hosts"] = "hosts"
 
