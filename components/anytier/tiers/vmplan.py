@@ -152,6 +152,7 @@ def base(vm: Vm, source: dict[str, str], format: str) -> dict[str, Any]:
         "format": format,
         "source": {**source, "sha256": vm.sha256},
         "retain": False,
+        "adopt": False,
     }
 
 
@@ -165,10 +166,12 @@ def root(vm: Vm, backing: Any, format: str) -> dict[str, Any]:
         "size": bytes_of(vm.args.disk),
         "backing": {"path": backing, "format": format},
         "retain": False,
+        "adopt": False,
     }
 
 
 def data(vm: Vm) -> dict[str, Any]:
+    """One that was kept when the stack was destroyed is found again by the next."""
     return {
         "host": host(vm),
         "pool": vm.name,
@@ -176,6 +179,7 @@ def data(vm: Vm) -> dict[str, Any]:
         "format": "qcow2",
         "size": bytes_of(vm.args.data_disk or _DATA_DISK),
         "retain": vm.args.retain_data,
+        "adopt": vm.args.retain_data,
     }
 
 
