@@ -135,6 +135,10 @@ def test_a_hypervisor_gets_what_it_can_do_and_is_refused_the_rest() -> None:
     bridged = {"bridge": "br0", "address": "10.0.0.5/24"}
     assert vmplan.decide(args(uri="qemu+tls://host/system", network=bridged, **MADE), "dev").net.bridge == "br0"
     assert {*refused(**MADE, network={**bridged, "bridge": "VM Network"})} == {"network.bridge"}
+    session = "qemu:///session"
+    assert {*refused(**MADE, uri=session)} == {"network", "folder"}
+    mine = vmplan.decide(args(**MADE, uri=session, network=bridged, folder="/home/me/vms"), "dev")
+    assert mine.console is None and vmplan.pool(mine)["path"] == "/home/me/vms"
 
 
 # what is decided

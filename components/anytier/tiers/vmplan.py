@@ -94,7 +94,7 @@ def decide(args: LibvirtArgs, stack: str, own_key: str | None = None) -> Vm:
         image=image,
         sha256=sha256,
         generation="",
-        console=_console(args, driver, name),
+        console=_console(args, driver, uri, name),
     )
     return Vm(**{**vm.__dict__, "generation": _generation(vm, own_key)})
 
@@ -292,8 +292,8 @@ def _generation(vm: Vm, own_key: str | None) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 
-def _console(args: LibvirtArgs, driver: Driver, name: str) -> str | None:
-    if lacking(driver, "console") is not None:
+def _console(args: LibvirtArgs, driver: Driver, uri: Uri, name: str) -> str | None:
+    if lacking(driver, "console") is not None or (_session(uri) and args.console_log is None):
         return None
     return args.console_log or f"/var/log/libvirt/qemu/{name}-console.log"
 
@@ -349,6 +349,8 @@ def _wrong(args: LibvirtArgs, driver: Driver, uri: Uri, made: bool) -> Iterator[
         yield _error("machines", what, "leave it out; a stack for each machine works")
     yield from _wrong_image(args, driver, made)
     yield from _wrong_network(args, driver, uri, made)
+    if _session(uri):
+        yield from _wrong_in_session(args)
     if (bytes_of(args.memory) // MIB) < 128:
         yield _error("memory", f"{args.memory} is too little for a Linux with systemd", "512Mi or more")
     if driver.types == ("vmware",):
@@ -399,6 +401,20 @@ def _wrong_network(args: LibvirtArgs, driver: Driver, uri: Uri, made: bool) -> I
         yield _error("network.bridge", f"{given.bridge!r} is no name of a device", "such as br0")
     if given.name is not None and "kvm" in driver.types and not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", given.name):
         yield _error("network.name", f"{given.name!r} is no name of a network of libvirt", "see `virsh net-list`")
+
+
+def _session(uri: Uri) -> bool:
+    """A user's own libvirt, which has none of the host's rights."""
+    return uri.driver == "qemu" and uri.path == "/session"
+
+
+def _wrong_in_session(args: LibvirtArgs) -> Iterator[ConfigError]:
+    if args.network.address is None:
+        do = "qemu:///system, or a bridge that the host lets you use, with an address on it"
+        yield _error("network", "cannot be made in a user's own session of libvirt", do)
+    if args.folder is None:
+        do = "a folder of yours on the hypervisor's host, such as /home/me/machines"
+        yield _error("folder", "is not set: a user's own session of libvirt has none that is known", do)
 
 
 def _wrong_on_vmware(args: LibvirtArgs) -> Iterator[ConfigError]:
