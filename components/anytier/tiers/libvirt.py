@@ -20,6 +20,9 @@ from anytier.tiers.vmplan import KEY
 from anytier.tiers.vms import LibvirtArgs
 
 _QCOW2 = b"QFI\xfb"
+# Whether the old one goes before the new one comes. One machine has its name, address and data disk at a time; its new
+# disk has a name of its own, and comes while the old one is still in use.
+_FIRST = {"Domain": True, "Volume": False}
 
 
 class Made(pulumi.CustomResource):
@@ -116,9 +119,7 @@ class LibvirtTier(pulumi.ComponentResource):
     ) -> Made:
         """`after`: must be there before it, and goes after it."""
         where = {"host": self.host} if "host" in props else {}
-        # One machine has its name, its address and its data disk at a time.
-        first = kind == "Domain"
-        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=first or None)
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=_FIRST.get(kind))
         return Made(f"{module}:{kind}", name, props | where, outputs, opts)
 
 

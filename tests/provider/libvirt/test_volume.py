@@ -51,6 +51,7 @@ def test_more_room_is_the_same_volume_and_another_image_is_another_one() -> None
     assert not behaviour(VolumeInputs, ("size",)).replaces
     assert not behaviour(VolumeInputs, ("retain",)).replaces
     assert behaviour(VolumeInputs, ("source", "sha256")).delete_first
+    assert behaviour(VolumeInputs, ("source", "url")).ignored and behaviour(VolumeInputs, ("source", "file")).ignored
 
 
 def test_shrinking_is_refused_before_anything_is_done() -> None:
