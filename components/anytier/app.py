@@ -44,6 +44,9 @@ class App(pulumi.ComponentResource):
         secret_config: Callable[[str], str | None] = lambda key: None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        if (machine := getattr(place, "lives_on", None)) is not None:
+            # What is on a machine need not be taken down one by one when all of it goes; children inherit this.
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(deleted_with=machine))
         super().__init__("anytier:index:App", name, {}, opts)
         parsed = spec if isinstance(spec, Spec) else load(spec, place.tier)
         findings = capabilities.check(used_fields(parsed), place.tier, place.mode)

@@ -16,7 +16,7 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "docker")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
 MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated", "user")}
@@ -56,7 +56,7 @@ def _planned(what: str, instead: str = "") -> Support:
 
 
 NATIVE = Support("native")
-_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal or docker")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt or docker")
 _NO_ROOT = _unsupported("images are run by root's own systemd", "run as root under systemd, or add a `host:` section")
 _NO_BUILD = _unsupported("nothing is built on a machine", "add a `host:` section, or build elsewhere and use `image`")
 _ONE_PROCESS = _unsupported(
@@ -95,11 +95,12 @@ _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing i
 def _row(local: Support, docker: Support, baremetal: Support | None = None) -> dict[str, Support]:
     """The tiers that are built; every other column says that its tier is planned.
 
-    A machine over SSH is what `local` is under systemd, unless it is given by itself.
+    A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself.
     """
     over_ssh = baremetal or _alone(local.modes.get("systemd", local))
     return {
-        tier: {"local": local, "baremetal": over_ssh, "docker": docker}.get(tier, _TIER_NOT_BUILT) for tier in TIERS
+        tier: {"local": local, "baremetal": over_ssh, "libvirt": over_ssh, "docker": docker}.get(tier, _TIER_NOT_BUILT)
+        for tier in TIERS
     }
 
 

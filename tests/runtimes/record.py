@@ -29,6 +29,9 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:host:Workload": {"revision": 3},
     "anytier:host:DockerEngine": {"socket": "/run/docker.sock"},
     "anytier:index:Secret": {"value": "generated"},
+    "anytier:index:KeyPair": {"publicKey": _KEY, "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
+    "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
+    "anytier:libvirt:Volume": {"path": "/pool/volume"},
 }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from anytier.errors import ConfigError
@@ -69,15 +69,36 @@ def deployed(stack: str) -> list[Deployed]:
     """The stack's workloads in the state's order. NotFound if nothing is deployed."""
     from anytier.cli.stack import not_deployed, stack_state
 
+    found = _workloads(stack_state(stack))
+    if not found:
+        raise not_deployed(stack)
+    return _with_key(stack, found)
+
+
+def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
     found = []
-    for item in stack_state(stack).get("resources") or ():
+    for item in state.get("resources") or ():
         parts = str(item.get("type", "")).split(":")
         if len(parts) == 3 and parts[0] == "anytier" and parts[2] == "Workload":
             name = item["urn"].rpartition("::")[2]
             found.append(Deployed(name, parts[1], item.get("inputs") or {}, item.get("outputs") or {}))
-    if not found:
-        raise not_deployed(stack)
     return found
+
+
+def _with_key(stack: str, found: list[Deployed]) -> list[Deployed]:
+    """A machine that we made is reached by a key that is sealed in the state: that one secret is opened."""
+    from anytier.cli.stack import opened, sealed, stack_state
+
+    if not any(sealed((item.inputs.get("machine") or {}).get("privateKey")) for item in found):
+        return found
+    keys = {
+        item.name: opened((item.inputs.get("machine") or {}).get("privateKey"))
+        for item in _workloads(stack_state(stack, secrets=True))
+    }
+    return [
+        replace(item, inputs={**item.inputs, "machine": {**item.inputs["machine"], "privateKey": keys[item.name]}})
+        for item in found
+    ]
 
 
 def pick(workloads: list[Deployed], name: str) -> Deployed:

@@ -21,6 +21,8 @@ from anytier.errors import AnytierError, ConfigError, NotFound
 from anytier.suggest import did_you_mean
 
 STACK_NOT_FOUND = 6  # the engine's exit code for it
+# How the engine marks a secret in a state.
+_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
 def project_dir(start: Path | None = None) -> Path:
@@ -159,10 +161,24 @@ def stack_config(stack: str) -> dict[str, Any]:
     return config
 
 
-def stack_state(stack: str) -> dict[str, Any]:
-    """The stack's deployment: its `resources` and the rest. NotFound if the stack was never made."""
-    exported: dict[str, Any] = json.loads(ask_pulumi(["stack", "export"], stack))
+def stack_state(stack: str, secrets: bool = False) -> dict[str, Any]:
+    """The stack's deployment: its `resources` and the rest. NotFound if the stack was never made.
+
+    `secrets`: what is sealed in it is opened; never for anything that is printed.
+    """
+    shown = ["--show-secrets"] if secrets else []
+    exported: dict[str, Any] = json.loads(ask_pulumi(["stack", "export", *shown], stack))
     return dict(exported.get("deployment") or {})
+
+
+def sealed(value: Any) -> bool:
+    """Whether a value of the state is a secret."""
+    return isinstance(value, dict) and value.get(_SIGNATURE) == _SECRET
+
+
+def opened(value: Any) -> Any:
+    """The value of a secret in a state that was asked for with `secrets`; others as they are."""
+    return json.loads(value["plaintext"]) if sealed(value) else value
 
 
 def stack_outputs(stack: str) -> dict[str, Any]:

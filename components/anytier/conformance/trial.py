@@ -58,7 +58,9 @@ class Answer:
 
 
 class Trial:
-    """A throw-away stack on a place."""
+    """A throw-away stack on a place. `patience`: seconds that a run of the engine may take."""
+
+    patience = PATIENCE
 
     def __init__(self, project: Path, place: Place, config: Mapping[str, Any], env: Mapping[str, str]) -> None:
         self.project, self.place = project, place
@@ -169,9 +171,9 @@ class Trial:
             start_new_session=True,
         )
         try:
-            output, _ = process.communicate(given or "", timeout=PATIENCE)
+            output, _ = process.communicate(given or "", timeout=self.patience)
         except subprocess.TimeoutExpired:
-            output = interrupt(process) + f"\n(interrupted after {PATIENCE:.0f} s)"
+            output = interrupt(process) + f"\n(interrupted after {self.patience:.0f} s)"
         except KeyboardInterrupt:
             interrupt(process)
             raise
@@ -231,7 +233,7 @@ class Trial:
         timeout: float = 10,
         port: int | None = None,
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.place.address, port or self.port, timeout=timeout)
         try:
             connection.request(method, path, body=body, headers={"Host": host, "Connection": "close"})
             response = connection.getresponse()

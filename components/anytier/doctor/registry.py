@@ -31,6 +31,12 @@ TIER: dict[str, dict[str, str]] = {
         "packages": "baremetal:packages",
         "machine": "baremetal:machine",
     },
+    "libvirt": {
+        "packages": "libvirt:packages",
+        "machine": "libvirt:config",
+        "hypervisor": "libvirt:hypervisor",
+        "kvm": "libvirt:acceleration",
+    },
     "docker": {
         "packages": "docker:packages",
         "daemon": "docker:daemon",

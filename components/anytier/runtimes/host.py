@@ -65,6 +65,7 @@ class HostRuntime(Runtime[Hosts]):
                 "packages": list(wanted),
                 "wantedBy": wanted,
                 "downgrades": self.place.downgrades,
+                "incarnation": self.place.incarnation,
             }
             name = f"{self.ns}-packages" + (f"-{item.name}" if item else "")
             if wanted:
@@ -72,10 +73,11 @@ class HostRuntime(Runtime[Hosts]):
 
     def image_base(self, reference: str) -> dict[str, Any]:
         """Where an image is needed: on the machines that may run something from it."""
+        base = {**self.base, "incarnation": self.place.incarnation}
         if not self.place.several:
-            return self.base
+            return base
         on = machines.with_image(self.app, reference, self.place.machines)
-        return {**self.base, "machine": on[0].machine, "machines": [member(item) for item in on]}
+        return {**base, "machine": on[0].machine, "machines": [member(item) for item in on]}
 
     def context(self) -> dict[str, str]:
         """What placeholders mean here: every workload is on loopback, each of its ports has a number of its own.
@@ -108,6 +110,7 @@ class HostRuntime(Runtime[Hosts]):
             "config": self.traffic.config.wire(),
             "certificates": self.certificates(),
             "owner": self.owner,
+            "incarnation": self.place.incarnation,
         }
         return Resource("host:Proxy", f"{self.ns}-proxy", props, opts=self.child_options())
 
@@ -127,6 +130,7 @@ class HostRuntime(Runtime[Hosts]):
             "rollbackTo": self.rollback.get(name),
             "placement": self.placement(name),
             "owner": self.owner,
+            "incarnation": self.place.incarnation,
         }
         return Resource("host:Workload", name, props, ("revision",), self.with_base(opts))
 

@@ -29,7 +29,8 @@ class Hosts:
     `machine` is the transport in the provider's wire form (`{"kind": "local"}`); `port` and `tls_port` are where the
     proxy listens for the app's routes. `tier` is the column of the capability table. `machines` names the machines
     where they have names; `machine` is the first of them. Without, there is `machine` alone, and nothing is placed.
-    `downgrades`: a version of a package that the app asks for may replace a newer one.
+    `downgrades`: a version of a package that the app asks for may replace a newer one. `incarnation`: which
+    installation of the machine it is; another one has nothing of ours yet. `lives_on`: with it all that is there goes.
     """
 
     machine: dict[str, Any]
@@ -41,6 +42,8 @@ class Hosts:
     tier: str = "local"
     machines: tuple[HostMachine, ...] = ()
     downgrades: bool = False
+    incarnation: str | None = None
+    lives_on: Any = None
 
     kind: Literal["hosts"] = "hosts"
 

@@ -12,6 +12,7 @@ from anytier.suggest import did_you_mean
 REGISTRY: dict[str, str] = {
     "local": "anytier.tiers.local:LocalTier",
     "baremetal": "anytier.tiers.baremetal:BaremetalTier",
+    "libvirt": "anytier.tiers.libvirt:LibvirtTier",
     "docker": "anytier.tiers.docker:DockerTier",
 }
 

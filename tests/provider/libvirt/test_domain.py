@@ -62,9 +62,33 @@ def test_what_is_refused_at_preview(fields: dict[str, Any], path: str) -> None:
     assert errors and errors[0].path == path and errors[0].do
 
 
-def test_nothing_but_name_and_place_replaces_a_machine() -> None:
+def test_nothing_but_name_place_and_generation_replaces_a_machine() -> None:
     found = {name for name in DomainInputs.model_fields if behaviour(DomainInputs, (name,)).replaces}
-    assert found == {"host", "name"}
+    assert found == {"host", "name", "generation"}
+    assert behaviour(DomainInputs, ("generation",)).delete_first
+
+
+def test_where_a_machine_cannot_be_changed_a_preview_says_so() -> None:
+    esx = {"host": Hypervisor(uri="esx://root@h/"), "disks": [Disk(path="[store] web.vmdk", format="vmdk")]}
+    before = inputs(**esx)
+    assert resource.replaces(before, inputs(**esx, stop_timeout=5)) == []
+    assert resource.replaces(before, inputs(**esx, memory=2048, generation="two")) == []
+    with pytest.raises(Rejected, match="cannot change a machine that is there") as caught:
+        resource.replaces(before, inputs(**esx, memory=2048))
+    assert "destroy --target" in caught.value.do
+    assert resource.replaces(inputs(), inputs(memory=2048)) == []
+
+
+def test_another_hypervisors_networks_may_have_any_name() -> None:
+    esx = {"host": Hypervisor(uri="esx://root@h/"), "disks": [Disk(path="[store] web.vmdk", format="vmdk")]}
+    assert resource.check(inputs(**esx, nics=[Nic(bridge="VM Network")])) == []
+    assert resource.check(inputs(**esx, nics=[Nic(bridge="a\0b")])) != []
+
+
+async def test_another_generation_is_another_machine_of_the_same_name(ground: Ground) -> None:
+    id, made = await resource.create(ground.context(), inputs(generation="one"))
+    assert await resource.read(ground.context(), id, inputs(generation="one"), made) == (inputs(generation="one"), made)
+    assert "one" not in await ground.raw(lambda raw: raw.lookupByName("web").XMLDesc(0))
 
 
 async def test_made_read_and_removed(ground: Ground) -> None:

@@ -35,6 +35,7 @@ def inputs(**fields: Any) -> VolumeInputs:
         ({"host": QEMU, "source": Source(url="https://u:p@host/a", sha256="0" * 64)}, "source.url"),
         ({"host": QEMU, "source": SOURCE, "backing": Backing(path="/a")}, "backing"),
         ({"backing": Backing(path="a")}, "backing.path"),
+        ({"backing": Backing(path="/a"), "adopt": True}, "adopt"),
         ({"backing": Backing(path="/a"), "format": "raw"}, "format"),
         ({"format": "vmdk"}, "format"),
         ({"source": SOURCE}, "host.uri"),
@@ -50,11 +51,28 @@ def test_more_room_is_the_same_volume_and_another_image_is_another_one() -> None
     assert not behaviour(VolumeInputs, ("size",)).replaces
     assert not behaviour(VolumeInputs, ("retain",)).replaces
     assert behaviour(VolumeInputs, ("source", "sha256")).delete_first
+    assert behaviour(VolumeInputs, ("source", "url")).ignored and behaviour(VolumeInputs, ("source", "file")).ignored
 
 
 def test_shrinking_is_refused_before_anything_is_done() -> None:
     with pytest.raises(Rejected, match="cannot shrink"):
         resource.planned(VolumeOutputs(path="/a", size=2**21, whole=True), inputs())
+
+
+async def test_one_that_was_kept_is_taken_over_where_that_is_asked_for(ground: Ground) -> None:
+    kept = inputs(retain=True, adopt=True)
+    id, made = await resource.create(ground.context(), kept)
+    await resource.delete(ground.context(), id, kept, made)
+    with pytest.raises(Conflict, match="not ours"):
+        await resource.create(ground.context(), inputs())
+    again, found = await resource.create(ground.context(), kept)
+    assert (again, found.path, found.size, found.whole) == (id, made.path, made.size, True)
+    assert any("taken over" in line for line in ground.sink.lines)
+    assert await resource.read(ground.context(), id, kept, found) == (kept, found)
+    with pytest.raises(Rejected, match="cannot shrink"):
+        await resource.create(ground.context(), kept.model_copy(update={"size": 2**19}))
+    with pytest.raises(Conflict, match="not ours"):
+        await resource.create(ground.context(), kept.model_copy(update={"format": "raw"}))
 
 
 async def test_made_read_and_removed(ground: Ground) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from anytier.render.libvirt import dialect
 from anytier.render.libvirt import domain as machines
 from anytier.render.libvirt.domain import Disk, Domain, Forward, Kernel, Nic, Placed
 from anytier.render.libvirt.network import Lease, Network, Subnet
@@ -50,6 +51,33 @@ DOMAINS = {
         "vmware",
     ),
     "small-vbox": (Domain(name="small", disks=[Disk(path=f"{POOL}/small.vdi", format="vdi", bus="sata")]), "vbox"),
+    # as tier libvirt asks for them: nothing said that the hypervisor can choose
+    "placed-esx": (
+        Domain(
+            name="placed",
+            vcpus=2,
+            memory=2048,
+            disks=[Disk(path="[store] placed/placed.vmdk", format="vmdk")],
+            nics=[Nic(bridge="VM Network", mac="00:50:56:00:00:01")],
+        ),
+        "vmware",
+    ),
+    "placed-vbox": (
+        Domain(name="placed", disks=[Disk(path="/vms/placed.vdi", format="vdi")], nics=[Nic(bridge="eth0")]),
+        "vbox",
+    ),
+    "placed-hyperv": (
+        Domain(
+            name="placed",
+            disks=[Disk(path="C:\\VMs\\placed.vhdx", format="vhdx"), Disk(path="C:\\VMs\\cd.iso", kind="cdrom")],
+            nics=[Nic(bridge="External switch")],
+        ),
+        "hyperv",
+    ),
+    "placed-workstation": (
+        Domain(name="placed", disks=[Disk(path="/vms/placed.vmdk", format="vmdk")], nics=[Nic(bridge="vmnet8")]),
+        "vmware",
+    ),
 }
 NETWORKS = {
     "nat": Network(
@@ -80,7 +108,7 @@ def placed(domain: Domain, kind: str, uuid: str = UUID) -> Placed:
     return Placed(
         uuid=uuid,
         type=kind,
-        targets=machines.targets(domain.disks, domain.machine),
+        targets=machines.targets(dialect.spoken(domain, kind).disks, domain.machine),
         macs=machines.macs(domain.nics, uuid),
     )
 

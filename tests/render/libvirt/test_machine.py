@@ -26,7 +26,10 @@ def normal(domain: Domain, placed: Placed) -> Domain:
                 )
                 for item in domain.disks
             ],
-            "nics": [item.model_copy(update={"mac": mac}) for item, mac in zip(domain.nics, placed.macs, strict=True)],
+            "nics": [
+                item.model_copy(update={"mac": mac, "model": item.model or "virtio"})
+                for item, mac in zip(domain.nics, placed.macs, strict=True)
+            ],
         }
     )
 

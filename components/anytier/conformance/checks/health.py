@@ -33,7 +33,7 @@ def readiness(trial: Trial) -> str:
     other = next(name for name in before if name != chosen)
     alone = until(lambda: {trial.get("/")["instance"] for _ in range(12)} == {other}, seconds=7)
     expect(alone, f"{chosen} is not ready and still gets requests after 7 s")
-    with Load(trial.port, LIGHT) as load:
+    with Load(trial.port, LIGHT, trial.place.address) as load:
         back = until(lambda: chosen in {trial.get("/")["instance"] for _ in range(6)}, seconds=15)
     expect(back, f"{chosen} is ready again and gets no requests after 15 s")
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())

@@ -74,7 +74,7 @@ def failing_job(trial: Trial) -> str:
     trial.settle()
     before = starts(trial, 2)
     broken: Patch = {"jobs": {"before": {"containers": {"before": {"variables": {"CONF_BEHAVIOUR": "exit"}}}}}}
-    with Load(trial.port, LIGHT) as load:
+    with Load(trial.port, LIGHT, trial.place.address) as load:
         run = trial.up(behaviour("app", ""), broken, fails=True)
     expect(run.code != 0, "a failed preDeploy job did not fail the release", run.tail())
     expect("told to exit at once" in run.output, "the message does not have the job's last words", run.tail())

@@ -112,7 +112,7 @@ def served_certificate(trial: Trial) -> bytes:
     """What the proxy shows for TLS_HOST, if a request over it is answered by the app."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared byte for byte instead
-    connection = http.client.HTTPConnection("127.0.0.1", trial.tls_port, timeout=10)
+    connection = http.client.HTTPConnection(trial.place.address, trial.tls_port, timeout=10)
     try:
         connection.connect()
         connection.sock = wrapped = context.wrap_socket(connection.sock, server_hostname=TLS_HOST)

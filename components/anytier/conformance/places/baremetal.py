@@ -22,6 +22,7 @@ class BaremetalPlace:
 
     tier = "baremetal"
     mode: str | None = None
+    address = "127.0.0.1"
     containers = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:

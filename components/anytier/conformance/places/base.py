@@ -13,6 +13,7 @@ class Place(Protocol):
 
     tier: str
     mode: str | None  # of the capability table
+    address: str  # where the suite asks the app
     containers: bool  # instances are containers, `container` sections hold; else they are native processes
 
     def versions(self) -> dict[str, str]:

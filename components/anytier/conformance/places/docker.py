@@ -29,6 +29,7 @@ class DockerPlace:
 
     tier = "docker"
     mode: str | None = None
+    address = "127.0.0.1"
     containers = True
 
     def __init__(self, config: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ class LocalPlace:
     """`Place` on this machine."""
 
     tier = "local"
+    address = "127.0.0.1"
     containers = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from anytier.errors import ConfigError
 PLACES: dict[str, str] = {
     "local": "anytier.conformance.places.local:LocalPlace",
     "baremetal": "anytier.conformance.places.baremetal:BaremetalPlace",
+    "libvirt": "anytier.conformance.places.libvirt:LibvirtPlace",
     "docker": "anytier.conformance.places.docker:DockerPlace",
 }
 

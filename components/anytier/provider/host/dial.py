@@ -123,7 +123,9 @@ async def _connect(hop: SshLogin, patience: float, tunnel: Any) -> asyncssh.SSHC
     given: dict[str, Any] = {"port": hop.port, "known_hosts": ([_imported(hop)], [], [])}
     if hop.user:
         given["username"] = hop.user
-    if hop.key_file:
+    if isinstance(hop, SshRef) and hop.private_key is not None:
+        given |= {"client_keys": [_private_key(hop)], "agent_path": None}
+    elif hop.key_file:
         given |= {"client_keys": [_key_file(hop)], "agent_path": None}
     try:
         return await ssh.connect(hop.address, patience, tunnel=tunnel or (), **given)
@@ -209,6 +211,15 @@ def _imported(hop: SshLogin) -> asyncssh.SSHKey:
         return asyncssh.import_public_key(str(hop.host_key))
     except asyncssh.KeyImportError:
         raise Rejected(f"{path_of(hop)} hostKey", "is no public key", "see `ssh-keyscan`") from None
+
+
+def _private_key(hop: SshRef) -> asyncssh.SSHKey:
+    import asyncssh
+
+    try:
+        return asyncssh.import_private_key(str(hop.private_key))
+    except (asyncssh.KeyImportError, ValueError):
+        raise Rejected(f"{path_of(hop)} privateKey", "is no private key", "one in OpenSSH's format") from None
 
 
 def _key_file(hop: SshLogin) -> str:

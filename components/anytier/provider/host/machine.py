@@ -16,6 +16,7 @@ from anytier.logins import public_key
 from anytier.provider.fields import replaces
 from anytier.provider.host.dial import HostKeys, key_file_problem, learn, path_of
 from anytier.provider.host.distributions import unfit
+from anytier.provider.host.firstboot import FirstBoot, up
 from anytier.provider.host.ids import machine_id, parse_machine
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.sshref import SshRef
@@ -25,11 +26,15 @@ Key = Annotated[str, AfterValidator(public_key)]
 
 
 class MachineInputs(Frozen):
-    """`machine` says how it is reached, without host keys: they are given beside it, or learned."""
+    """`machine` says how it is reached, without host keys: they are given beside it, or learned.
+
+    `firstBoot`: it is a machine that was just started, and is waited for.
+    """
 
     machine: Annotated[SshRef, replaces]
     host_key: Key | None = None
     jump_host_key: Key | None = None
+    first_boot: FirstBoot | None = None
 
 
 class MachineOutputs(Frozen):
@@ -67,7 +72,7 @@ class MachineResource(Resource[MachineInputs, MachineOutputs]):
         return {name: key for name, key in keys.items() if key is not None}
 
     async def create(self, ctx: Context, inputs: MachineInputs) -> tuple[str, MachineOutputs]:
-        found = await self._look(inputs, inputs.host_key, inputs.jump_host_key)
+        found = await self._awaited(ctx, inputs, inputs.host_key, inputs.jump_host_key)
         if inputs.host_key is None:
             ctx.info(f"learned the host key of {inputs.machine}: {found.host_key}")
         return machine_id(inputs.machine), found
@@ -85,7 +90,7 @@ class MachineResource(Resource[MachineInputs, MachineOutputs]):
     async def update(
         self, ctx: Context, id: str, old_inputs: MachineInputs, state: MachineOutputs, inputs: MachineInputs
     ) -> MachineOutputs:
-        return await self._look(inputs, *self._keys(inputs, state))
+        return await self._awaited(ctx, inputs, *self._keys(inputs, state))
 
     async def delete(self, ctx: Context, id: str, inputs: MachineInputs, state: MachineOutputs) -> None:
         """Nothing was made."""
@@ -94,6 +99,14 @@ class MachineResource(Resource[MachineInputs, MachineOutputs]):
     def _keys(inputs: MachineInputs, state: MachineOutputs | None) -> tuple[str | None, str | None]:
         known = (state.host_key, state.jump_host_key) if state else (None, None)
         return inputs.host_key or known[0], inputs.jump_host_key or known[1]
+
+    async def _awaited(
+        self, ctx: Context, inputs: MachineInputs, key: str | None, jump_key: str | None
+    ) -> MachineOutputs:
+        if inputs.first_boot is None:
+            return await self._look(inputs, key, jump_key)
+        path = path_of(inputs.machine)
+        return await up(path, inputs.first_boot, ctx.status, lambda: self._look(inputs, key, jump_key))
 
     @staticmethod
     async def _look(inputs: MachineInputs, key: str | None, jump_key: str | None) -> MachineOutputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -42,7 +42,8 @@ class HostInputs(Frozen):
     """Where: machine, state folder, process manager and namespace. A change of any is another deployment.
 
     `machines` is given where there are several; `machine` is then the first of them, and either may change: what runs
-    on a machine that leaves is moved by an update (see `moved`).
+    on a machine that leaves is moved by an update (see `moved`). `incarnation`: which installation of the machine this
+    is; on another one nothing of ours runs yet.
     """
 
     machine: Annotated[MachineRef, Field(discriminator="kind")] = LocalRef()
@@ -51,6 +52,22 @@ class HostInputs(Frozen):
     supervisor: Annotated[Supervisor, replaces]
     ns: Annotated[str, replaces]
     owner: Annotated[str, ignored] = ""
+    incarnation: str | None = None
+
+    def recorded(self, *without: str) -> dict[str, Any]:
+        """What may lie on a machine: all but these fields, and the keys that lead there."""
+        bare = self.model_copy(
+            update={
+                "machine": keyless(self.machine),
+                "machines": self.machines
+                and [item.model_copy(update={"machine": keyless(item.machine)}) for item in self.machines],
+            }
+        )
+        return {key: value for key, value in bare.wire().items() if key not in without}
+
+
+def keyless(ref: MachineRef) -> MachineRef:
+    return ref.model_copy(update={"private_key": None}) if isinstance(ref, SshRef) else ref
 
 
 def moved(old: HostInputs, new: HostInputs) -> list[str]:

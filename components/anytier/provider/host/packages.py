@@ -27,13 +27,15 @@ Name = Annotated[str, AfterValidator(package)]
 
 
 class PackagesInputs(Frozen):
-    """`wantedBy`: package -> the path in the spec, for errors. `downgrades`: an older version may replace a newer."""
+    """`wantedBy`: package -> the path in the spec, for errors. `downgrades`: an older version may replace a newer.
+    `incarnation`: which installation of the machine it is; another one has none of them."""
 
     machine: Annotated[MachineRef, Field(discriminator="kind"), replaces] = LocalRef()
     ns: Annotated[str, replaces]
     packages: list[Name] = Field(min_length=1)
     wanted_by: Annotated[dict[str, str], ignored] = Field(default_factory=dict)
     downgrades: Annotated[bool, ignored] = False
+    incarnation: str | None = None
 
 
 class PackagesOutputs(Frozen):

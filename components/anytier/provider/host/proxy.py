@@ -237,7 +237,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         ]
 
     def _record(self, inputs: ProxyInputs) -> dict[str, Any]:
-        return {key: value for key, value in inputs.wire().items() if key != "certificates"}
+        return inputs.recorded("certificates")
 
     async def _imported(self, id: str) -> ProxyInputs | None:
         where = parse(id)

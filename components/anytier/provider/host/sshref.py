@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from anytier import logins
 from anytier.frozen import Frozen
-from anytier.provider.fields import ignored
+from anytier.provider.fields import ignored, secret
 
 
 class SshLogin(Frozen):
@@ -29,10 +29,12 @@ class SshLogin(Frozen):
 
 
 class SshRef(SshLogin):
-    """A machine over SSH. `sudo`: what is done there is done as root, by password-less sudo."""
+    """A machine over SSH. `sudo`: what is done there is done as root, by password-less sudo. `privateKey`: the key
+    itself, where it is in no file, such as that of a machine which we have made."""
 
     kind: Literal["ssh"] = "ssh"
     sudo: Annotated[bool, ignored] = False
+    private_key: Annotated[str | None, ignored, secret] = None
     jump: Annotated[SshLogin | None, ignored] = None
     connect_timeout: Annotated[float, ignored] = Field(default=15, gt=0, le=600)
 

@@ -351,7 +351,7 @@ def layout_problems(inputs: HostInputs) -> list[AnytierError]:
 
 def without_secrets(inputs: ProcessInputs) -> dict[str, object]:
     """What may lie on disk beside everything else: secrets are in the revision's own 0600 file."""
-    return {key: value for key, value in inputs.wire().items() if key != "secrets"}
+    return inputs.recorded("secrets")
 
 
 def recorded_inputs(record: WorkloadRecord, kept: Mapping[int, Kept]) -> WorkloadInputs:

@@ -16,9 +16,11 @@ from typing import Annotated, Any, TypeVar
 
 from anytier.errors import AnytierError, Rejected, Unreachable
 from anytier.frozen import Frozen
+from anytier.hypervisors import uri as uris
+from anytier.hypervisors.drivers import DRIVERS, Ability, refused
+from anytier.hypervisors.uri import driver, identity, lacks, scheme
 from anytier.provider.fields import ignored, normalise, secret
 from anytier.provider.libvirt import errors
-from anytier.provider.libvirt.drivers import DRIVERS, Ability, driver, identity, lacks, refused, scheme, wrong_uri
 
 T = TypeVar("T")
 PATIENCE = 120.0  # seconds for one call; what may take longer says so
@@ -166,7 +168,7 @@ def located(id: str) -> tuple[Hypervisor, str]:
 
 def wrong_host(host: Hypervisor, *needs: Ability) -> list[AnytierError]:
     """What is wrong with a hypervisor, or what its driver is known not to do."""
-    wrong = wrong_uri(host.uri, host.unverified)
+    wrong = uris.wrong(host.uri, host.unverified)
     if wrong is not None:
         return [Rejected("host.uri", *wrong)]
     missing = [found for need in needs if (found := lacks(host.uri, need)) is not None]

@@ -14,30 +14,32 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NotFound, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.fields import replaces
+from anytier.hypervisors.uri import driver, lacks
+from anytier.provider.fields import delete_first, replaces
 from anytier.provider.libvirt import errors, power
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
 from anytier.provider.libvirt.console import Console
-from anytier.provider.libvirt.drivers import driver
 from anytier.provider.libvirt.naming import not_ours, wrong_name, wrong_path, wrong_text
 from anytier.provider.libvirt.power import Wait
 from anytier.provider.resource import Context, Resource
+from anytier.render.libvirt import dialect, xml
 from anytier.render.libvirt import domain as parts
 from anytier.render.libvirt import machine as form
-from anytier.render.libvirt import xml
 from anytier.render.libvirt.domain import Domain, Placed
 from anytier.render.libvirt.plan import Plan, plan
 
 _UNPLUG = 20.0  # seconds that a guest has to let go of a device
-_OWN = {"host", "autostart", "running", "restart", "stop_timeout", "wait"}
+_OWN = {"host", "generation", "autostart", "running", "restart", "stop_timeout", "wait"}
 
 
 class DomainInputs(Domain):
     """`restart`: whether a running machine may be restarted for a change that needs it; if not, the change waits for
-    the next start. `stopTimeout`: seconds that a guest has to shut down before it is switched off."""
+    the next start. `stopTimeout`: seconds that a guest has to shut down before it is switched off. `generation`:
+    which installation this is, in any words; another one is another machine in its place."""
 
     host: Annotated[Hypervisor, replaces] = Hypervisor()
     name: Annotated[str, replaces]
+    generation: Annotated[str | None, delete_first] = None
     autostart: bool = False
     running: bool = True
     restart: Literal["allow", "never"] = "allow"
@@ -86,6 +88,14 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
             *_wrong_nics(inputs),
             *_wrong_order(inputs),
         ]
+
+    def replaces(self, old: DomainInputs, new: DomainInputs) -> list[str]:
+        """Nothing beyond the fields' own; but where a machine cannot be changed at all a preview says so."""
+        unable = lacks(new.host.uri, "update")
+        same = (old.host, old.name, old.generation) == (new.host, new.name, new.generation)
+        if unable is not None and same and old.domain() != new.domain():
+            raise Rejected(f"machine {new.name}", *unable)
+        return []
 
     def drifted(self, inputs: DomainInputs, state: DomainOutputs) -> list[str]:
         waiting = bool(state.pending) and inputs.restart == "allow"
@@ -179,7 +189,9 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         return outputs.model_copy(update={"addresses": seen or list(addresses), "pending": pending})
 
     async def _define(self, place: There, path: str, wanted: Domain, placed: Placed, found: Found | None) -> Element:
-        """What is defined then, as libvirt completed it."""
+        """What is defined then, as libvirt completed it. What cannot be changed there stays as it was made."""
+        if found is not None and "update" not in place.abilities:
+            return found.lasting
         try:
             root = form.render(wanted, placed)
         except ValueError as error:
@@ -241,6 +253,7 @@ async def _placed(place: There, inputs: DomainInputs, uuid: str, found: Found | 
         wanted = wanted.model_copy(update={"machine": "q35"})
     if wanted.accelerator != "auto" or kind is None:
         kind = await _type(place, wanted)
+    wanted = dialect.spoken(wanted, kind)
     targets = parts.targets(wanted.disks, wanted.machine, known)
     return wanted, Placed(uuid=uuid, type=kind, targets=targets, macs=parts.macs(wanted.nics, uuid))
 
@@ -438,7 +451,8 @@ def _place(name: str | None, order: Iterable[str]) -> int:
 
 
 def _nic_as_asked(asked: parts.Nic, have: parts.Nic) -> parts.Nic:
-    return have.model_copy(update={"mac": None}) if asked.mac is None else have
+    left_open = {name: None for name in ("mac", "model") if getattr(asked, name) is None}
+    return have.model_copy(update=left_open)
 
 
 def _is_alias(asked: str, have: str | None) -> bool:
@@ -502,6 +516,8 @@ def _wrong_disks(inputs: DomainInputs) -> Iterator[AnytierError]:
 
 
 def _wrong_nics(inputs: DomainInputs) -> Iterator[AnytierError]:
+    known = driver(inputs.host.uri)
+    named = known is None or known.types[0] in ("kvm", "test")  # others call theirs what they like: `VM Network`
     macs = [item.mac for item in inputs.nics]
     ports = [(one.protocol, one.address, one.port) for item in inputs.nics for one in item.forwards]
     for index, item in enumerate(inputs.nics):
@@ -517,7 +533,7 @@ def _wrong_nics(inputs: DomainInputs) -> Iterator[AnytierError]:
         for name in ("network", "bridge", "model"):
             value = getattr(item, name)
             if value is not None:
-                yield from wrong_name(value, f"{path}.{name}")
+                yield from (wrong_name if named or name == "model" else wrong_text)(value, f"{path}.{name}")
         for place, one in enumerate(item.forwards):
             if ports.count((one.protocol, one.address, one.port)) > 1:
                 yield Rejected(f"{path}.forwards[{place}].port", f"{one.port} is given twice", "each once")

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, StringConstraints
 
 from anytier.errors import AnytierError, NoSpace, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
+from anytier.provider.fields import ignored
 from anytier.provider.libvirt.connection import in_thread
 
 _CHUNK = 2**20
@@ -29,10 +30,11 @@ _DATA_FILE = 1 << 2  # an incompatible feature bit: the data is in another file
 
 
 class Source(Frozen):
-    """An image by `url` (http or https) or by `file` of this machine; its digest is always checked."""
+    """An image by `url` (http or https) or by `file` of this machine; its digest is always checked, and says which it
+    is: from where it was taken makes no other one of it."""
 
-    url: str | None = None
-    file: str | None = None
+    url: Annotated[str | None, ignored] = None
+    file: Annotated[str | None, ignored] = None
     sha256: Annotated[
         str,
         BeforeValidator(lambda given: given.strip().lower() if isinstance(given, str) else given),

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Conflict, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.fields import delete_first, replaces
+from anytier.hypervisors.drivers import Ability
+from anytier.hypervisors.uri import driver
+from anytier.provider.fields import delete_first, ignored, replaces
 from anytier.provider.libvirt import store
 from anytier.provider.libvirt.connection import Hypervisor, There, located, there, wrong_host
-from anytier.provider.libvirt.drivers import Ability, driver
 from anytier.provider.libvirt.image import Image, Source, ready, wrong_source
 from anytier.provider.libvirt.naming import wrong_name, wrong_path
 from anytier.provider.resource import Context, Resource
@@ -22,7 +23,8 @@ from anytier.render.libvirt.storage import Backing, Format, Volume
 class VolumeInputs(Frozen):
     """`size` in bytes; what it is made of says it where it is left out, and it can grow but not shrink.
 
-    `retain`: the data stays when the volume is destroyed. Another source or backing is another volume.
+    `retain`: the data stays when the volume is destroyed. `adopt`: one of this name and format that is there already is
+    taken over, with its data. Another source or backing is another volume.
     """
 
     host: Annotated[Hypervisor, replaces] = Hypervisor()
@@ -33,6 +35,7 @@ class VolumeInputs(Frozen):
     source: Annotated[Source | None, delete_first] = None
     backing: Annotated[Backing | None, delete_first] = None
     retain: bool = False
+    adopt: Annotated[bool, ignored] = False
 
 
 class VolumeOutputs(Frozen):
@@ -61,6 +64,9 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             wrong += wrong_path(inputs.backing.path, "backing.path")
             if inputs.format != "qcow2":
                 wrong.append(Rejected("format", "only qcow2 can be an overlay", "format: qcow2"))
+        if inputs.adopt and (inputs.source is not None or inputs.backing is not None):
+            do = "leave it out: what is made of an image is made anew"
+            wrong.append(Rejected("adopt", "is for a volume that begins empty", do))
         if inputs.source is not None and inputs.backing is not None:
             wrong.append(Rejected("backing", "goes with no source", "an overlay's bytes are those of its backing"))
         if inputs.size is None and inputs.source is None and inputs.backing is None:
@@ -101,6 +107,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             source=inputs.source,
             backing=inputs.backing if state is not None and inputs.source else found.volume.backing,
             retain=inputs.retain,
+            adopt=inputs.adopt,
         )
         whole = state.whole if state else True
         adopted = state is None or state.adopted
@@ -123,6 +130,10 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         place, path = await there(inputs.host), f"volume {inputs.pool}/{inputs.name}"
         place.require("volumes", path)
         found = await store.find(place, inputs.pool, inputs.name)
+        if found is not None and state is None and inputs.adopt and found.volume.format == inputs.format:
+            ctx.info(f"{path} is there already: it is taken over with its data")
+            state = VolumeOutputs(path=found.path, size=found.volume.size, whole=True)
+            ctx.made(f"{inputs.pool}/{inputs.name}", state)
         if found is not None and state is None:
             do = f"another name, or `pulumi import anytier:libvirt:Volume NAME {inputs.pool}/{inputs.name}`"
             raise Conflict(path, "is there already and is not ours", do)

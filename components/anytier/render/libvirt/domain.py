@@ -45,12 +45,13 @@ class Forward(Frozen):
 
 class Nic(Frozen):
     """On a `network` of libvirt, a `bridge` of the host, or, with neither, through the host's own network by passt,
-    which alone has `forwards`. `mac`: derived from the machine's UUID if not said."""
+    which alone has `forwards`. `mac`: derived from the machine's UUID if not said. `model`: what the hypervisor's own
+    machines have (`dialect.py`)."""
 
     network: str | None = None
     bridge: str | None = None
     mac: Mac | None = None
-    model: str = "virtio"
+    model: str | None = None
     forwards: list[Forward] = Field(default_factory=list)
     boot: int | None = Field(default=None, ge=1)
 

@@ -6,6 +6,7 @@ import copy
 from itertools import starmap
 from xml.etree.ElementTree import Element
 
+from anytier.render.libvirt import dialect
 from anytier.render.libvirt.domain import Disk, Domain, Kernel, Nic, Placed, bus, is_pc, is_q35
 from anytier.render.libvirt.storage import BYTES
 from anytier.render.libvirt.xml import amount, attribute, element, leaf, yes
@@ -17,7 +18,8 @@ AGENT = "org.qemu.guest_agent.0"
 
 
 def render(domain: Domain, placed: Placed) -> Element:
-    qemu = placed.type in _EMULATED
+    words = dialect.of(placed.type)
+    domain, qemu = dialect.spoken(domain, placed.type), words.emulated
     top, first = domain.max_memory or domain.memory, domain.memory
     most = domain.max_vcpus or domain.vcpus
     return element(
@@ -34,7 +36,7 @@ def render(domain: Domain, placed: Placed) -> Element:
             element("acpi"),
             element("apic") if domain.arch == "x86_64" else None,
             element("smm", state="on") if domain.secure_boot else None,
-        ),
+        ) if words.features else None,
         None if domain.cpu is None else element("cpu", mode=domain.cpu),
         element("clock", offset="utc"),
         element("on_poweroff", text="destroy"),
@@ -44,7 +46,8 @@ def render(domain: Domain, placed: Placed) -> Element:
             "devices",
             *_disks(domain, placed, qemu),
             *starmap(nic_xml, zip(domain.nics, placed.macs, strict=True)),
-            *_serial(domain),
+            *_controllers(domain, words),
+            *(_serial(domain) if words.serial else ()),
             _agent() if domain.guest_agent and qemu else None,
             element("rng", element("backend", text="/dev/urandom", model="random"), model="virtio") if qemu else None,
         ),
@@ -86,7 +89,7 @@ def nic_xml(nic: Nic, mac: str) -> Element:
             )
             for item in nic.forwards
         ),
-        element("model", type_=nic.model),
+        None if nic.model is None else element("model", type_=nic.model),
         None if nic.boot is None else element("boot", order=str(nic.boot)),
         type_=kind,
     )
@@ -158,7 +161,13 @@ def merged(root: Element, there: Element) -> Element:
         address = None if before is None else before.find("address")
         if address is not None and before is not None and _same_kind(device, before):
             device.append(copy.deepcopy(address))
-    devices.extend(copy.deepcopy(item) for item in old if item.tag in _ADDED)
+    ours = {(item.get("type"), item.get("index")) for item in devices.findall("controller")}
+    added = [item for item in old if item.tag in _ADDED]
+    devices.extend(
+        copy.deepcopy(item)
+        for item in added
+        if item.tag != "controller" or (item.get("type"), item.get("index")) not in ours
+    )
     machine, before_machine = made.find("os/type"), there.find("os/type")
     if machine is not None and before_machine is not None and _alias(machine.get("machine"), before_machine):
         machine.set("machine", str(before_machine.get("machine")))
@@ -211,6 +220,13 @@ def _os(domain: Domain) -> Element:
     )
 
 
+def _controllers(domain: Domain, words: dialect.Dialect) -> list[Element]:
+    """QEMU's come by themselves, or with `with_spare_ports`."""
+    if words.scsi is None or all(item.bus != "scsi" for item in domain.disks):
+        return []
+    return [element("controller", type_="scsi", index="0", model=words.scsi)]
+
+
 def _serial(domain: Domain) -> list[Element]:
     log = None if domain.console_log is None else element("log", file=domain.console_log, append="on")
     return [
@@ -253,7 +269,7 @@ def _nic(root: Element) -> Nic | None:
             "network": attribute(root, "source", "network") if kind == "network" else None,
             "bridge": attribute(root, "source", "bridge") if kind == "bridge" else None,
             "mac": attribute(root, "mac", "address"),
-            "model": attribute(root, "model", "type") or "virtio",
+            "model": attribute(root, "model", "type"),
             "forwards": [
                 {
                     "port": int(str(span.get("start"))),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from anytier.provider.libvirt import drivers
+from anytier.hypervisors import uri as uris
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from anytier.provider.libvirt import drivers
     ],
 )  # fmt: skip
 def test_uris_that_are_fine(uri: str) -> None:
-    assert drivers.wrong_uri(uri) is None
+    assert uris.wrong(uri) is None
 
 
 @pytest.mark.parametrize(
@@ -33,25 +33,25 @@ def test_uris_that_are_fine(uri: str) -> None:
     ],
 )
 def test_uris_that_are_refused(uri: str, what: str) -> None:
-    found = drivers.wrong_uri(uri)
+    found = uris.wrong(uri)
     assert found is not None and what in found[0] and found[1]
     assert "hunter2" not in " ".join(found)
 
 
 def test_no_check_of_the_host_only_if_that_is_said() -> None:
-    assert drivers.wrong_uri("esx://host/?no_verify=1", unverified=True) is None
+    assert uris.wrong("esx://host/?no_verify=1", unverified=True) is None
 
 
 def test_the_way_to_a_place_is_no_part_of_it() -> None:
-    here = drivers.identity("qemu+ssh://root@Host/system?keyfile=/a")
-    assert here == drivers.identity("qemu+tls://host/system?pkipath=/b")
-    assert here != drivers.identity("qemu+ssh://root@other/system")
-    assert drivers.identity("qemu:///system") == drivers.identity("qemu+unix:///system?socket=/x")
+    here = uris.identity("qemu+ssh://root@Host/system?keyfile=/a")
+    assert here == uris.identity("qemu+tls://host/system?pkipath=/b")
+    assert here != uris.identity("qemu+ssh://root@other/system")
+    assert uris.identity("qemu:///system") == uris.identity("qemu+unix:///system?socket=/x")
 
 
 def test_what_a_driver_cannot_do_is_said_with_the_way_that_works() -> None:
     for uri, ability in (("esx://h/", "upload"), ("vmwarews:///session", "volumes"), ("hyperv://h/", "networks")):
-        found = drivers.lacks(uri, ability)  # type: ignore[arg-type]
+        found = uris.lacks(uri, ability)  # type: ignore[arg-type]
         assert found is not None and all(found)
-    assert drivers.lacks("qemu:///system", "upload") is None
-    assert drivers.lacks("unknown:///", "upload") is None
+    assert uris.lacks("qemu:///system", "upload") is None
+    assert uris.lacks("unknown:///", "upload") is None
