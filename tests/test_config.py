@@ -92,6 +92,18 @@ def test_an_option_that_a_tier_does_not_have_gets_the_nearest_one() -> None:
     assert error.path == "anytier:docker.hots" and "did you mean 'host'" in error.what
 
 
+def test_an_option_inside_an_option_is_told_with_those_that_may_stand_there() -> None:
+    machines = '{"machines": [{"address": "a", "user": "b c", "jump": {"adress": "b"}}]}'
+    found = errors({"app": "a", "tier": "baremetal", "baremetal": machines})
+    user, missing, jump = sorted(found, key=lambda item: -len(item.do))
+    assert user.path == "anytier:baremetal.machines.0.user" and user.what == "'b c' is no name of a user"
+    assert "connectTimeout" in user.do and "stateDir" not in user.do
+    assert missing.path == "anytier:baremetal.machines.0.jump.address" and "connectTimeout" not in missing.do
+    assert jump.path == "anytier:baremetal.machines.0.jump.adress" and "did you mean 'address'" in jump.what
+    (error,) = errors(GOOD | {"docker": '{"machine": {"address": "a", "prot": 1}}'})
+    assert error.path == "anytier:docker.machine.prot" and "docs/stacks.md" in error.do
+
+
 def test_an_option_of_the_wrong_kind_is_told() -> None:
     (error,) = errors({"app": "a", "tier": "local", "local": '{"supervisor": "upstart"}'})
     assert error.path == "anytier:local.supervisor" and "systemd-user" in error.what

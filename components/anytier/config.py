@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from anytier.capabilities import TIERS
 from anytier.errors import ConfigError
@@ -23,6 +23,7 @@ from anytier.tiers.registry import tier_class
 
 KEYS = ("app", "tier", "port", "tlsPort", "scale")
 MAX_REPLICAS = 1000
+_SEE = "docs/stacks.md has what may stand there"
 _DEFAULTS = {"port": 8080, "tlsPort": 8443}
 
 
@@ -108,8 +109,7 @@ class _Reading:
         try:
             args: Frozen = model.model_validate(self.mapping(key))
         except ValidationError as error:
-            known = [info.alias or name for name, info in model.model_fields.items()]
-            self.errors += [_tier_error(key, item, known) for item in error.errors(include_url=False)]
+            self.errors += [_tier_error(key, model, item) for item in error.errors(include_url=False)]
             return None
         return args
 
@@ -143,13 +143,32 @@ class _Reading:
         return value or {}
 
 
-def _tier_error(key: str, item: Any, known: list[str]) -> ConfigError:
+def _tier_error(key: str, model: type[BaseModel], item: Any) -> ConfigError:
     path = ".".join([f"anytier:{key}", *(str(part) for part in item["loc"])])
+    known = _options(model, item["loc"][:-1])
     if item["type"] == "extra_forbidden":
         near = did_you_mean(str(item["loc"][-1]), known)
-        return ConfigError(path, f"is not an option{near}", f"one of {', '.join(known)}")
-    message = item["msg"][:1].lower() + item["msg"][1:]
-    return ConfigError(path, message, f"the options are {', '.join(known)}")
+        return ConfigError(path, f"is not an option{near}", f"one of {', '.join(known)}" if known else _SEE)
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return ConfigError(path, message, f"the options are {', '.join(known)}" if known else _SEE)
+
+
+def _options(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:
+    """What may stand where `steps` leads, from a tier's options on. Nothing where a model does not say it."""
+    models = [model]
+    for step in steps:
+        if isinstance(step, str):  # the items of a list are of one kind
+            infos = [info for each in models for name, info in each.model_fields.items() if step in (name, info.alias)]
+            models = [found for info in infos for found in _models(info.annotation)]
+    return list(dict.fromkeys(info.alias or name for each in models for name, info in each.model_fields.items()))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _mapping(text: str) -> dict[str, Any] | None:

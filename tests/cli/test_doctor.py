@@ -40,10 +40,12 @@ def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     folder = tmp_path / "shop"
     shutil.copytree(template, folder)
     for tier in ("local", "docker"):
-        with (folder / "stacks" / f"Pulumi.{tier}.yaml").open("a") as file:
-            file.write(f"  anytier:port: {free_port()}\n  anytier:tlsPort: {free_port()}\n")
-    with (folder / "stacks" / "Pulumi.docker.yaml").open("a") as file:
-        file.write("  anytier:docker: {host: 'unix:///nonexistent.sock'}\n")
+        file = folder / "stacks" / f"Pulumi.{tier}.yaml"
+        kept = [line for line in file.read_text().splitlines() if "anytier:port" not in line]
+        ports = [f"  anytier:port: {free_port()}", f"  anytier:tlsPort: {free_port()}"]
+        file.write_text("\n".join([*kept, *ports, ""]))
+    with (folder / "stacks" / "Pulumi.docker.yaml").open("a") as stack:
+        stack.write("  anytier:docker: {host: 'unix:///nonexistent.sock'}\n")
     return folder
 
 
@@ -98,6 +100,32 @@ def test_without_a_stack_all_of_the_project_are_looked_at(project: Path) -> None
 def test_a_daemon_that_is_not_there_is_missing(project: Path) -> None:
     gone = missing(project, "-s", "docker")
     assert [*gone] == ["daemon"] and "unix:///nonexistent.sock" in gone["daemon"]["what"]
+
+
+def on_machine(project: Path, **more: Any) -> None:
+    """The docker stack's daemon is on a machine where nobody listens."""
+    file = project / "stacks" / "Pulumi.docker.yaml"
+    machine = {"address": "127.0.0.1", "port": free_port(), "user": "root"}
+    given = json.dumps({"machine": machine, **more})
+    file.write_text(file.read_text().replace("{host: 'unix:///nonexistent.sock'}", given))
+
+
+def test_a_machine_for_docker_is_asked_and_no_port_of_this_one_is_looked_at(project: Path) -> None:
+    on_machine(project)
+    _, found = findings(project, "-s", "docker")
+    (daemon,) = [item for item in found if item["check"] == "daemon"]
+    assert daemon["status"] == "missing" and "machine 127.0.0.1:" in daemon["what"] and daemon["do"]
+    assert not any(item["check"] in ("port", "tlsPort") for item in found if item["stack"] == "docker")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [({"machineOf": "libvirt"}, "not built yet"), ({"host": "ssh://x"}, "another way to a daemon")]
+)
+def test_a_machine_for_docker_that_cannot_be_meant_is_told_without_a_call(
+    project: Path, more: dict[str, Any], said: str
+) -> None:
+    on_machine(project, **more)
+    assert said in missing(project, "-s", "docker")["daemon"]["what"]
 
 
 def test_plain_tcp_is_refused_without_a_call(project: Path) -> None:

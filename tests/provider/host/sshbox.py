@@ -32,7 +32,7 @@ def cut(server: Sshd) -> None:
     assert server._process is not None
     for pid in children(server._process.pid):
         for below in [*children(pid), pid]:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                 os.kill(below, 9) if "sshd" in Path(f"/proc/{below}/comm").read_text() else None
 
 
