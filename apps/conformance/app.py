@@ -63,7 +63,7 @@ def report() -> dict[str, Any]:
         "env": {name: value for name, value in os.environ.items() if name.startswith("CONF_")},
         "secrets": {name: sha256(os.environ[name].encode()) for name in listed("CONF_SECRETS") if name in os.environ},
         "files": {path: file_facts(located(path)) for path in listed("CONF_FILES")},
-        "volume": sorted(path.name for path in volume().iterdir()) if volume().is_dir() else None,
+        "volume": names_in(volume()),
         "limits": limits(),
         "cwd": os.getcwd(),
         "uid": os.getuid(),
@@ -110,6 +110,14 @@ def sha256(content: bytes) -> str:
 
 def volume() -> Path:
     return Path(os.environ.get("VOLUME_DATA", "/data"))
+
+
+def names_in(folder: Path) -> list[str] | None:
+    """None also where it is another workload's, and none of ours."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return None
 
 
 def limits() -> dict[str, Any]:

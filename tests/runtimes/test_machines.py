@@ -136,6 +136,13 @@ def test_one_machine_that_does_not_fit_is_refused_too() -> None:
     assert "no machine b" in said and "one of a" in said
 
 
+def test_a_number_for_what_is_one_on_each_machine_is_refused() -> None:
+    app = spec({"web": workload(scale={"mode": "global"})})
+    (said,) = machines.scaled(app, {"web": 3})
+    assert said.path == "anytier:scale.web" and said.do
+    assert machines.scaled(spec(), {"web": 3}) == []
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     bodies = {"web": workload(placement={"hosts": ["x"]}), "api": workload(placement={"hosts": ["y"]})}
     assert len(refused(spec(bodies))) == 2

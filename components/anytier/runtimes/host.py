@@ -33,6 +33,7 @@ class HostRuntime(Runtime[Hosts]):
 
     def render_traffic(self) -> Traffic:
         wrong = list(machines.problems(self.app, self.place.machines)) if self.place.machines else []
+        wrong += machines.scaled(self.app, self.scale) if self.place.several else []
         if wrong:
             raise wrong[0] if len(wrong) == 1 else ExceptionGroup("placement", wrong)
         return on_hosts(self.app, self.ns, self.place.port, self.place.tls_port, f"{self.root}/proxy/certificates")

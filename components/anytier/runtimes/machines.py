@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from anytier.errors import AnytierError, SpecError
+from anytier.errors import AnytierError, ConfigError, SpecError
 from anytier.render.placement import Placement, assign, counts, fitting, turned, unknown_hosts
 from anytier.render.template import Template
 from anytier.render.traffic import is_http, service_ports
@@ -77,6 +77,15 @@ def _unshared(app: App, name: str, found: Sequence[str]) -> Iterator[AnytierErro
         elif volumes_of(body) and len(found) > 1:
             what = f"is not HTTP, and may be on {', '.join(found)}: its callers must know where its volume is"
             yield SpecError(where, what, f"pin the workload: `placement: {{hosts: [{found[0]}]}}`")
+
+
+def scaled(app: App, scale: Mapping[str, int]) -> list[AnytierError]:
+    """Numbers in the stack's config for what is one on each machine."""
+    return [
+        ConfigError(f"anytier:scale.{name}", "scale.mode is global: one on each machine", "take the number out")
+        for name in scale
+        if name in app.workloads and app.workloads[name].scale.mode == "global"
+    ]
 
 
 def hosts(app: App, machines: Sequence[HostMachine]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from anytier.errors import AnytierError, Denied, Rejected
 from anytier.provider.diff import diff
 from anytier.provider.host import ids
-from anytier.provider.host.models import HostInputs, LocalRef
+from anytier.provider.host.models import HostInputs, LocalRef, moved
 from anytier.provider.host.sshref import SshRef
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mqsLtTkJJ7"
@@ -70,6 +70,7 @@ def test_another_address_is_another_deployment_and_another_way_there_is_none() -
     ):
         assert diff(HostInputs, old, inputs({**SSH.wire(), **change}).wire()) == [], change
     for change in ({"address": "db2"}, {"port": 22}):
-        found = diff(HostInputs, old, inputs({**SSH.wire(), **change}).wire())
-        assert [item.replaces for item in found] == [True], change
-    assert any(item.replaces for item in diff(HostInputs, old, inputs({"kind": "local"}).wire()))
+        new = inputs({**SSH.wire(), **change})
+        assert len(diff(HostInputs, old, new.wire())) == 1 and moved(inputs(SSH), new) == ["machine"], change
+    assert moved(inputs(SSH), inputs({"kind": "local"})) == ["machine"]
+    assert moved(inputs(SSH), inputs({**SSH.wire(), "user": "root"})) == []

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from anytier.errors import AnytierError, RolloutFailed, Unreachable
+from anytier.errors import AnytierError, NoSpace, RolloutFailed, Unreachable
 from anytier.provider.host.day2 import FleetBackend
 from anytier.provider.host.machines import close_all
 from anytier.provider.host.proxy import ProxyInputs, ProxyOutputs, ProxyResource
+from anytier.provider.host.volume import VolumeInputs, VolumeResource
 from anytier.provider.host.workload import WorkloadInputs, WorkloadOutputs, WorkloadResource
 from anytier.provider.resource import Context
 from anytier.render.placement import Placement
 from anytier.render.proxy import Listener, Pool, ProxyConfig, Route
-from anytier.render.template import HostProcess, HttpGet, Port, Probe, Template, UpdatePolicy
+from anytier.render.template import HostProcess, HttpGet, Mount, Port, Probe, Template, UpdatePolicy
 
 from .corner import CANARY, Load, Sink
 from .ssh_box import SshBox, ssh_boxes
@@ -89,7 +90,12 @@ class Fleet:
     def inputs(self, version: str = "1", letters: str = LETTERS, **more: Any) -> WorkloadInputs:
         env = {"VERSION": version, "MODE": "good", "HOST": "0.0.0.0", **more.pop("env", {})}
         process = HostProcess(
-            command=["python3", "hostapp.py"], release="one", env=env, secret_env={"PASSWORD": "db"}, readiness=READY
+            command=["python3", "hostapp.py"],
+            release="one",
+            env=env,
+            secret_env={"PASSWORD": "db"},
+            readiness=READY,
+            mounts=more.pop("mounts", []),
         )
         policy = UpdatePolicy(min_healthy_time=0.3, healthy_deadline=20, progress_deadline=60, drain_timeout=5)
         values = {
@@ -258,6 +264,46 @@ async def test_a_machine_is_taken_out_while_down_and_comes_back_clean(fleet: Fle
     state = await fleet.up("3", "bc")
     assert state.ready == 3 and fleet.left("a") == [], "one that is up is emptied"
     assert {answer[0] for answer in await fleet.answers("b")} == {"3"}
+
+
+async def test_a_full_disk_is_told_with_its_machine(fleet: Fleet) -> None:
+    box = fleet.boxes["c"]
+    box.run("mkdir", "-p", "/var/lib/anytier")
+    assert box.run("mount", "-t", "tmpfs", "-o", "size=1m", "full", "/var/lib/anytier").returncode == 0
+    try:
+        with pytest.raises(NoSpace, match="machine c"):
+            await fleet.up()
+    finally:
+        await close_all()
+        box.run("umount", "/var/lib/anytier")
+
+
+async def test_a_volume_keeps_its_workload_and_its_data_stays_when_the_machine_leaves(fleet: Fleet) -> None:
+    path = f"{ROOT}/volumes/data"
+
+    def volume(letters: str) -> VolumeInputs:
+        base = fleet.base(letters)
+        return VolumeInputs.model_validate({"machine": base["machine"], "machines": base["machines"], "path": path})
+
+    more = {"volumes": {"data": path}, "placement": Placement(mode="together"), "replicas": 2}
+    id, made = await VolumeResource().create(fleet.context(), volume("ab"))
+    fleet.boxes["b"].run("sh", "-c", f"echo kept > {path}/file")
+    imported = await VolumeResource().read(fleet.context(), id, volume("ab"), None)
+    assert imported is not None and imported[0] == volume("ab")
+    await fleet.up("1", "ab", mounts=[Mount(target="/data", volume="data")], **more)
+    assert fleet.where() == {"a": 0, "b": 2, "c": 0}, "where the data is"
+
+    told = VolumeResource().foretold(volume("ab"), made, volume("ac"))
+    assert told and "stays on b" in told[0]
+    await VolumeResource().update(fleet.context(), id, volume("ab"), made, volume("ac"))
+    await fleet.up("1", "ac", mounts=[Mount(target="/data", volume="data")], **more)
+    assert fleet.where() == {"a": 2, "b": 0, "c": 0}
+    assert fleet.boxes["b"].run("cat", f"{path}/file").stdout == "kept\n"
+    assert [line for line in fleet.sink.lines if "stays on b" in line]
+    await fleet.down()
+    await VolumeResource().delete(fleet.context(), id, volume("ac"), made)
+    assert [fleet.left(letter) for letter in "ac"] == [[], []]
+    fleet.boxes["b"].run("rm", "-r", ROOT)
 
 
 def fleet_where(fleet: Fleet, letters: str) -> dict[str, int]:

@@ -10,9 +10,9 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from anytier.errors import NotFound
+from anytier.errors import AnytierError, NotFound
 from anytier.provider.host.driver import HostDriver
-from anytier.provider.host.front import At, Front, host_port, ports_of
+from anytier.provider.host.front import At, Front, host_port, of_machine, ports_of
 from anytier.provider.host.models import InstanceRecord
 from anytier.provider.judge import Health
 from anytier.provider.waiting import all_of
@@ -59,7 +59,10 @@ class SpreadDriver:
 
     async def start(self, revision: int, index: int) -> str:
         driver = self.drivers[self.where(revision, index)]
-        return id_on(driver.name, await driver.start(revision, index))
+        try:
+            return id_on(driver.name, await driver.start(revision, index))
+        except AnytierError as error:
+            raise of_machine(driver.member, error) from error
 
     async def attach(self, ids: Sequence[str]) -> None:
         known = await self._known()
