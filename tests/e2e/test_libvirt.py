@@ -82,6 +82,8 @@ class VmStack(Trial):
             "kernel": {"path": str(files.kernel), "initrd": str(files.initrd), "arguments": ARGUMENTS},
             "accelerator": "tcg",
             "memory": "1Gi",
+            "bootTimeout": 480,
+            "connectTimeout": 90,  # an emulated machine beside other tests takes its time
             "disk": "3Gi",
             "dataDisk": "1Gi",
             "folder": str(self.pool),

@@ -253,7 +253,7 @@ def login(vm: Vm, key_file: str | None) -> dict[str, Any]:
         **key,
         "sudo": True,
         **({"jump": jump} if (jump := _jump(vm)) else {}),
-        "connectTimeout": 15,
+        "connectTimeout": vm.args.connect_timeout,
     }
 
 
