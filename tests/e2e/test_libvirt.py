@@ -82,6 +82,8 @@ class VmStack(Trial):
             "kernel": {"path": str(files.kernel), "initrd": str(files.initrd), "arguments": ARGUMENTS},
             "accelerator": "tcg",
             "memory": "1Gi",
+            "bootTimeout": 480,
+            "connectTimeout": 90,  # an emulated machine beside other tests takes its time
             "disk": "3Gi",
             "dataDisk": "1Gi",
             "folder": str(self.pool),
@@ -142,6 +144,11 @@ class VmStack(Trial):
         command = ["virsh", "-c", self.libvirtd.uri, *args]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
 
+    def disks(self) -> dict[str, str]:
+        """The guest's name of each disk, and its file."""
+        lines = self.virsh("domblklist", self.vm).splitlines()[2:]
+        return dict(line.split(maxsplit=1) for line in lines if line.strip())
+
     def left(self) -> list[str]:
         """What is there of it."""
         listed = [self.virsh(*verb) for verb in (("list", "--all"), ("net-list", "--all"), ("pool-list", "--all"))]
@@ -185,8 +192,21 @@ def test_a_machine_that_does_not_boot_shows_its_console(libvirtd: Libvirtd, file
         assert failed.code != 0 and "Traceback" not in failed.output
         assert "did not come up within 25 s" in failed.output, failed.tail()
         assert "console's last lines" in failed.output and "bootTimeout" in failed.output, failed.tail()
+        another_machine_takes_its_place(stack, tmp_path)
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert stack.left() == []
+
+
+def another_machine_takes_its_place(stack: VmStack, folder: Path) -> None:
+    """Another image: the old machine goes first, the new one has a new disk and the old data. Nothing need boot."""
+    other, before = folder / "other.raw", stack.disks()
+    other.write_bytes(b"\1" * 2**20)
+    stack.write_config(image=str(other), sha256=digest(other), bootTimeout=1)
+    failed = stack.up(fails=True)
+    assert "did not come up within 1 s" in failed.output, failed.tail()
+    after = stack.disks()
+    assert before["vda"] != after["vda"] and "root-" in after["vda"]
+    assert before["vdb"] == after["vdb"] and "data" in after["vdb"]
 
 
 def test_a_machine_from_nothing_to_nothing(

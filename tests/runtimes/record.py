@@ -37,13 +37,16 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Registered:
-    """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent` and `depends` are names."""
+    """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
+    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said."""
 
     type: str
     name: str
     parent: str
     depends: tuple[str, ...]
     inputs: Any
+    gone_with: str = ""
+    gone_first: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class _Monitor(mocks.MockMonitor):
             parent=_name(request.parent),
             depends=tuple(sorted({_name(urn) for urn in request.dependencies})),
             inputs=_plain(inputs),
+            gone_with=_name(request.deletedWith),
+            gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
         )
         with self.lock:
             self.recording.resources.append(made)

@@ -273,6 +273,14 @@ def test_a_machine_is_made_in_order_and_everything_else_comes_after_it() -> None
     assert made.exports["url"] == f"http://{vmplan.decide(args(**MADE), 'dev').net.address}:8080/"
 
 
+def test_what_is_on_the_machine_goes_with_it_and_its_new_disk_comes_first() -> None:
+    made = registered(**MADE)
+    (app,) = made.of("index:App")  # the engine hands this on to all that is below it
+    assert (app.gone_with, made.of("host:Machine")[0].gone_with) == ("machine", "machine")
+    assert made["machine"].gone_first is True
+    assert {item.gone_first for item in made.of("libvirt:Volume")} == {False}
+
+
 def test_with_a_key_of_ones_own_none_is_made(tmp_path: Path) -> None:
     key = tmp_path / "id"
     key.write_text("private")

@@ -10,12 +10,12 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from anytier.errors import ConfigError
 from anytier.hypervisors import uri as uris
-from anytier.hypervisors.drivers import Driver, lacking
+from anytier.hypervisors.drivers import Ability, Driver, lacking
 from anytier.hypervisors.uri import Uri
 from anytier.tiers.vms import LibvirtArgs, bytes_of
 
@@ -96,7 +96,7 @@ def decide(args: LibvirtArgs, stack: str, own_key: str | None = None) -> Vm:
         generation="",
         console=_console(args, driver, uri, name),
     )
-    return Vm(**{**vm.__dict__, "generation": _generation(vm, own_key)})
+    return replace(vm, generation=_generation(vm, own_key))
 
 
 def makes_disks(args: LibvirtArgs) -> bool:
@@ -253,7 +253,7 @@ def login(vm: Vm, key_file: str | None) -> dict[str, Any]:
         **key,
         "sudo": True,
         **({"jump": jump} if (jump := _jump(vm)) else {}),
-        "connectTimeout": 15,
+        "connectTimeout": vm.args.connect_timeout,
     }
 
 
@@ -287,8 +287,8 @@ def _net(args: LibvirtArgs, stack: str, name: str) -> Net:
 def _generation(vm: Vm, own_key: str | None) -> str:
     """Of all that only a first boot does."""
     net = vm.net
-    said = [vm.sha256 or vm.image, vm.args.user, vm.hostname, vm.args.state_dir, own_key]
-    said += [net.address, net.prefix, net.gateway, list(net.nameservers), net.mac]  # type: ignore[list-item]
+    said: list[Any] = [vm.sha256 or vm.image, vm.args.user, vm.hostname, vm.args.state_dir, own_key]
+    said += [net.address, net.prefix, net.gateway, list(net.nameservers), net.mac]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 
@@ -355,12 +355,12 @@ def _wrong(args: LibvirtArgs, driver: Driver, uri: Uri, made: bool) -> Iterator[
         yield _error("memory", f"{args.memory} is too little for a Linux with systemd", "512Mi or more")
     if driver.types == ("vmware",):
         yield from _wrong_on_vmware(args)
-    for field, ability, asked in (
+    asked: list[tuple[str, Ability, bool]] = [
         ("firmware", "firmware", args.firmware == "uefi"),
         ("consoleLog", "console", args.console_log is not None),
-    ):
-        unable = lacking(driver, ability) if asked else None  # type: ignore[arg-type]
-        if unable is not None:
+    ]
+    for field, ability, said in asked:
+        if said and (unable := lacking(driver, ability)) is not None:
             yield _error(field, unable[0], "leave it out")
     if args.accelerator != "auto" and "kvm" not in driver.types:
         yield _error("accelerator", f"{driver.name} has none to choose", "leave it out")

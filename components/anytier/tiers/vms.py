@@ -179,6 +179,7 @@ class LibvirtArgs(Frozen):
     user: Annotated[str, AfterValidator(_user)] = "anytier"
     key_file: str | None = None
     host_key: Annotated[str, AfterValidator(logins.public_key)] | None = None
+    connect_timeout: float = Field(default=15, gt=0, le=600)
     boot_timeout: float = Field(default=300, gt=0, le=7200)
     restart: Literal["allow", "never"] = "allow"
     stop_timeout: float = Field(default=60, ge=0, le=3600)
