@@ -39,18 +39,30 @@ def cell_json(cell: Support) -> dict[str, Any]:
 def as_text(tiers: Sequence[str], room: int | None = None) -> str:
     """Aligned columns; a mode that differs stands behind a slash (`yes/emulated`).
 
-    Where `room` is too small for all tiers, those that are not built yet are left out, and that is said.
+    Where `room` is too small for all tiers, those that are not built yet are left out, and that is said. A path that is
+    too long even then is shortened in its middle.
     """
     full = _text(tiers)
     left_out = [tier for tier in tiers if tier not in BUILT]
     if room is None or len(left_out) in (0, len(tiers)) or max(map(len, full.splitlines())) <= room:
         return full
     built = [tier for tier in tiers if tier in BUILT]
-    return f"{_text(built)}\n\n{', '.join(left_out)}: planned; a wider terminal or --tier shows them"
+    over = max(map(len, _text(built).splitlines())) - room
+    longest = max(map(len, TABLE)) - max(over, 0)
+    return f"{_text(built, longest)}\n\n{', '.join(left_out)}: planned; a wider terminal or --tier shows them"
 
 
-def _text(tiers: Sequence[str]) -> str:
-    return table([["field", *tiers], *([path, *map(_sign, row.values())] for path, row in rows(tiers))])
+def _text(tiers: Sequence[str], longest: int | None = None) -> str:
+    body = ([shortened(path, longest), *map(_sign, row.values())] for path, row in rows(tiers))
+    return table([["field", *tiers], *body])
+
+
+def shortened(path: str, longest: int | None) -> str:
+    """At most `longest` characters, of which one stands for what was left out of the middle."""
+    if longest is None or len(path) <= longest:
+        return path
+    keep = max(longest, 3) - 1
+    return f"{path[: keep - keep // 2]}…{path[-(keep // 2) :]}"
 
 
 def _sign(cell: Support) -> str:
