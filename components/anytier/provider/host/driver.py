@@ -163,6 +163,9 @@ class HostDriver:
             return  # it has ended already, which observe() reports
         result = await self.place.machine.run(exec_argv(self.place, state.pid, hook), timeout=60)
         if result.code != 0:
+            now = (await self.place.manager.states()).get(unit)
+            if now is None or now.pid != state.pid:
+                return  # it has ended meanwhile: as above
             said = redact((result.err or result.out).strip(), self._revision_secrets(unit))
             raise Rejected(unit, f"postStart ended with exit {result.code}: {said}", "mend lifecycle.postStart")
 
