@@ -30,6 +30,7 @@ from anytier.conformance.places.local import LocalPlace
 from anytier.conformance.trial import Run, Trial
 
 pytestmark = pytest.mark.e2e
+AT_LENGTH = bool(os.environ.get("ANYTIER_VM_SUITE"))
 ARGUMENTS = "root=/dev/vda rw console=ttyS0 net.ifnames=1"
 SERVER = """\
 import http.server, os, pathlib
@@ -192,7 +193,8 @@ def test_a_machine_that_does_not_boot_shows_its_console(libvirtd: Libvirtd, file
         assert failed.code != 0 and "Traceback" not in failed.output
         assert "did not come up within 25 s" in failed.output, failed.tail()
         assert "console's last lines" in failed.output and "bootTimeout" in failed.output, failed.tail()
-        another_machine_takes_its_place(stack, tmp_path)
+        if AT_LENGTH:
+            another_machine_takes_its_place(stack, tmp_path)
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert stack.left() == []
 
@@ -232,7 +234,7 @@ def test_a_machine_from_nothing_to_nothing(
         assert stack.virsh("domuuid", stack.vm) == uuid and "restart" not in changed.output
         assert "917504" in stack.virsh("dominfo", stack.vm)
         stack.serves("hello one")
-        if os.environ.get("ANYTIER_VM_SUITE"):
+        if AT_LENGTH:
             another_image(stack, files, tmp_path, capsys)
 
         told(capsys, "destroy", stack.pulumi("destroy", "--yes", "--skip-preview"))
