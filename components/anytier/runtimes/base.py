@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 import pulumi
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, certificate_pairs
+from anytier.resources import Resource
 from anytier.runtimes.order import before_jobs, jobs_with, workload_order
-from anytier.runtimes.resources import Resource
 from anytier.runtimes.secrets import secret_inputs
 from anytier.spec import App
 

@@ -9,8 +9,8 @@ from anytier.render.context import context_hash
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, on_docker
 from anytier.render.workload import for_docker, secrets_of, update_policy
+from anytier.resources import Resource
 from anytier.runtimes.base import Runtime
-from anytier.runtimes.resources import Resource
 from anytier.spec.model import Container
 from anytier.spec.placeholders import resolve
 from anytier.tiers.places import DockerEndpoint

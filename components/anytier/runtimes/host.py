@@ -14,10 +14,10 @@ from anytier.render.packages import packages_of
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, internal_ports, on_hosts
 from anytier.render.workload import Release, for_host, has_fixed_ports, secrets_of, update_policy
+from anytier.resources import Resource
 from anytier.runtimes import machines
 from anytier.runtimes.base import Runtime
 from anytier.runtimes.images import Images, refuse_taken_ports
-from anytier.runtimes.resources import Resource
 from anytier.spec.placeholders import resolve
 from anytier.tiers.places import HostMachine, Hosts
 

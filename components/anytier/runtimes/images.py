@@ -10,7 +10,7 @@ from anytier.errors import SpecError
 from anytier.render.template import Template
 from anytier.render.traffic import is_http, service_ports, target_of
 from anytier.render.workload import has_fixed_ports
-from anytier.runtimes.resources import Resource
+from anytier.resources import Resource
 from anytier.spec import App
 
 

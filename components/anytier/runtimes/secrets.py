@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 from anytier.errors import AnytierError
-from anytier.runtimes.resources import Resource
+from anytier.resources import Resource
 from anytier.spec import App
 from anytier.spec.model import Secret
 

@@ -12,6 +12,7 @@ import pulumi
 from anytier import logins
 from anytier.errors import AnytierError, ConfigError
 from anytier.frozen import Frozen
+from anytier.resources import Resource
 from anytier.tiers.places import HostMachine, Hosts
 
 _KEY = "anytier:baremetal.machines"
@@ -71,26 +72,6 @@ class BaremetalArgs(Frozen):
     downgrades: bool = False
 
 
-class Machine(pulumi.CustomResource):
-    """`anytier:host:Machine` on the program's side."""
-
-    host_key: pulumi.Output[str]
-
-    def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions) -> None:
-        given = {
-            "machine": wire(args),
-            "hostKey": args.host_key,
-            "jumpHostKey": args.jump.host_key if args.jump else None,
-        }
-        known = {key: value for key, value in given.items() if value is not None}
-        outputs = dict.fromkeys(("hostKey", "jumpHostKey", "memory"))
-        super().__init__("anytier:host:Machine", name, {**outputs, **known}, opts)
-
-    def key(self, name: str) -> pulumi.Output[Any]:
-        found: pulumi.Output[Any] = pulumi.get(self, name)
-        return found
-
-
 class BaremetalTier(pulumi.ComponentResource):
     """Machines as a place. Looks at each, learns its host key, and makes nothing there."""
 
@@ -118,16 +99,28 @@ class BaremetalTier(pulumi.ComponentResource):
         self.register_outputs({"address": self.place.address, "stateDir": self.place.state_dir})
 
     def _machine(self, args: MachineArgs, ingress: bool) -> HostMachine:
-        found = Machine(args.called, args, pulumi.ResourceOptions(parent=self))
-        way = wire(args) | {"hostKey": found.key("hostKey")}
-        if args.jump:
-            way["jump"] = args.jump.way | {"hostKey": found.key("jumpHostKey")}
+        way, found = looked_at(args, self)
         address = args.private_address or args.address
-        return HostMachine(args.called, way, address, dict(args.labels), ingress, found.key("memory"))
+        return HostMachine(args.called, way, address, dict(args.labels), ingress, found.output("memory"))
 
     @staticmethod
     def mode(args: BaremetalArgs) -> None:
         """There is but one."""
+
+
+def looked_at(args: MachineArgs, parent: pulumi.Resource) -> tuple[dict[str, Any], Resource]:
+    """A machine's own resource, and the way to it with the host keys that it must show, for all that acts there."""
+    given = {
+        "machine": wire(args),
+        "hostKey": args.host_key,
+        "jumpHostKey": args.jump.host_key if args.jump else None,
+    }
+    outputs = ("hostKey", "jumpHostKey", "memory")
+    found = Resource("host:Machine", args.called, given, outputs, pulumi.ResourceOptions(parent=parent))
+    way = wire(args) | {"hostKey": found.output("hostKey")}
+    if args.jump:
+        way["jump"] = args.jump.way | {"hostKey": found.output("jumpHostKey")}
+    return way, found
 
 
 def machines_of(args: BaremetalArgs) -> list[MachineArgs]:

@@ -14,6 +14,7 @@ from pydantic_core import InitErrorDetails
 import pulumi
 from anytier.errors import ConfigError
 from anytier.frozen import Frozen
+from anytier.resources import Resource
 from anytier.tiers.places import DockerEndpoint
 
 # How one machine is reached. Whatever else tier baremetal may say of a machine is about several of them.
@@ -51,15 +52,6 @@ class DockerArgs(Frozen):
     caddy_image: str | None = None
 
 
-class DockerEngine(pulumi.CustomResource):
-    """`anytier:host:DockerEngine` on the program's side."""
-
-    socket: pulumi.Output[str]
-
-    def __init__(self, name: str, machine: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__("anytier:host:DockerEngine", name, {"machine": machine, "socket": None}, opts)
-
-
 class DockerTier(pulumi.ComponentResource):
     """A Docker daemon as a place. Makes nothing by itself; on a machine it sees to it that there is one."""
 
@@ -84,14 +76,12 @@ class DockerTier(pulumi.ComponentResource):
 
     def _on_machine(self, machine: Any) -> dict[str, Any]:
         """Its socket is an output of the engine's resource, so that all that uses the daemon waits for it."""
-        from anytier.tiers.baremetal import Machine, wire
+        from anytier.tiers.baremetal import looked_at
 
-        found = Machine(machine.address, machine, pulumi.ResourceOptions(parent=self))
-        way = wire(machine) | {"hostKey": found.key("hostKey")}
-        if machine.jump:
-            way["jump"] = machine.jump.way | {"hostKey": found.key("jumpHostKey")}
-        engine = DockerEngine(f"{machine.address}-docker", way, pulumi.ResourceOptions(parent=self, depends_on=[found]))
-        return {"host": pulumi.Output.concat("unix://", pulumi.Output.from_input(engine.socket)), "machine": way}
+        way, found = looked_at(machine, self)
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[found])
+        engine = Resource("host:DockerEngine", f"{machine.called}-docker", {"machine": way}, ["socket"], opts)
+        return {"host": pulumi.Output.concat("unix://", engine.output("socket")), "machine": way}
 
     @staticmethod
     def mode(args: DockerArgs) -> str | None:

@@ -7,13 +7,14 @@ the order of the resources. systemd runs the app in the guest, as on tier `barem
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pulumi
 from anytier import logins
 from anytier.errors import ConfigError
+from anytier.resources import Resource
 from anytier.tiers import vmplan
 from anytier.tiers.places import Hosts
 from anytier.tiers.vmplan import KEY
@@ -23,19 +24,6 @@ _QCOW2 = b"QFI\xfb"
 # Whether the old one goes before the new one comes. One machine has its name, address and data disk at a time; its new
 # disk has a name of its own, and comes while the old one is still in use.
 _FIRST = {"Domain": True, "Volume": False}
-
-
-class Made(pulumi.CustomResource):
-    """A resource of the plugin on the program's side; `outputs` by `get`, unknown in a preview."""
-
-    def __init__(
-        self, token: str, name: str, props: Mapping[str, Any], outputs: Iterable[str], opts: pulumi.ResourceOptions
-    ) -> None:
-        super().__init__(f"anytier:{token}", name, {**dict.fromkeys(outputs), **props}, opts)
-
-    def get(self, name: str) -> pulumi.Output[Any]:
-        found: pulumi.Output[Any] = pulumi.get(self, name)
-        return found
 
 
 class LibvirtTier(pulumi.ComponentResource):
@@ -54,7 +42,7 @@ class LibvirtTier(pulumi.ComponentResource):
         self.host = {**vmplan.host(vm), **({"password": here.password} if here.password is not None else {})}
         machine = self._made() if vm.made else self._placed()
         self.place = Hosts(
-            machine=self.way | {"hostKey": machine.get("hostKey")} | self._jump(machine),
+            machine=self.way | {"hostKey": machine.output("hostKey")} | self._jump(machine),
             state_dir=args.state_dir,
             supervisor="systemd-system",
             port=port,
@@ -72,41 +60,41 @@ class LibvirtTier(pulumi.ComponentResource):
 
     # the steps
 
-    def _made(self) -> Made:
+    def _made(self) -> Resource:
         """A machine with a fresh disk of the image, a data disk that outlives it, and a user with a key."""
         vm, here = self.vm, self.here
         ground = [self._new("Pool", "pool", vmplan.pool(vm))]
         nets = [self._new("Network", "network", vmplan.network(vm))] if vm.net.ours else []
         base = self._new("Volume", "image", vmplan.base(vm, here.source, here.format), ["path"], ground)
-        root = self._new("Volume", "root", vmplan.root(vm, base.get("path"), here.format), ["path"], ground)
+        root = self._new("Volume", "root", vmplan.root(vm, base.output("path"), here.format), ["path"], ground)
         data = self._new("Volume", "data", vmplan.data(vm), ["path"], ground)
         public: Any = here.public_key
         self.way: dict[str, Any] = vmplan.login(vm, here.key_file)
         if public is None:
             pair = self._new("KeyPair", "key", {"comment": vm.name}, ["publicKey", "privateKey"], module="index")
-            public = pair.get("publicKey")
-            self.way["privateKey"] = pair.get("privateKey")
+            public = pair.output("publicKey")
+            self.way["privateKey"] = pair.output("privateKey")
         seed = self._new("SeedIso", "seed", vmplan.seed(vm, public), ["path", "hostPublicKey"], ground)
-        disks = vmplan.made_disks(root.get("path"), data.get("path"), seed.get("path"))
+        disks = vmplan.made_disks(root.output("path"), data.output("path"), seed.output("path"))
         self.domain = self._new("Domain", "machine", vmplan.domain(vm, disks), (), nets)
-        return self._machine(seed.get("hostPublicKey").apply(logins.public_key))
+        return self._machine(seed.output("hostPublicKey").apply(logins.public_key))
 
-    def _placed(self) -> Made:
+    def _placed(self) -> Resource:
         """A machine with the disk that lies at the hypervisor already."""
         self.way = vmplan.login(self.vm, self.here.key_file)
         self.domain = self._new("Domain", "machine", vmplan.domain(self.vm, vmplan.placed_disks(self.vm)))
         return self._machine(self.vm.args.host_key)
 
-    def _machine(self, host_key: Any) -> Made:
+    def _machine(self, host_key: Any) -> Resource:
         """Its SSH, waited for."""
         given = {"machine": self.way, "firstBoot": vmplan.first_boot(self.vm)}
         known = {"hostKey": host_key} if host_key is not None else {}
         opts = pulumi.ResourceOptions(parent=self, depends_on=[self.domain], deleted_with=self.domain)
-        return Made("host:Machine", self.vm.net.address, {**given, **known}, ["hostKey", "jumpHostKey"], opts)
+        return Resource("host:Machine", self.vm.net.address, {**given, **known}, ["hostKey", "jumpHostKey"], opts)
 
-    def _jump(self, machine: Made) -> dict[str, Any]:
+    def _jump(self, machine: Resource) -> dict[str, Any]:
         jump = self.way.get("jump")
-        return {"jump": jump | {"hostKey": machine.get("jumpHostKey")}} if jump else {}
+        return {"jump": jump | {"hostKey": machine.output("jumpHostKey")}} if jump else {}
 
     def _new(
         self,
@@ -114,13 +102,13 @@ class LibvirtTier(pulumi.ComponentResource):
         name: str,
         props: dict[str, Any],
         outputs: Iterable[str] = (),
-        after: Iterable[Made] = (),
+        after: Iterable[Resource] = (),
         module: str = "libvirt",
-    ) -> Made:
+    ) -> Resource:
         """`after`: must be there before it, and goes after it."""
         where = {"host": self.host} if "host" in props else {}
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=_FIRST.get(kind))
-        return Made(f"{module}:{kind}", name, props | where, outputs, opts)
+        return Resource(f"{module}:{kind}", name, props | where, outputs, opts)
 
 
 class Here:
