@@ -91,6 +91,15 @@ def test_one_on_each(fits: list[str]) -> None:
     assert sorted(assign(fits, len(fits), {}, "each").values()) == sorted(fits)
 
 
+@given(NAMES, st.integers(1, 6), st.integers(0, 6), st.integers(1, 12))
+def test_who_scales_out_and_in_again_moves_nobody(fits: list[str], few: int, more: int, left: int) -> None:
+    small = assign(fits, few, {})
+    large = assign(fits, few + more, small)
+    assert {index: large[index] for index in small} == small
+    fewer = assign(fits, min(left, few + more), large)
+    assert all(large[index] == name for index, name in fewer.items())
+
+
 def test_a_machine_more_takes_its_share_and_no_more() -> None:
     assert assign(["a", "b", "c"], 4, {0: "a", 1: "b", 2: "a", 3: "b"}) == {0: "a", 1: "b", 2: "a", 3: "c"}
 

@@ -73,7 +73,9 @@ def assign(fits: Sequence[str], count: int, previous: Mapping[int, str], mode: M
             left[name] -= 1
     for index in range(count):
         if index not in placed:
-            name = max(fits, key=lambda name: left[name])
+            # Where the fewest are so far: then the first few are even by themselves, and fewer of them move nobody.
+            taken = counts(placed)
+            name = min((name for name in fits if left[name] > 0), key=lambda name: taken.get(name, 0))
             placed[index] = name
             left[name] -= 1
     return dict(sorted(placed.items()))
