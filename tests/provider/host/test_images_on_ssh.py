@@ -41,8 +41,10 @@ NS, ROOT = "anytier-test-oci", "/var/lib/anytier/anytier-test-oci"
 POLICY: dict[str, Any] = {
     "min_healthy_time": 0.3, "healthy_deadline": 30, "progress_deadline": 90, "drain_timeout": 5
 }  # fmt: skip
-READY = Probe(http_get=HttpGet(path="/healthz", port=8080), period=1, timeout=1)
-INSIDE = Probe(exec=["sh", "-c", 'test "$VERSION" && test "$(id -u)" = 4321 && test -e /srv/app/hostapp.py'], period=1)
+READY = Probe(http_get=HttpGet(path="/healthz", port=8080), period=1, timeout=5)
+INSIDE = Probe(
+    exec=["sh", "-c", 'test "$VERSION" && test "$(id -u)" = 4321 && test -e /srv/app/hostapp.py'], period=1, timeout=10
+)
 # Nothing of a test that failed is left to the next one.
 WIPE = "cd /etc/systemd/system; systemctl disable --now anytier-*.service; rm -rf anytier-*.service /var/lib/anytier/*"
 ODD = "a'b\"c\\d $HOME %n \t\r\n\x1b[0m ü"
@@ -125,7 +127,7 @@ class Shop:
             secret_env={"PASSWORD": "db"},
             readiness=READY,
             startup=INSIDE,
-            liveness=READY.model_copy(update={"timeout": 5, "failure_threshold": 20}),
+            liveness=READY.model_copy(update={"failure_threshold": 20}),
             mounts=[Mount(target="/data", volume="data")],
             files=[File(target="/etc/shop/key", content="${secrets.db}", mode="0400")],
             post_start=["sh", "-c", "echo $VERSION > /tmp/post-start"],
