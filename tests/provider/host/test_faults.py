@@ -136,6 +136,40 @@ async def test_a_killed_supervisord_is_brought_back_without_orphans(corner: Corn
     corner.clean()
 
 
+class Busy:
+    """A machine on which supervisord does not answer the first time that it is asked."""
+
+    def __init__(self) -> None:
+        self._machine, self.asked = LocalMachine(), 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine, name)
+
+    async def open_unix(self, path: str) -> Any:
+        self.asked += path.endswith("supervisor.sock")
+        if self.asked == 1:
+            raise ConnectionRefusedError("busy")
+        return await self._machine.open_unix(path)
+
+
+async def test_a_supervisord_that_was_too_busy_to_answer_starts_nothing_again(corner: Corner) -> None:
+    if corner.supervisor != "supervisord":
+        pytest.skip("systemd answers for itself")
+    inputs = quick(corner)
+    await corner.make_proxy()
+    await corner.create(inputs)
+    (unit,) = await corner.pids()
+    busy = Busy()
+    place = await use(corner, busy)
+    await place.manager.stop(unit)
+    assert busy.asked > 1
+    await use(corner, LocalMachine())
+    assert await corner.pids() == {} and not any("hostapp" in line for line in corner.processes())
+    await corner.delete(inputs)
+    await corner.delete_proxy()
+    corner.clean()
+
+
 async def test_children_go_with_the_process_that_started_them(corner: Corner) -> None:
     """Also those that ignore TERM, and those of a process that was killed: the next one finds no orphan beside it."""
     inputs = corner.inputs(mode="parent", replicas=1)

@@ -42,11 +42,15 @@ class Supervisord:
 
     async def stop(self, name: str) -> None:
         async with self._lock:
-            alive = await self._alive()
-            if alive:
-                await self._quiet("stopProcess", name, True, ignore=(_BAD_NAME, _NOT_RUNNING), timeout=600)
-                await self._remove_group(name)
-            await self._reap(name)
+            while True:
+                alive = await self._alive()
+                if alive:
+                    await self._quiet("stopProcess", name, True, ignore=(_BAD_NAME, _NOT_RUNNING), timeout=600)
+                    await self._remove_group(name)
+                await self._reap(name)
+                # One that was only too busy to answer would start again what was ended behind its back.
+                if alive or not await self._alive():
+                    break
             await self.machine.remove([self._program(name)])
 
     async def restart(self, name: str) -> None:
