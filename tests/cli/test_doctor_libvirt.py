@@ -37,7 +37,7 @@ def test_what_the_config_names_must_be_there(tmp_path: Path) -> None:
     image.touch()
     (found,) = doctor.config(gone)
     assert found.status == "ok" and "anytier-dev" in found.what and "10." in found.what
-    assert told(doctor.config(subject(machines=3))) == [("machine", "missing")] * 2
+    assert told(doctor.config(subject(image=str(image), sha256=SHA, machines=3))) == [("machine", "ok")] * 3
 
 
 @pytest.mark.skipif(importlib.util.find_spec("libvirt") is None, reason="libvirt-python is not installed")
@@ -69,7 +69,11 @@ def test_the_suite_must_know_the_address_and_the_key(tmp_path: Path) -> None:
     public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mqsLtTkJJ7"
     Path(f"{key}.pub").write_text(public)
     place = LibvirtPlace(given)
-    assert (place.address, place.machine.user, place.machine.sudo) == ("10.213.9.10", "anytier", True)
+    (machine,) = place.machines
+    assert (place.address, machine.address) == ("10.213.9.10", "10.213.9.10")
+    assert (machine.user, machine.sudo, machine.called) == ("anytier", True, "anytier-conformance")
+    second = LibvirtPlace({**given, "machines": 2}).machines[1]
+    assert (second.called, second.address) == ("anytier-conformance-2", "10.213.9.11")
     for name, path in (("keyFile", "keyFile"), ("network", "network")):
         with pytest.raises(ConfigError) as caught:
             LibvirtPlace({key_: value for key_, value in given.items() if key_ != name})

@@ -33,13 +33,14 @@ pytestmark = pytest.mark.e2e
 AT_LENGTH = bool(os.environ.get("ANYTIER_VM_SUITE"))
 ARGUMENTS = "root=/dev/vda rw console=ttyS0 net.ifnames=1"
 SERVER = """\
-import http.server, os, pathlib
-kept = pathlib.Path(os.environ["VOLUME_DATA"], "kept")
+import http.server, os, pathlib, socket
+kept = pathlib.Path(os.environ.get("VOLUME_DATA", "/none"), "kept")
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = (os.environ["GREETING"] + " " + (kept.read_text() if kept.exists() else "nothing")).encode()
         self.send_response(200)
+        self.send_header("X-Machine", socket.gethostname())
         self.end_headers()
         self.wfile.write(body)
 
@@ -50,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+http.server.ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 
@@ -100,14 +101,16 @@ class VmStack(Trial):
         container = {
             "build": {"context": "."},
             "variables": {"GREETING": "hello"},
-            "volumes": {"/data": {"source": "${resources.data}"}},
             "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 3, "timeoutSeconds": 3},
         }
         web = {
             "containers": {"web": container},
             "host": {"command": ["python3", "server.py"]},
             "service": {"ports": {"http": {"port": 80, "targetPort": 8080}}},
+            "scale": {"replicas": int(self.options.get("machines", 1))},
         }
+        if "machines" not in self.options:  # one on each has its own; several of one volume stay together
+            container["volumes"] = {"/data": {"source": "${resources.data}"}}
         self.base = {
             "apiVersion": "anytier.dev/v1",
             "kind": "App",
@@ -129,7 +132,7 @@ class VmStack(Trial):
         return self.config_file.read_text().splitlines() if self.config_file.exists() else []
 
     def serves(self, wanted: str, method: str = "GET", path: str = "/", patience: float = 60) -> None:
-        address = json.loads(self.pulumi("stack", "output", "--json").output)["url"]
+        address = self.url()
         limit, said = time.monotonic() + patience, ""
         while time.monotonic() < limit:
             with contextlib.suppress(OSError):
@@ -140,6 +143,18 @@ class VmStack(Trial):
                     return
             time.sleep(1)
         raise AssertionError(f"{address} says {said!r}, not {wanted!r}")
+
+    def url(self) -> str:
+        return str(json.loads(self.pulumi("stack", "output", "--json").output)["url"])
+
+    def answering(self, wanted: int, patience: float = 120) -> set[str]:
+        """The machines that answer at the stack's address, as soon as there are as many as wanted."""
+        address, found, limit = self.url(), set[str](), time.monotonic() + patience
+        while len(found) < wanted and time.monotonic() < limit:
+            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=20) as answer:
+                found.add(answer.headers["X-Machine"])
+            time.sleep(0.3)
+        return found
 
     def virsh(self, *args: str) -> str:
         command = ["virsh", "-c", self.libvirtd.uri, *args]
@@ -173,13 +188,12 @@ def story(made: VmStack) -> Iterator[VmStack]:
             if made.left():
                 made.pulumi("cancel", "--yes", fails=True)
                 made.pulumi("destroy", "--yes", "--skip-preview", fails=True)
-        for name in (made.vm,):
+        for name in (made.vm, f"{made.vm}-2"):
             made.virsh("destroy", name)
             made.virsh("undefine", name)
-            made.virsh("net-destroy", name)
-            made.virsh("net-undefine", name)
-            made.virsh("pool-destroy", name)
-            made.virsh("pool-undefine", name)
+        for kind in ("net", "pool"):
+            made.virsh(f"{kind}-destroy", made.vm)
+            made.virsh(f"{kind}-undefine", made.vm)
         made.forget()
 
 
@@ -238,6 +252,27 @@ def test_a_machine_from_nothing_to_nothing(
             another_image(stack, files, tmp_path, capsys)
 
         told(capsys, "destroy", stack.pulumi("destroy", "--yes", "--skip-preview"))
+        assert stack.left() == []
+
+
+@pytest.mark.skipif(not AT_LENGTH, reason="two emulated machines: make e2e-vm")
+def test_an_app_on_two_machines_and_on_one_again(
+    libvirtd: Libvirtd, files: guest.Guest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with story(VmStack(libvirtd, files, tmp_path, machines=2)) as stack:
+        told(capsys, "up, two machines", stack.up())
+        both = {stack.vm, f"{stack.vm}-2"}
+        assert stack.answering(2) == both
+        told(capsys, "again", stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes"))
+        status = stack.anytier("status").output
+        assert all(name in status for name in both), status
+
+        stack.write_config(machines=1)
+        told(capsys, "one machine", stack.pulumi("up", "--yes", "--skip-preview"))
+        assert f"{stack.vm}-2" not in stack.virsh("list", "--all")
+        assert [path.name for path in stack.pool.glob("*-2.*")] == []
+        assert {stack.answering(1).pop() for _ in range(6)} == {stack.vm}
+        stack.pulumi("destroy", "--yes", "--skip-preview")
         assert stack.left() == []
 
 

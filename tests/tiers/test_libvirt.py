@@ -42,8 +42,13 @@ def args(**given: Any) -> LibvirtArgs:
     return LibvirtArgs.model_validate(given)
 
 
+def one(asked: LibvirtArgs, stack: str, own_key: str | None = None) -> vmplan.Vm:
+    (vm,) = vmplan.decide(asked, stack, own_key)
+    return vm
+
+
 def decided(**given: Any) -> vmplan.Vm:
-    return vmplan.decide(args(**{**MADE, **given}), "dev")
+    return one(args(**{**MADE, **given}), "dev")
 
 
 def refused(**given: Any) -> dict[str, AnytierError]:
@@ -115,10 +120,13 @@ def test_a_wrong_option_is_named_by_its_path() -> None:
     assert [getattr(error, "path", "") for error in caught.value.exceptions] == ["anytier:libvirt.network.subnet"]
 
 
-def test_what_is_missing_or_not_built_is_told_at_once() -> None:
-    found = refused(machines=2)
-    assert {*found} == {"machines", "image"}
-    assert "not built yet" in found["machines"].what and "a stack for each" in found["machines"].do
+def test_what_is_missing_or_cannot_be_is_told_at_once() -> None:
+    assert {*refused()} == {"image"}
+    found = refused(**MADE, machines=6, network={"subnet": "10.0.0.0/29"})
+    assert {*found} == {"machines"} and "addresses for 5" in found["machines"].what
+    found = refused(**MADE, machines=3, network={"bridge": "br0", "address": "10.0.0.253/24"})
+    assert {*found} == {"machines"} and "addresses for 2" in found["machines"].what
+    assert {*refused(uri="esx://root@esx1/", **PLACED, machines=2)} == {"machines"}
     assert {*refused(image="/a.qcow2")} == {"sha256"}
     assert {*refused(**MADE, memory="64Mi")} == {"memory"}
     assert {*refused(image="ftp://x/a", sha256=SHA)} == {"image"}
@@ -130,27 +138,46 @@ def test_a_hypervisor_gets_what_it_can_do_and_is_refused_the_rest() -> None:
     assert {*found} == {"sha256", "dataDisk", "network", "firmware", "accelerator"}
     assert {*refused(uri="esx://root@esx1/", **PLACED, memory="1026Mi", cpus=3)} == {"memory", "cpus"}
     assert {*refused(uri="esx://root@esx1/?no_verify=1", **PLACED)} == {"uri"}
-    assert vmplan.decide(args(uri="esx://root@esx1/?no_verify=1", unverified=True, **PLACED), "dev").made is False
+    assert one(args(uri="esx://root@esx1/?no_verify=1", unverified=True, **PLACED), "dev").made is False
     assert {*refused(uri="qemu+tls://host/system", **MADE)} == {"network"}
     bridged = {"bridge": "br0", "address": "10.0.0.5/24"}
-    assert vmplan.decide(args(uri="qemu+tls://host/system", network=bridged, **MADE), "dev").net.bridge == "br0"
+    assert one(args(uri="qemu+tls://host/system", network=bridged, **MADE), "dev").net.bridge == "br0"
     assert {*refused(**MADE, network={**bridged, "bridge": "VM Network"})} == {"network.bridge"}
     session = "qemu:///session"
     assert {*refused(**MADE, uri=session)} == {"network", "folder"}
-    mine = vmplan.decide(args(**MADE, uri=session, network=bridged, folder="/home/me/vms"), "dev")
+    mine = one(args(**MADE, uri=session, network=bridged, folder="/home/me/vms"), "dev")
     assert mine.console is None and vmplan.pool(mine)["path"] == "/home/me/vms"
 
 
 # what is decided
 
 
+@given(st.integers(1, 40), st.sampled_from([{}, {"bridge": "br0", "address": "10.0.0.5/24", "gateway": "10.0.0.1"}]))
+def test_machines_share_nothing_but_the_ground_and_the_first_is_what_it_is_alone(
+    count: int, network: dict[str, str]
+) -> None:
+    vms = vmplan.decide(args(**MADE, machines=count, network=network, consoleLog="/var/log/console"), "dev")
+    first = decided(network=network, consoleLog="/var/log/console")
+    assert len(vms) == count and vmplan.incarnation([first]) == first.generation
+    for shape in (vmplan.domain, vmplan.data, vmplan.seed, vmplan.root, vmplan.pool, vmplan.network, vmplan.login):
+        more = {"domain": [[]], "seed": ["ssh-ed25519 AAAA"], "root": ["/base", "qcow2"], "login": [None]}
+        given_ = more.get(shape.__name__, [])
+        assert shape(vms[0], *given_) == shape(first, *given_)  # type: ignore[operator]
+    for told in ("name", "hostname", "generation", "console"):
+        assert len({getattr(vm, told) for vm in vms}) == count
+    assert len({vm.net.address for vm in vms}) == len({vm.net.mac for vm in vms}) == count
+    assert len({vmplan.data(vm)["name"] for vm in vms}) == len({vmplan.seed(vm, "")["name"] for vm in vms}) == count
+    assert len({vmplan.root(vm, "", "qcow2")["name"] for vm in vms}) == count
+    assert {vmplan.pool(vm)["name"] for vm in vms} == {vmplan.network(vm)["name"] for vm in vms} == {first.ground}
+
+
 def test_the_shortest_stack_has_a_name_an_address_and_disks_of_its_own() -> None:
     vm = decided()
     assert (vm.name, vm.hostname, vm.made) == ("anytier-dev", "anytier-dev", True)
     assert vm.net.address.startswith("10.") and vm.net.ours is not None and vm.net.address.endswith(".10")
-    other = vmplan.decide(args(**MADE), "prod")
+    other = one(args(**MADE), "prod")
     assert (other.name, other.net.address, other.net.mac) != (vm.name, vm.net.address, vm.net.mac)
-    assert vmplan.decide(args(**MADE), "dev") == vm
+    assert one(args(**MADE), "dev") == vm
 
 
 def test_only_what_a_first_boot_does_makes_another_machine() -> None:
@@ -159,7 +186,7 @@ def test_only_what_a_first_boot_does_makes_another_machine() -> None:
         assert decided(**same).generation == first, same
     for other in ({"sha256": "cd" * 32}, {"user": "deploy"}, {"stateDir": "/srv/apps"}, {"name": "other"}):
         assert decided(**other).generation != first, other
-    mine = vmplan.decide(args(**MADE), "dev", own_key="ssh-ed25519 AAAA")
+    mine = one(args(**MADE), "dev", own_key="ssh-ed25519 AAAA")
     assert mine.generation != first
 
 
@@ -183,7 +210,7 @@ def test_sizes_are_powers_of_two() -> None:
 
 @given(st.text(min_size=1, max_size=70))
 def test_any_stacks_name_makes_names_that_libvirt_and_dns_take(stack: str) -> None:
-    vm = vmplan.decide(args(**MADE), stack)
+    vm = one(args(**MADE), stack)
     given_ = {**vmplan.domain(vm, []), "nics": []}
     assert check(DomainInputs, given_, Registry().load("anytier:libvirt:Domain")().check)[1] == []  # type: ignore[misc]
     assert len(vm.hostname) <= 63 and vm.hostname.strip("-") == vm.hostname and vm.hostname.isascii()
@@ -193,7 +220,7 @@ def test_any_stacks_name_makes_names_that_libvirt_and_dns_take(stack: str) -> No
 def test_every_text_of_a_placed_machine_comes_back_from_the_xml(image: str, network: str, user: str) -> None:
     given_ = {**PLACED, "image": image, "network": {"name": network, "address": "10.0.0.5/24"}}
     try:
-        vm = vmplan.decide(args(uri="esx://root@h/", **given_), "dev")
+        vm = one(args(uri="esx://root@h/", **given_), "dev")
     except (ValidationError, ExceptionGroup):
         assert any(ord(sign) < 32 or ord(sign) == 127 for sign in image + network)
         return
@@ -236,7 +263,7 @@ def test_the_script_that_mounts_the_data_disk_is_one_that_a_shell_takes() -> Non
 
 @pytest.mark.parametrize("uri", ["esx://root@h/", "hyperv://h/", "vbox:///session", "vmwarews:///session"])
 def test_the_machine_of_every_hypervisor_is_valid_xml(uri: str) -> None:
-    vm = vmplan.decide(args(uri=uri, **PLACED), "dev")
+    vm = one(args(uri=uri, **PLACED), "dev")
     inputs = DomainInputs.model_validate(vmplan.domain(vm, vmplan.placed_disks(vm)))
     kind = vm.driver.types[0]
     wanted = dialect.spoken(inputs.domain(), kind)
@@ -270,7 +297,7 @@ def test_a_machine_is_made_in_order_and_everything_else_comes_after_it() -> None
     assert "machine" in made.after("web") and "machine" in made.after("store")
     assert made["web"].inputs["machine"]["privateKey"] == Secret("generated")
     assert made["web"].inputs["incarnation"] == kinds["libvirt:Domain"].inputs["generation"]
-    assert made.exports["url"] == f"http://{vmplan.decide(args(**MADE), 'dev').net.address}:8080/"
+    assert made.exports["url"] == f"http://{one(args(**MADE), 'dev').net.address}:8080/"
 
 
 def test_what_is_on_the_machine_goes_with_it_and_its_new_disk_comes_first() -> None:
@@ -279,6 +306,24 @@ def test_what_is_on_the_machine_goes_with_it_and_its_new_disk_comes_first() -> N
     assert (app.gone_with, made.of("host:Machine")[0].gone_with) == ("machine", "machine")
     assert made["machine"].gone_first is True
     assert {item.gone_first for item in made.of("libvirt:Volume")} == {False}
+
+
+def test_several_machines_are_a_fleet_on_one_network() -> None:
+    made = registered(**MADE, machines=2)
+    alone = registered(**MADE)
+    for name in ("pool", "network", "image", "key", "root", "data", "seed", "machine"):
+        assert made[name].inputs == alone[name].inputs
+    assert {"root-2", "data-2", "seed-2", "network"} <= made.after("machine-2") and "root" not in made.after(
+        "machine-2"
+    )
+    told = made["web"].inputs["machines"]
+    assert [item["name"] for item in told] == ["anytier-dev", "anytier-dev-2"]
+    assert [item["machine"]["address"] for item in told] == [item["address"] for item in told]
+    assert [item["machine"]["privateKey"] for item in told] == [Secret("generated")] * 2
+    assert made["web"].inputs["incarnation"] != alone["web"].inputs["incarnation"]
+    (app,) = made.of("index:App")
+    assert not app.gone_with, "it is on both"
+    assert [item.gone_with for item in made.of("host:Machine")] == ["machine", "machine-2"]
 
 
 def test_with_a_key_of_ones_own_none_is_made(tmp_path: Path) -> None:

@@ -36,13 +36,14 @@ def config(subject: Subject) -> Iterator[Finding]:
     from anytier.tiers.vmplan import decide
 
     try:
-        vm = decide(args, subject.stack or "", Here(args).public_key)
+        vms = decide(args, subject.stack or "", Here(args).public_key)
     except ExceptionGroup as group:
         for error in leaves(group):
             if isinstance(error, AnytierError):
                 yield of_error("machine", error)
     else:
-        yield ok("machine", f"{vm.name}: {args.cpus} CPUs, {args.memory}, at {vm.net.address}")
+        for vm in vms:
+            yield ok("machine", f"{vm.name}: {args.cpus} CPUs, {args.memory}, at {vm.net.address}")
 
 
 def hypervisor(subject: Subject) -> Iterator[Finding]:

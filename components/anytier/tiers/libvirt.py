@@ -1,13 +1,14 @@
-"""Tier `libvirt`: a virtual machine that is made for the stack, on any hypervisor that libvirt drives.
+"""Tier `libvirt`: virtual machines that are made for the stack, on any hypervisor that libvirt drives.
 
-What the machine is like is decided in `vmplan`, purely; here is what that takes of this machine (files, variables) and
+What they are like is decided in `vmplan`, purely; here is what that takes of this machine (files, variables) and
 the order of the resources. systemd runs the app in the guest, as on tier `baremetal`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from anytier import logins
 from anytier.errors import ConfigError
 from anytier.resources import Resource
 from anytier.tiers import vmplan
-from anytier.tiers.places import Hosts
-from anytier.tiers.vmplan import KEY
+from anytier.tiers.places import HostMachine, Hosts
+from anytier.tiers.vmplan import KEY, Vm
 from anytier.tiers.vms import LibvirtArgs
 
 _QCOW2 = b"QFI\xfb"
@@ -26,8 +27,16 @@ _QCOW2 = b"QFI\xfb"
 _FIRST = {"Domain": True, "Volume": False}
 
 
+@dataclass(frozen=True)
+class Made:
+    """A machine that is registered, and what the runtime needs to know of it."""
+
+    domain: Resource
+    host: HostMachine
+
+
 class LibvirtTier(pulumi.ComponentResource):
-    """A virtual machine as a place: network, disks, first boot, the machine itself, and its SSH."""
+    """Virtual machines as a place: a network and a pool for all; for each its disks, first boot, itself and its SSH."""
 
     config_key = "libvirt"
     args_type = LibvirtArgs
@@ -35,24 +44,25 @@ class LibvirtTier(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: LibvirtArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        here = Here(args)  # first: what is wrong registers nothing
-        vm = vmplan.decide(args, pulumi.get_stack(), here.public_key)
+        self.here = Here(args)  # first: what is wrong registers nothing
+        vms = vmplan.decide(args, pulumi.get_stack(), self.here.public_key)
         super().__init__("anytier:tier:Libvirt", name, {}, opts)
-        self.vm, self.here = vm, here
-        self.host = {**vmplan.host(vm), **({"password": here.password} if here.password is not None else {})}
-        machine = self._made() if vm.made else self._placed()
+        first, password = vms[0], self.here.password
+        self.host = {**vmplan.host(first), **({"password": password} if password is not None else {})}
+        made = self._made(vms) if first.made else [self._placed(first)]
         self.place = Hosts(
-            machine=self.way | {"hostKey": machine.output("hostKey")} | self._jump(machine),
+            machine=made[0].host.machine,
+            machines=tuple(item.host for item in made),
             state_dir=args.state_dir,
             supervisor="systemd-system",
             port=port,
             tls_port=tls_port,
-            address=args.address or vm.net.address,
+            address=args.address or first.net.address,
             tier="libvirt",
-            incarnation=vm.generation,
-            lives_on=self.domain,
+            incarnation=vmplan.incarnation(vms),
+            lives_on=made[0].domain if len(made) == 1 else None,
         )
-        self.register_outputs({"address": self.place.address, "stateDir": self.place.state_dir, "machine": vm.name})
+        self.register_outputs({"address": self.place.address, "stateDir": self.place.state_dir, "machine": first.name})
 
     @staticmethod
     def mode(args: LibvirtArgs) -> None:
@@ -60,41 +70,56 @@ class LibvirtTier(pulumi.ComponentResource):
 
     # the steps
 
-    def _made(self) -> Resource:
-        """A machine with a fresh disk of the image, a data disk that outlives it, and a user with a key."""
-        vm, here = self.vm, self.here
-        ground = [self._new("Pool", "pool", vmplan.pool(vm))]
-        nets = [self._new("Network", "network", vmplan.network(vm))] if vm.net.ours else []
-        base = self._new("Volume", "image", vmplan.base(vm, here.source, here.format), ["path"], ground)
-        root = self._new("Volume", "root", vmplan.root(vm, base.output("path"), here.format), ["path"], ground)
-        data = self._new("Volume", "data", vmplan.data(vm), ["path"], ground)
+    def _made(self, vms: Sequence[Vm]) -> list[Made]:
+        """Machines with fresh disks of the image, data disks that outlive them, and a user with a key."""
+        first, here = vms[0], self.here
+        ground = [self._new("Pool", "pool", vmplan.pool(first))]
+        nets = [self._new("Network", "network", vmplan.network(first))] if first.net.ours else []
+        base = self._new("Volume", "image", vmplan.base(first, here.source, here.format), ["path"], ground)
         public: Any = here.public_key
-        self.way: dict[str, Any] = vmplan.login(vm, here.key_file)
+        own: dict[str, Any] = {}
         if public is None:
-            pair = self._new("KeyPair", "key", {"comment": vm.name}, ["publicKey", "privateKey"], module="index")
+            pair = self._new("KeyPair", "key", {"comment": first.ground}, ["publicKey", "privateKey"], module="index")
             public = pair.output("publicKey")
-            self.way["privateKey"] = pair.output("privateKey")
-        seed = self._new("SeedIso", "seed", vmplan.seed(vm, public), ["path", "hostPublicKey"], ground)
+            own = {"privateKey": pair.output("privateKey")}
+        return [self._one(vm, base, public, own, ground, nets) for vm in vms]
+
+    def _one(
+        self,
+        vm: Vm,
+        base: Resource,
+        public: Any,
+        own: Mapping[str, Any],
+        ground: list[Resource],
+        nets: list[Resource],
+    ) -> Made:
+        """`own`: the login's key, if it is one of ours."""
+
+        def new(kind: str, name: str, props: dict[str, Any], *outputs: str) -> Resource:
+            return self._new(kind, vmplan.numbered(name, vm.number), props, outputs, ground)
+
+        root = new("Volume", "root", vmplan.root(vm, base.output("path"), self.here.format), "path")
+        data = new("Volume", "data", vmplan.data(vm), "path")
+        seed = new("SeedIso", "seed", vmplan.seed(vm, public), "path", "hostPublicKey")
         disks = vmplan.made_disks(root.output("path"), data.output("path"), seed.output("path"))
-        self.domain = self._new("Domain", "machine", vmplan.domain(vm, disks), (), nets)
-        return self._machine(seed.output("hostPublicKey").apply(logins.public_key))
+        domain = self._new("Domain", vmplan.numbered("machine", vm.number), vmplan.domain(vm, disks), (), nets)
+        way = {**vmplan.login(vm, self.here.key_file), **own}
+        return self._machine(vm, domain, way, seed.output("hostPublicKey").apply(logins.public_key))
 
-    def _placed(self) -> Resource:
+    def _placed(self, vm: Vm) -> Made:
         """A machine with the disk that lies at the hypervisor already."""
-        self.way = vmplan.login(self.vm, self.here.key_file)
-        self.domain = self._new("Domain", "machine", vmplan.domain(self.vm, vmplan.placed_disks(self.vm)))
-        return self._machine(self.vm.args.host_key)
+        domain = self._new("Domain", "machine", vmplan.domain(vm, vmplan.placed_disks(vm)))
+        return self._machine(vm, domain, vmplan.login(vm, self.here.key_file), vm.args.host_key)
 
-    def _machine(self, host_key: Any) -> Resource:
+    def _machine(self, vm: Vm, domain: Resource, way: dict[str, Any], host_key: Any) -> Made:
         """Its SSH, waited for."""
-        given = {"machine": self.way, "firstBoot": vmplan.first_boot(self.vm)}
-        known = {"hostKey": host_key} if host_key is not None else {}
-        opts = pulumi.ResourceOptions(parent=self, depends_on=[self.domain], deleted_with=self.domain)
-        return Resource("host:Machine", self.vm.net.address, {**given, **known}, ["hostKey", "jumpHostKey"], opts)
-
-    def _jump(self, machine: Resource) -> dict[str, Any]:
-        jump = self.way.get("jump")
-        return {"jump": jump | {"hostKey": machine.output("jumpHostKey")}} if jump else {}
+        given = {"machine": way, "firstBoot": vmplan.first_boot(vm), "hostKey": host_key}
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[domain], deleted_with=domain)
+        found = Resource("host:Machine", vm.net.address, given, ["hostKey", "jumpHostKey", "memory"], opts)
+        jump = way.get("jump")
+        known = way | {"hostKey": found.output("hostKey")}
+        known |= {"jump": jump | {"hostKey": found.output("jumpHostKey")}} if jump else {}
+        return Made(domain, HostMachine(vm.hostname, known, vm.net.address, memory=found.output("memory")))
 
     def _new(
         self,

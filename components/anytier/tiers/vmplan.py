@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,12 +53,15 @@ class Net:
 class Vm:
     """A machine, decided. `made`: we make its disks and its first boot; else it runs from a disk placed beforehand.
 
+    `ground` names what a stack's machines share: pool and network. `number`: which of them it is, from 1.
     `generation`: what makes it this installation; another one is another machine, with the same data disk.
     """
 
     args: LibvirtArgs
     driver: Driver
     uri: Uri
+    ground: str
+    number: int
     name: str
     hostname: str
     net: Net
@@ -69,34 +72,52 @@ class Vm:
     console: str | None
 
 
-def decide(args: LibvirtArgs, stack: str, own_key: str | None = None) -> Vm:
-    """The machine of this stack. An ExceptionGroup of ConfigErrors for all that cannot be.
+def decide(args: LibvirtArgs, stack: str, own_key: str | None = None) -> list[Vm]:
+    """The machines of this stack. An ExceptionGroup of ConfigErrors for all that cannot be.
 
-    `own_key`: the public half of the user's key, which then is no key of ours.
+    The first is what it would be without the others, so that a stack can grow. `own_key`: the public half of the user's
+    key, which then is no key of ours.
     """
     uri, driver = uris.parse(args.uri), uris.driver(args.uri)
     assert driver is not None  # the args are checked
     made = lacking(driver, "seed") is None
-    errors = [*_wrong(args, driver, uri, made)]
+    errors = [*_wrong(args, driver, uri, made), *_too_many(args, stack, driver, made)]
     if errors:
         raise ExceptionGroup("config", errors)
-    name = args.name or f"anytier-{_plain(stack)}"[:60]
-    net = _net(args, stack, name)
-    image, sha256 = str(args.image), args.sha256 or ""
+    return [_vm(args, stack, own_key, driver, uri, number) for number in range(1, args.machines + 1)]
+
+
+def _vm(args: LibvirtArgs, stack: str, own_key: str | None, driver: Driver, uri: Uri, number: int) -> Vm:
+    ground = args.name or f"anytier-{_plain(stack)}"[:60]
+    name = numbered(ground, number)
     vm = Vm(
         args=args,
         driver=driver,
         uri=uri,
+        ground=ground,
+        number=number,
         name=name,
         hostname=hostname(name),
-        net=net,
-        made=made,
-        image=image,
-        sha256=sha256,
+        net=_net(args, stack, name, number),
+        made=lacking(driver, "seed") is None,
+        image=str(args.image),
+        sha256=args.sha256 or "",
         generation="",
-        console=_console(args, driver, uri, name),
+        console=_console(args, driver, uri, name, number),
     )
     return replace(vm, generation=_generation(vm, own_key))
+
+
+def incarnation(vms: Sequence[Vm]) -> str:
+    """Which installations these are: another one of any has nothing of ours running yet."""
+    if len(vms) == 1:
+        return vms[0].generation
+    return hashlib.sha256(json.dumps([vm.generation for vm in vms]).encode()).hexdigest()[:12]
+
+
+def numbered(name: str, number: int) -> str:
+    """Of the several things of a kind that a stack has, the first has the plain name."""
+    return name if number == 1 else f"{name}-{number}"
 
 
 def makes_disks(args: LibvirtArgs) -> bool:
@@ -128,10 +149,10 @@ def host(vm: Vm) -> dict[str, Any]:
 
 
 def network(vm: Vm) -> dict[str, Any]:
-    """No DHCP: the machine knows its address from its seed."""
+    """No DHCP: a machine knows its address from its seed."""
     return {
         "host": host(vm),
-        "name": vm.name,
+        "name": vm.ground,
         "mode": "nat",
         "subnets": [{"cidr": vm.net.ours, "hosts": []}],
         "autostart": True,
@@ -139,15 +160,15 @@ def network(vm: Vm) -> dict[str, Any]:
 
 
 def pool(vm: Vm) -> dict[str, Any]:
-    folder = vm.args.folder or f"/var/lib/libvirt/images/{vm.name}"
-    return {"host": host(vm), "name": vm.name, "path": folder, "autostart": True, "removeFolder": True}
+    folder = vm.args.folder or f"/var/lib/libvirt/images/{vm.ground}"
+    return {"host": host(vm), "name": vm.ground, "path": folder, "autostart": True, "removeFolder": True}
 
 
 def base(vm: Vm, source: dict[str, str], format: str) -> dict[str, Any]:
     """`source`: {"url": ...} or {"file": ...}."""
     return {
         "host": host(vm),
-        "pool": vm.name,
+        "pool": vm.ground,
         "name": f"base-{vm.sha256[:12]}.{format}",
         "format": format,
         "source": {**source, "sha256": vm.sha256},
@@ -160,7 +181,7 @@ def root(vm: Vm, backing: Any, format: str) -> dict[str, Any]:
     """`backing`: the base volume's path."""
     return {
         "host": host(vm),
-        "pool": vm.name,
+        "pool": vm.ground,
         "name": f"root-{vm.generation}.qcow2",
         "format": "qcow2",
         "size": bytes_of(vm.args.disk),
@@ -174,8 +195,8 @@ def data(vm: Vm) -> dict[str, Any]:
     """One that was kept when the stack was destroyed is found again by the next."""
     return {
         "host": host(vm),
-        "pool": vm.name,
-        "name": "data.qcow2",
+        "pool": vm.ground,
+        "name": f"{numbered('data', vm.number)}.qcow2",
         "format": "qcow2",
         "size": bytes_of(vm.args.data_disk or _DATA_DISK),
         "retain": vm.args.retain_data,
@@ -187,8 +208,8 @@ def seed(vm: Vm, public_key: Any) -> dict[str, Any]:
     user = {"name": vm.args.user, "keys": [public_key], "sudo": True, "groups": [], "shell": "/bin/bash"}
     return {
         "host": host(vm),
-        "pool": vm.name,
-        "name": "seed.iso",
+        "pool": vm.ground,
+        "name": f"{numbered('seed', vm.number)}.iso",
         "hostname": vm.hostname,
         "instanceId": f"{vm.hostname}-{vm.generation}",
         "users": [user],
@@ -269,19 +290,36 @@ def first_boot(vm: Vm) -> dict[str, Any]:
 # what is decided
 
 
-def _net(args: LibvirtArgs, stack: str, name: str) -> Net:
+def _net(args: LibvirtArgs, stack: str, name: str, number: int) -> Net:
+    """The machines after the first have the addresses after its own."""
     digest = hashlib.sha256(f"{stack}\n{name}".encode()).hexdigest()
     mac = f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
     given = args.network
     if given.address is not None:
         there = ipaddress.IPv4Interface(given.address)
+        address = str(there.ip + number - 1)
         servers = tuple(given.nameservers or ([given.gateway] if given.gateway else []))
         return Net(
-            given.name, given.bridge, None, str(there.ip), there.network.prefixlen, given.gateway, servers, mac
+            given.name, given.bridge, None, address, there.network.prefixlen, given.gateway, servers, mac
         )  # fmt: skip
     net = ipaddress.IPv4Network(given.subnet or default_subnet(stack))
-    gateway, address = str(net[1]), str(net[10 if net.num_addresses > 16 else 2])
+    gateway, address = str(net[1]), str(net[_first(net)] + number - 1)
     return Net(name, None, str(net), address, net.prefixlen, gateway, tuple(given.nameservers or [gateway]), mac)
+
+
+def _first(net: ipaddress.IPv4Network) -> int:
+    """Which address of a network of ours the first machine has; the host has the one after the network's own."""
+    return 10 if net.num_addresses > 16 else 2
+
+
+def _room(args: LibvirtArgs, stack: str) -> int:
+    """How many machines there are addresses for."""
+    given = args.network
+    if given.address is not None:
+        there = ipaddress.IPv4Interface(given.address)
+        return int(there.network.broadcast_address) - int(there.ip)
+    net = ipaddress.IPv4Network(given.subnet or default_subnet(stack))
+    return net.num_addresses - 1 - _first(net)
 
 
 def _generation(vm: Vm, own_key: str | None) -> str:
@@ -292,10 +330,12 @@ def _generation(vm: Vm, own_key: str | None) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 
-def _console(args: LibvirtArgs, driver: Driver, uri: Uri, name: str) -> str | None:
+def _console(args: LibvirtArgs, driver: Driver, uri: Uri, name: str, number: int) -> str | None:
     if lacking(driver, "console") is not None or (_session(uri) and args.console_log is None):
         return None
-    return args.console_log or f"/var/log/libvirt/qemu/{name}-console.log"
+    if args.console_log:
+        return args.console_log if number == 1 else f"{args.console_log}.{number}"
+    return f"/var/log/libvirt/qemu/{name}-console.log"
 
 
 def _ethernet(net: Net) -> dict[str, Any]:
@@ -344,9 +384,6 @@ def _wrong(args: LibvirtArgs, driver: Driver, uri: Uri, made: bool) -> Iterator[
         return
     if (found := uris.wrong(args.uri, args.unverified)) is not None:
         yield _error("uri", *found)
-    if args.machines > 1:
-        what = f"asks for {args.machines} machines, and an app on several is not built yet"
-        yield _error("machines", what, "leave it out; a stack for each machine works")
     yield from _wrong_image(args, driver, made)
     yield from _wrong_network(args, driver, uri, made)
     if _session(uri):
@@ -368,6 +405,16 @@ def _wrong(args: LibvirtArgs, driver: Driver, uri: Uri, made: bool) -> Iterator[
         yield _error("kernel", f"{driver.name} loads none by libvirt", "an image with a boot loader")
     if made and args.host_key is not None:
         yield _error("hostKey", "is made here, and so known", "leave it out")
+
+
+def _too_many(args: LibvirtArgs, stack: str, driver: Driver, made: bool) -> Iterator[ConfigError]:
+    if args.machines > 1 and not made:
+        what = f"asks for {args.machines}: {driver.name} runs one machine from the disk that image names"
+        yield _error("machines", what, "leave it out, or use tier baremetal with machines that are there")
+    elif args.machines > (room := _room(args, stack)):
+        what = f"asks for {args.machines}, and the network has addresses for {room}"
+        where = "a larger network.subnet" if args.network.address is None else "a lower network.address"
+        yield _error("machines", what, f"ask for fewer, or give {where}")
 
 
 def _wrong_image(args: LibvirtArgs, driver: Driver, made: bool) -> Iterator[ConfigError]:

@@ -1,4 +1,4 @@
-"""A virtual machine that the suite's own stack makes, as a place under test: looked at over SSH, as any machine is."""
+"""Virtual machines that the suite's own stack makes, as a place under test: looked at over SSH, as any machines are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anytier.errors import ConfigError, leaves
 
 
 class LibvirtPlace(BaremetalPlace):
-    """`Place` on the machine that does not exist yet: its address and the key to it must be known beforehand."""
+    """`Place` on machines that do not exist yet: their addresses and the key to them must be known beforehand."""
 
     tier = "libvirt"
 
@@ -29,10 +29,11 @@ class LibvirtPlace(BaremetalPlace):
             raise ConfigError(f"{KEY}.network", "is needed by the suite, which must know the address", do)
         try:
             here = Here(args)
-            vm = decide(args, "conformance", here.public_key)
+            vms = decide(args, "conformance", here.public_key)
         except ExceptionGroup as group:
             raise leaves(group)[0] from None
-        login = {"address": vm.net.address, "user": args.user, "keyFile": here.key_file, "sudo": True}
-        self.address = vm.net.address
-        self.machine = MachineArgs.model_validate(login)
-        self.args = BaremetalArgs(machines=[self.machine], state_dir=args.state_dir)
+        login = {"user": args.user, "keyFile": here.key_file, "sudo": True, "connectTimeout": args.connect_timeout}
+        found = [{"name": vm.hostname, "address": vm.net.address, **login} for vm in vms]
+        self.address = vms[0].net.address
+        self.machines = [MachineArgs.model_validate(item) for item in found]
+        self.args = BaremetalArgs(machines=self.machines, state_dir=args.state_dir)

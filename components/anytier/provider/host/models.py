@@ -37,6 +37,10 @@ class Member(Frozen):
     def __str__(self) -> str:
         return self.name or str(self.machine)
 
+    def keyless(self) -> Member:
+        """As it may be written on a machine."""
+        return self.model_copy(update={"machine": keyless(self.machine)})
+
 
 class HostInputs(Frozen):
     """Where: machine, state folder, process manager and namespace. A change of any is another deployment.
@@ -59,8 +63,7 @@ class HostInputs(Frozen):
         bare = self.model_copy(
             update={
                 "machine": keyless(self.machine),
-                "machines": self.machines
-                and [item.model_copy(update={"machine": keyless(item.machine)}) for item in self.machines],
+                "machines": self.machines and [item.keyless() for item in self.machines],
             }
         )
         return {key: value for key, value in bare.wire().items() if key not in without}

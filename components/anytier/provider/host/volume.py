@@ -120,7 +120,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         # An existing volume keeps the owner that its app gave it, unless one is asked for.
         mode = None if known and inputs.owner is None else int(inputs.mode, 8)
         if inputs.machines:
-            listed = [item.wire() for item in inputs.machines]
+            listed = [item.keyless().wire() for item in inputs.machines]
             files.append(File(note_of(inputs.path), json.dumps(listed).encode(), 0o600))
         await machine.put([*files, File(inputs.path, None, mode, inputs.owner)])
 
