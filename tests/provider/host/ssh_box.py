@@ -73,7 +73,8 @@ def ssh_box(folder: Path, here: bool = False, more: Sequence[str] = ()) -> Itera
     key, port = folder / "box_key", free_port() if here else None
     if not key.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    options = ["--publish", "127.0.0.1::22", "--publish", "127.0.0.1::8080"]
+    # ports that are still its own after a reboot
+    options = [part for inner in (22, 8080) for part in ("--publish", f"127.0.0.1:{free_port()}:{inner}")]
     if here:
         config = folder / "sshd.conf"
         config.write_text(f"Port {port}\nListenAddress 127.0.0.1\n")

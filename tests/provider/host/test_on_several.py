@@ -266,6 +266,36 @@ async def test_a_machine_is_taken_out_while_down_and_comes_back_clean(fleet: Fle
     assert {answer[0] for answer in await fleet.answers("b")} == {"3"}
 
 
+async def test_a_machine_that_reboots_serves_again_by_itself(fleet: Fleet) -> None:
+    await fleet.up()
+    box, address = fleet.boxes["b"], fleet.boxes["b"].address
+    await close_all()
+    await asyncio.to_thread(box.reboot)
+    await until(lambda: fleet.where() == {"a": 1, "b": 1, "c": 1})
+    if box.address == address:  # else the others look for it where it was: their next `up` tells them
+        await until(lambda: all(len(asyncio.run(fleet.answers(door))) == 3 for door in "ab"))
+    state = await fleet.up("2")
+    assert (state.revision, state.ready, fleet.where()) == (2, 3, {"a": 1, "b": 1, "c": 1})
+    for door in "ab":
+        assert {answer[0] for answer in await fleet.answers(door)} == {"2"}
+
+
+async def test_a_changed_host_key_stops_everything_before_anything_is_done(fleet: Fleet) -> None:
+    await fleet.up()
+    await close_all()
+    box, keys = fleet.boxes["b"], "/etc/ssh/ssh_host_*"
+    box.run("sh", "-c", f"mkdir /root/keys && mv {keys} /root/keys && ssh-keygen -A && systemctl restart ssh")
+    try:
+        with pytest.raises(AnytierError, match="host key") as caught:
+            await fleet.up("2")
+        assert str(box.port) in str(caught.value)
+    finally:
+        box.run("sh", "-c", f"rm {keys} && mv /root/keys/* /etc/ssh/ && rmdir /root/keys && systemctl restart ssh")
+        await close_all()
+    assert not any("-r2-" in unit for letter in LETTERS for unit in fleet.units(letter))
+    assert {answer[0] for answer in await fleet.answers("a")} == {"1"}
+
+
 async def test_a_full_disk_is_told_with_its_machine(fleet: Fleet) -> None:
     box = fleet.boxes["c"]
     box.run("mkdir", "-p", "/var/lib/anytier")
