@@ -32,7 +32,7 @@ e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where
 	@tools/e2e.sh $(ARGS)
 
 e2e-vm: dev ## virtual machines at length: another image in the place of a machine that runs
-	@ANYTIER_VM_SUITE=1 tools/e2e.sh tests/e2e/test_libvirt.py $(ARGS)
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py $(ARGS)
 
 bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside it
 	@$(BIN)/python -m benchmarks $(ARGS)

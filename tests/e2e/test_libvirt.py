@@ -1,6 +1,6 @@
 """Tier libvirt under the real engine: a virtual machine from nothing to nothing, with an app in it. QEMU emulates it.
 
-One boot: a machine that is emulated takes about a minute to come up. With ANYTIER_VM_SUITE=1 (`make e2e-vm`) another
+One boot: a machine that is emulated takes about a minute to come up. With ANYTIER_AT_LENGTH=1 (`make e2e-vm`) another
 image is put in its place, too.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.suite import ROOT
+from tests.e2e.suite import AT_LENGTH, ROOT
 from tests.provider.libvirt import guest
 from tests.provider.libvirt.daemon import Libvirtd, why_not
 
@@ -30,7 +29,6 @@ from anytier.conformance.places.local import LocalPlace
 from anytier.conformance.trial import Run, Trial
 
 pytestmark = pytest.mark.e2e
-AT_LENGTH = bool(os.environ.get("ANYTIER_VM_SUITE"))
 ARGUMENTS = "root=/dev/vda rw console=ttyS0 net.ifnames=1"
 SERVER = """\
 import http.server, os, pathlib, socket
