@@ -168,6 +168,8 @@ def test_machines_share_nothing_but_the_ground_and_the_first_is_what_it_is_alone
     assert len({vm.net.address for vm in vms}) == len({vm.net.mac for vm in vms}) == count
     assert len({vmplan.data(vm)["name"] for vm in vms}) == len({vmplan.seed(vm, "")["name"] for vm in vms}) == count
     assert len({vmplan.root(vm, "", "qcow2")["name"] for vm in vms}) == count
+    if not network:
+        assert {vmplan.domain(vm, [])["nics"][0]["network"] for vm in vms} == {first.ground}
     assert {vmplan.pool(vm)["name"] for vm in vms} == {vmplan.network(vm)["name"] for vm in vms} == {first.ground}
 
 

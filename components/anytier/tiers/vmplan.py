@@ -98,7 +98,7 @@ def _vm(args: LibvirtArgs, stack: str, own_key: str | None, driver: Driver, uri:
         number=number,
         name=name,
         hostname=hostname(name),
-        net=_net(args, stack, name, number),
+        net=_net(args, stack, ground, number),
         made=lacking(driver, "seed") is None,
         image=str(args.image),
         sha256=args.sha256 or "",
@@ -290,9 +290,9 @@ def first_boot(vm: Vm) -> dict[str, Any]:
 # what is decided
 
 
-def _net(args: LibvirtArgs, stack: str, name: str, number: int) -> Net:
+def _net(args: LibvirtArgs, stack: str, ground: str, number: int) -> Net:
     """The machines after the first have the addresses after its own."""
-    digest = hashlib.sha256(f"{stack}\n{name}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{stack}\n{numbered(ground, number)}".encode()).hexdigest()
     mac = f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
     given = args.network
     if given.address is not None:
@@ -304,7 +304,7 @@ def _net(args: LibvirtArgs, stack: str, name: str, number: int) -> Net:
         )  # fmt: skip
     net = ipaddress.IPv4Network(given.subnet or default_subnet(stack))
     gateway, address = str(net[1]), str(net[_first(net)] + number - 1)
-    return Net(name, None, str(net), address, net.prefixlen, gateway, tuple(given.nameservers or [gateway]), mac)
+    return Net(ground, None, str(net), address, net.prefixlen, gateway, tuple(given.nameservers or [gateway]), mac)
 
 
 def _first(net: ipaddress.IPv4Network) -> int:
