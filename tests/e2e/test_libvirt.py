@@ -107,16 +107,16 @@ class VmStack(Trial):
             "service": {"ports": {"http": {"port": 80, "targetPort": 8080}}},
             "scale": {"replicas": int(self.options.get("machines", 1))},
         }
-        if "machines" not in self.options:  # one on each has its own; several of one volume stay together
-            container["volumes"] = {"/data": {"source": "${resources.data}"}}
         self.base = {
             "apiVersion": "anytier.dev/v1",
             "kind": "App",
             "metadata": {"name": "tiny"},
             "workloads": {"web": web},
-            "resources": {"data": {"type": "volume"}},
             "routes": [{"path": "/", "workload": "web", "port": "http"}],
         }
+        if "machines" not in self.options:  # several instances of one volume stay together
+            container["volumes"] = {"/data": {"source": "${resources.data}"}}
+            self.base["resources"] = {"data": {"type": "volume"}}
         self.write_config()
         self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
 
