@@ -10,7 +10,7 @@ from anytier.provider.host.sshref import SshRef
 from anytier.provider.host.workload import WorkloadOutputs
 from anytier.provider.values import Secret
 
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
+KEY = "the private half of a key"
 VMS = [Member(name=name, machine=SshRef(kind="ssh", address=f"10.0.0.{name}", private_key=KEY)) for name in "12"]
 
 

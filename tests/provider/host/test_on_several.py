@@ -284,13 +284,15 @@ async def test_a_changed_host_key_stops_everything_before_anything_is_done(fleet
     await fleet.up()
     await close_all()
     box, keys = fleet.boxes["b"], "/etc/ssh/ssh_host_*"
-    box.run("sh", "-c", f"mkdir /root/keys && mv {keys} /root/keys && ssh-keygen -A && systemctl restart ssh")
+    box.run("sh", "-c", f"mkdir /var/tmp/keys && mv {keys} /var/tmp/keys && ssh-keygen -A && systemctl restart ssh")
     try:
         with pytest.raises(AnytierError, match="host key") as caught:
             await fleet.up("2")
         assert str(box.port) in str(caught.value)
     finally:
-        box.run("sh", "-c", f"rm {keys} && mv /root/keys/* /etc/ssh/ && rmdir /root/keys && systemctl restart ssh")
+        box.run(
+            "sh", "-c", f"rm {keys} && mv /var/tmp/keys/* /etc/ssh/ && rmdir /var/tmp/keys && systemctl restart ssh"
+        )
         await close_all()
     assert not any("-r2-" in unit for letter in LETTERS for unit in fleet.units(letter))
     assert {answer[0] for answer in await fleet.answers("a")} == {"1"}
