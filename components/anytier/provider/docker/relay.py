@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientConnectionError
+from aiohttp import ClientConnectionError, UnixConnector
 
 from anytier.errors import AnytierError
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
 
 _CHUNK = 1 << 16
 
@@ -21,6 +24,39 @@ class NoDaemon(ClientConnectionError):
     def __init__(self, error: AnytierError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+class RelayConnector(UnixConnector):
+    """HTTP connections that are each one end of a pair of sockets; a task of ours carries on from the other end."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path)
+        self._relays: set[asyncio.Task[None]] = set()
+
+    async def relayed(self, relay: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> ResponseHandler:
+        """A connection for aiohttp, with `relay` at work on its other end until one of them ends."""
+        ours, theirs = socket.socketpair()
+        task = asyncio.ensure_future(relay(theirs))
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
+        _, protocol = await self._loop.create_connection(self._factory, sock=ours)
+        return protocol
+
+    def close(self, *, abort_ssl: bool = False) -> Any:
+        done = super().close(abort_ssl=abort_ssl)
+
+        async def rest() -> None:
+            await done
+            relays = list(self._relays)
+            for relay in relays:
+                relay.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)
+            await self.hang_up()
+
+        return rest()
+
+    async def hang_up(self) -> None:
+        """What lies under the relays, once they have ended. Nothing, where others use it too."""
 
 
 async def between(

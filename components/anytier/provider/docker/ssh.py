@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from aiohttp import UnixConnector
-
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.provider import ssh
-from anytier.provider.docker.relay import NoDaemon, between
+from anytier.provider.docker.relay import NoDaemon, RelayConnector, between
 
 if TYPE_CHECKING:
     import asyncssh
@@ -39,42 +37,27 @@ class Link:
     limit: int = _SESSIONS
 
 
-class SshConnector(UnixConnector):
+class SshConnector(RelayConnector):
     """HTTP connections by SSH sessions, on as many SSH connections as those need."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(path=host)
+        super().__init__(host)
         self.url = split(host)
         self.failure: AnytierError | None = None  # why the last session ended before the daemon said anything
         self._links: list[Link] = []
         self._opening = asyncio.Lock()
-        self._relays: set[asyncio.Task[None]] = set()
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:
         process, link = await self._session()
         self.failure = None
-        ours, theirs = socket.socketpair()
-        relay = asyncio.ensure_future(self._relay(process, link, theirs))
-        self._relays.add(relay)
-        relay.add_done_callback(self._relays.discard)
-        _, protocol = await self._loop.create_connection(self._factory, sock=ours)
-        return protocol
+        return await self.relayed(lambda theirs: self._relay(process, link, theirs))
 
-    def close(self, *, abort_ssl: bool = False) -> Any:
-        """Every session, then every SSH connection."""
-        done = super().close(abort_ssl=abort_ssl)
-
-        async def rest() -> None:
-            await done
-            for relay in self._relays:
-                relay.cancel()
-            for link in self._links:
-                link.connection.close()
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(link.connection.wait_closed(), 2)
-            self._links.clear()
-
-        return rest()
+    async def hang_up(self) -> None:
+        for link in self._links:
+            link.connection.close()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(link.connection.wait_closed(), 2)
+        self._links.clear()
 
     async def _session(self) -> tuple[asyncssh.SSHClientProcess[bytes], Link]:
         import asyncssh
