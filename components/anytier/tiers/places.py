@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Supervisor = Literal["systemd-system", "systemd-user", "supervisord"]
+Offer = Literal["gateway", "ingress", "load-balancer", "metrics", "network-policy", "storage"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,31 @@ class DockerEndpoint:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Kubernetes cluster: its kubeconfig (secret) and what it offers (load balancer, storage class, ...)."""
+    """A Kubernetes cluster and what it offers. What may be an output is said so.
+
+    `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address`, `port` and `tls_port`
+    are where users reach the app's routes; `addresses` the machines' own addresses on which the cluster takes such
+    requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
+    takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
+    and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
+    there goes.
+    """
 
     kubeconfig: Any
-    offers: frozenset[str] = field(default_factory=frozenset)
+    version: str
+    port: int
+    tls_port: int
+    address: str = "localhost"
+    addresses: tuple[Any, ...] = ()
+    offers: frozenset[Offer] = field(default_factory=frozenset)
+    storage_class: str | None = None
+    ingress_class: str | None = None
+    gateway: str | None = None
+    builder: Mapping[str, Any] | None = None
+    nodes: tuple[HostMachine, ...] = ()
+    caddy_image: str | None = None
+    ready: tuple[Any, ...] = ()
+    lives_on: Any = None
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None
