@@ -10,7 +10,7 @@ SOURCES := components tools tests benchmarks __main__.py
 LINT := $(BIN)/ruff format --check $(SOURCES) || failed=1; $(BIN)/ruff check $(SOURCES) || failed=1; $(BIN)/mypy || failed=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e e2e-vm bench fmt lint engine lock dev
+.PHONY: help up down test e2e e2e-all e2e-vm bench fmt lint engine lock dev
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  make %-8s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: dev ## all checks and every test that needs no Docker daemon
 
 e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where one answers
 	@tools/e2e.sh $(ARGS)
+
+e2e-all: dev ## the e2e suite with all that CI leaves out for want of time
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh $(ARGS)
 
 e2e-vm: dev ## virtual machines at length: another image in the place of a machine that runs
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py $(ARGS)
