@@ -15,7 +15,7 @@ from typing import Any, Literal
 from anytier.bundle.manifest import Bundle
 from anytier.errors import AnytierError, ConfigError
 from anytier.render.kubeadm.names import join_endpoint, node_name, split_endpoint
-from anytier.render.kubeadm.versions import minor, version
+from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import Choice
 from anytier.tiers import vmplan
@@ -92,13 +92,11 @@ def decide(
 
     An ExceptionGroup of AnytierErrors for all that cannot be.
     """
-    found = [*_ways(args), *_wrong_bundle(args, bundle)]
-    if args.libvirt is not None:
-        members = _made(vms)
-    else:
+    found: list[AnytierError] = [*_ways(args)]
+    if args.libvirt is None:
         found += [*alike(listed, f"{KEY}.machines"), *_wrong_machines(listed)]
-        members = () if found else _members(listed)
-    found += [] if found else [*_wrong_names(members), *_wrong_addresses(args, members)]
+    members = () if found else _made(vms) if args.libvirt else _members(listed)
+    found += [*_wrong_bundle(args, bundle), *_wrong_names(members), *_wrong_addresses(args, members)]
     found += [*_overlaps(args, members), *_too_many(args, members or listed)]
     reached = None if found else _endpoint(args, listed, vms, members)
     if isinstance(reached, ConfigError):
@@ -319,7 +317,7 @@ def _wrong_bundle(args: KubeadmArgs, bundle: Bundle) -> Iterator[AnytierError]:
         what = f"is {args.version}, and the bundle {bundle.path} holds {bundle.version}"
         do = f"`anytier bundle build --kubernetes {args.version.removeprefix('v')} -o DIR`, or take `version` out"
         yield ConfigError(f"{KEY}.version", what, do)
-    elif minor(version(bundle.version)) not in MINORS:
+    elif not _known(bundle.version):
         known = " and ".join(f"{major}.{second}" for major, second in MINORS)
         yield ConfigError(at, f"holds {bundle.version}; known here are {known}", "make a bundle of one of these")
     try:
@@ -331,6 +329,13 @@ def _wrong_bundle(args: KubeadmArgs, bundle: Bundle) -> Iterator[AnytierError]:
         if lacking:
             what = f"{bundle.path} has no image {lacking[0]}, which `{option}` needs"
             yield ConfigError(at, what, f"fill it again: `anytier bundle build -o {bundle.path}`; or change `{option}`")
+
+
+def _known(text: str) -> bool:
+    try:
+        return minor(text) in MINORS
+    except ValueError:
+        return False
 
 
 def _wrong_machines(listed: Sequence[NodeArgs]) -> Iterator[ConfigError]:
