@@ -85,7 +85,7 @@ def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
             found.append(Deployed(name, parts[1], inputs, outputs))
         elif (
             parts == ["anytier", "kubernetes", "Rollout"] and "/" not in name
-        ):  # those of ours, as the router, have one
+        ):
             # Where an autoscaler or the number of nodes decides, what was reached is what is wanted.
             wanted = {"replicas": outputs.get("replicas", 1), **inputs}
             found.append(Deployed(name, parts[1], wanted, outputs))
