@@ -6,6 +6,7 @@ for nothing but a namespace's end; the plugin's `Rollout` and `Run` wait, and sa
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -154,7 +155,8 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     def stamp(self, object: dict[str, Any]) -> Any:
         """The template's hash, on the template itself and so on its pods."""
         template = object["spec"]["template"]
-        hash = self.later(tokens_in(template), lambda values: template_hash(finish(template, {}, values)), False)
+        bare = copy.deepcopy(template)
+        hash = self.later(tokens_in(bare), lambda values: template_hash(finish(bare, {}, values)), False)
         notes = template.setdefault("metadata", {}).setdefault("annotations", {})
         notes[HASH] = hash
         return hash
