@@ -17,7 +17,6 @@ from anytier.render.kubernetes.target import Json
 from anytier.render.tokens import substitute
 from anytier.spec.model import Resource
 from anytier.spec.values import parse_memory
-from anytier.suggest import did_you_mean
 
 SIZE = "1Gi"
 ACCESS = ("ReadWriteOnce", "ReadWriteMany")
@@ -49,8 +48,7 @@ def _params(resource: Resource, name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in resource.params.items():
         if key not in ("size", "access"):
-            near = did_you_mean(key, ("size", "access"))
-            raise SpecError(f"{path}.{key}", f"is no parameter of a volume{near}", "size or access")
+            raise SpecError(f"{path}.{key}", "is no parameter of a volume", "size or access")
         found[key] = _text(value, f"{path}.{key}")
     if found.get("access", ACCESS[0]) not in ACCESS:
         raise SpecError(f"{path}.access", f"{found['access'][:40]!r} is no way to have a volume", " or ".join(ACCESS))
