@@ -8,9 +8,9 @@ import stat
 import tarfile
 from pathlib import Path
 
-import kubernetes_bundle as made
 import pytest
 
+import kubernetes_bundle as made
 from anytier.bundle.manifest import Bundle
 from bootstrap.paths import Paths
 

@@ -14,11 +14,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "exec": ("anytier.cli.exec", "run a command inside an instance"),
     "scale": ("anytier.cli.scale", "set how many replicas a stack runs"),
     "rollback": ("anytier.cli.rollback", "put an earlier revision back"),
+    "cluster": ("anytier.cli.cluster", "the cluster that a stack made: its health, its kubeconfig"),
     "init": ("anytier.cli.init", "write a first app spec and its stack"),
     "validate": ("anytier.cli.validate", "find every mistake in app specs"),
     "schema": ("anytier.cli.schema", "the JSON Schema of the app spec"),
     "matrix": ("anytier.cli.matrix", "what each tier does with each field of the spec"),
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),
+    "bundle": ("anytier.cli.bundle", "all software of a Kubernetes cluster in one folder"),
     "conformance": ("anytier.cli.conformance", "prove that a tier keeps its promises"),
     "completion": ("anytier.cli.completion", "completion for bash or zsh"),
 }
