@@ -37,6 +37,9 @@ RESOURCES: dict[str, str] = {
     "anytier:libvirt:Pool": "anytier.provider.libvirt.pool:PoolResource",
     "anytier:libvirt:Volume": "anytier.provider.libvirt.volume:VolumeResource",
     "anytier:libvirt:SeedIso": "anytier.provider.libvirt.seed:SeedIsoResource",
+    "anytier:kubernetes:Claim": "anytier.provider.kubernetes.claim:ClaimResource",
+    "anytier:kubernetes:Rollout": "anytier.provider.kubernetes.rollout:RolloutResource",
+    "anytier:kubernetes:Run": "anytier.provider.kubernetes.job:RunResource",
     "anytier:libvirt:Domain": "anytier.provider.libvirt.domain:DomainResource",
 }
 
