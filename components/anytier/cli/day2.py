@@ -83,9 +83,7 @@ def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
         inputs, outputs = item.get("inputs") or {}, item.get("outputs") or {}
         if len(parts) == 3 and parts[0] == "anytier" and parts[2] == "Workload":
             found.append(Deployed(name, parts[1], inputs, outputs))
-        elif (
-            parts == ["anytier", "kubernetes", "Rollout"] and "/" not in name
-        ):
+        elif parts == ["anytier", "kubernetes", "Rollout"] and "/" not in name:
             # Where an autoscaler or the number of nodes decides, what was reached is what is wanted.
             wanted = {"replicas": outputs.get("replicas", 1), **inputs}
             found.append(Deployed(name, parts[1], wanted, outputs))

@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "exec": ("anytier.cli.exec", "run a command inside an instance"),
     "scale": ("anytier.cli.scale", "set how many replicas a stack runs"),
     "rollback": ("anytier.cli.rollback", "put an earlier revision back"),
+    "cluster": ("anytier.cli.cluster", "the cluster that a stack made: its health, its kubeconfig"),
     "init": ("anytier.cli.init", "write a first app spec and its stack"),
     "validate": ("anytier.cli.validate", "find every mistake in app specs"),
     "schema": ("anytier.cli.schema", "the JSON Schema of the app spec"),
