@@ -142,8 +142,8 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         self, ctx: Context, node: Node, mark: Mark, old: ControlPlaneInputs, inputs: ControlPlaneInputs
     ) -> ControlPlaneOutputs:
         """From whatever is there to what is asked for."""
-        if mark.stage == "begun":
-            ctx.info(f"an init of {inputs.cluster} had begun and not ended: it is taken back and begun again")
+        if mark.stage == "begun" or (mark.stage == "done" and not await node.machine.read([ADMIN])):
+            ctx.info(f"an init of {inputs.cluster} did not end, or was taken back in part: it is begun again")
             mark = await reset(ctx, node, mark, inputs.version)
         if mark.stage == "prepared":
             api = await self._init(ctx, node, mark, inputs)

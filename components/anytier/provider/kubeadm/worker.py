@@ -109,7 +109,8 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             what = "has another CA than this worker's cluster"
             raise Conflict(f"machine {api.node.machine.name}", what, "`pulumi up --refresh` looks at it again")
         found = await api.find(inputs.name)
-        if mark.stage == "begun" or (mark.stage == "done" and found is None):
+        apart = found is None or not await node.machine.read([_KUBELET])
+        if mark.stage == "begun" or (mark.stage == "done" and apart):
             ctx.info(f"{inputs.name} had begun to join, or was taken out of the cluster: it joins anew")
             mark = await reset(ctx, node, mark, inputs.version)
         hash = state.kubelet_hash
