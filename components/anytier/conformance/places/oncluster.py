@@ -23,8 +23,17 @@ from typing import Any
 ADMIN = "/etc/kubernetes/admin.conf"
 OURS = "/opt/anytier/kubernetes"
 # What is left of a cluster on a machine, in files. `*` has nothing else of a user's below it.
-LEFT = ("/etc/kubernetes/*.conf", "/etc/kubernetes/manifests/*", "/etc/kubernetes/pki/*", "/var/lib/etcd/*", OURS)
-LEFT += ("/etc/cni/net.d/*flannel*", "/var/lib/kubelet/config.yaml", "/var/lib/kubelet/pods/*", "/opt/cni/bin/flannel")
+LEFT: tuple[str, ...] = (
+    "/etc/kubernetes/*.conf",
+    "/etc/kubernetes/manifests/*",
+    "/etc/kubernetes/pki/*",
+    "/var/lib/etcd/*",
+    OURS,
+    "/etc/cni/net.d/*flannel*",
+    "/var/lib/kubelet/config.yaml",
+    "/var/lib/kubelet/pods/*",
+    "/opt/cni/bin/flannel",
+)
 KINDS = {
     "/api/v1": ("pods", "services", "configmaps", "persistentvolumeclaims", "serviceaccounts", "endpoints", "events"),
     "/apis/apps/v1": ("deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"),

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import yaml
+
 from anytier.errors import AnytierError, Conflict, Rejected, Unreachable
 from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings
 from anytier.provider.kubeadm.api import ADMIN, Api, api_of, is_ready, kubelet_version
 from anytier.provider.kubeadm.drain import cordon, drain
-from anytier.provider.kubeadm.kubeadm import kubeadm, restart_kubelet
+from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, Taint
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, node_of, require_ours, same
 from anytier.provider.kubeadm.reset import reset
@@ -26,6 +28,7 @@ from anytier.provider.resource import Context, Resource
 from anytier.render.kubeadm import authentication, config, encryption, kubelet, versions
 
 RENEW = timedelta(days=60)
+CONFIG, NEW_CONFIG = f"{GIVEN}/kubeadm.yaml", f"{GIVEN}/kubeadm-new.yaml"
 _ANSWER = 120.0  # seconds until an API server that runs answers
 
 
@@ -139,8 +142,8 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         self, ctx: Context, node: Node, mark: Mark, old: ControlPlaneInputs, inputs: ControlPlaneInputs
     ) -> ControlPlaneOutputs:
         """From whatever is there to what is asked for."""
-        if mark.stage == "begun":
-            ctx.info(f"an init of {inputs.cluster} had begun and not ended: it is taken back and begun again")
+        if mark.stage == "begun" or (mark.stage == "done" and not await node.machine.read([ADMIN])):
+            ctx.info(f"an init of {inputs.cluster} did not end, or was taken back in part: it is begun again")
             mark = await reset(ctx, node, mark, inputs.version)
         if mark.stage == "prepared":
             api = await self._init(ctx, node, mark, inputs)
@@ -148,7 +151,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             api = await api_of(node)
             await self._change(ctx, node, api, inputs)
         await settings.apply(api, node.name, (old.labels, taints_of(old)), (inputs.labels, taints_of(inputs)))
-        await approve.grant(ctx, api, node, wait=True)
+        await approve.grant(ctx, api, node, wait=mark.stage == "prepared")
         done = await self._seen(node, inputs, config_hash(inputs))
         ctx.status(f"{inputs.cluster} is {done.version}")
         return done
@@ -158,10 +161,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             what = f"has {ADMIN} already, and not from us"
             raise Conflict(f"machine {node.machine.name}", what, "`kubeadm reset` there if that cluster is gone")
         await node.set_mark(mark.model_copy(update={"stage": "begun"}))
-        await self._write(node, inputs, [])
+        await self._write(node, inputs, [], CONFIG)
         await node.switch(inputs.version, "kubeadm", "kubelet")
         await node.must("systemctl", "enable", "--quiet", "kubelet.service")
-        argv = ["init", f"--config={GIVEN}/kubeadm.yaml", "--skip-token-print"]
+        argv = ["init", f"--config={CONFIG}", "--skip-token-print"]
         await kubeadm(ctx, node, inputs.version, *argv)
         await node.set_mark(mark.model_copy(update={"stage": "done"}))
         return await api_of(node)
@@ -178,6 +181,8 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         keys = await encryption_keys(node)
         if await self._differs(node, inputs, keys):
             await self._configure(ctx, node, api, inputs, keys)
+        elif live != inputs.version:
+            await self._write(node, inputs, keys, CONFIG)
         if expires(await first_end(node)):
             ctx.status("renewing certificates")
             await kubeadm(ctx, node, inputs.version, "certs", "renew", "all", told="renewing certificates")
@@ -201,9 +206,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         if moves:
             await cordon(api, node.name, False)
 
-    async def _write(self, node: Node, inputs: ControlPlaneInputs, keys: list[str]) -> None:
-        """What kubeadm and the API server are given, the secret of it readable by root only."""
+    async def _write(self, node: Node, inputs: ControlPlaneInputs, keys: list[str], into: str) -> None:
+        """What kubeadm and the API server are given, the secret of it readable by root only. `into`: kubeadm's own."""
         wanted, secret = files(inputs, keys)
+        wanted[into] = wanted.pop(CONFIG)
         await node.machine.put(
             [
                 File(GIVEN, None, 0o700),
@@ -213,19 +219,21 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
 
     @staticmethod
     async def _differs(node: Node, inputs: ControlPlaneInputs, keys: list[str]) -> bool:
+        """Whether what was last brought about is something else. A version alone is nothing of it."""
         wanted, secret = files(inputs, keys)
         found = await node.machine.read([*wanted, *secret])
-        return any(found.get(path) != text.encode() for path, text in {**wanted, **secret}.items())
+        same_config = unversioned(found.pop(CONFIG, b"")) == unversioned(wanted.pop(CONFIG).encode())
+        return not same_config or any(path not in found for path in {**wanted, **secret})
 
     async def _configure(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs, keys: list[str]) -> None:
         """By kubeadm's own phases. Static pods that do not come up with it get their old manifests back."""
 
         async def run(*argv: str) -> None:
-            given = f"--config={GIVEN}/kubeadm.yaml"
+            given = f"--config={NEW_CONFIG}"
             await kubeadm(ctx, node, inputs.version, "init", "phase", *argv, given, told="reconfiguring")
 
         ctx.status("changing the configuration")
-        await self._write(node, inputs, keys)
+        await self._write(node, inputs, keys, NEW_CONFIG)
         serving = f"{certificates.PKI}/apiserver.crt"
         known = (await node.machine.read([serving])).get(serving)
         if known is None or not set(config.sans(plan(inputs, ""))) <= certificates.names_of(known):
@@ -235,10 +243,12 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             await run("etcd", "local")
             await run("control-plane", "all")
         await run("upload-config", "all")
-        await run("kubelet-start")
-        await restart_kubelet(ctx, node, api, inputs.version)
+        async with kubelet_changes(ctx, node, api, inputs.version):
+            await run("kubelet-start")
         await run("addon", "all")
         await reload_proxy(api, config.digest(config.proxy(plan(inputs, ""))))
+        # Last: that this file says so is that all of it was brought about.
+        await self._write(node, inputs, keys, CONFIG)
         await self._sweep(node, inputs, keys)
 
     @staticmethod
@@ -330,8 +340,6 @@ def files(inputs: ControlPlaneInputs, keys: list[str]) -> tuple[dict[str, str], 
 
 async def encryption_keys(node: Node) -> list[str]:
     """Those that the node's configurations have, so that what they encrypted stays readable."""
-    import yaml
-
     names = [name for name in await node.machine.list(GIVEN) if name.startswith("encryption-")]
     found = await node.machine.read([f"{GIVEN}/{name}" for name in names])
     keys = [key for data in found.values() for key in encryption.keys_in(yaml.safe_load(data) or {})]
@@ -344,6 +352,15 @@ def config_hash(inputs: ControlPlaneInputs) -> str:
     documents[1] = {key: value for key, value in documents[1].items() if key != "kubernetesVersion"}
     own = encryption.mark(encryption.config([encryption.key(inputs.encryption_key)]))
     return config.digest([documents, own])
+
+
+def unversioned(data: bytes) -> list[dict[str, Any]]:
+    """kubeadm's configuration without the version of Kubernetes; no documents for what cannot be read."""
+    try:
+        documents = list(yaml.safe_load_all(data))
+    except yaml.YAMLError:
+        return []
+    return [{key: value for key, value in (item or {}).items() if key != "kubernetesVersion"} for item in documents]
 
 
 def kubelet_hash(inputs: ControlPlaneInputs) -> str:

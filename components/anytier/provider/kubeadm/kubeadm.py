@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+
+import yaml
 
 from anytier.errors import AnytierError, Rejected, Unreachable
-from anytier.provider.host.transport import Result
+from anytier.provider.host import http
+from anytier.provider.host.transport import File, Result
 from anytier.provider.kubeadm.api import Api, is_ready, kubelet_version
 from anytier.provider.kubeadm.node import Node
 from anytier.provider.resource import Context
 
+KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 _LONGEST = 1200.0
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 
@@ -54,21 +59,56 @@ async def kubelet_says(node: Node) -> str:
     return f"the kubelet says: {(telling or lines or ['nothing'])[-1][:400]}"
 
 
+@contextlib.asynccontextmanager
+async def kubelet_changes(ctx: Context, node: Node, api: Api, version: str) -> AsyncIterator[None]:
+    """Around what gives the kubelet another configuration: it is restarted, and gets the old one back where it does not
+    come up with the new."""
+    known = await node.machine.read([KUBELET_CONFIG])
+    try:
+        yield
+        await restart_kubelet(ctx, node, api, version, 60)
+    except AnytierError as error:
+        if known:
+            await node.machine.put([File(path, data) for path, data in known.items()])
+            await node.must("systemctl", "restart", "kubelet.service")
+        what = f"{error.what}; it has its old configuration again"
+        raise Rejected(error.path, what, error.do or "mend `kubelet:` in the stack, then run again") from error
+
+
 async def restart_kubelet(ctx: Context, node: Node, api: Api, version: str, seconds: float = 180) -> None:
-    """Until the API knows the kubelet in this version and, where the node was ready, that it is again."""
+    """Until it is well, the API knows it in this version and, where the node was ready, that it is again."""
     was_ready = is_ready(await api.find(node.name))
     await node.must("systemctl", "daemon-reload")
     await node.must("systemctl", "restart", "kubelet.service")
     ctx.status(f"waiting for the kubelet of {node.name}")
     end = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            found = await api.find(node.name)
-        except Unreachable:
-            found = None  # a control plane's own pods may be on their way
-        if kubelet_version(found) == version and (is_ready(found) or not was_ready):
-            return
+    while not await _is_back(node, api, version, was_ready):
         if asyncio.get_running_loop().time() >= end:
             what = f"its kubelet does not come back as {version} within {seconds:.0f} s; {await kubelet_says(node)}"
             raise Rejected(f"node {node}", what, "`journalctl -u kubelet` there says more; then run again")
         await asyncio.sleep(0.5)
+
+
+async def _is_back(node: Node, api: Api, version: str, ready: bool) -> bool:
+    """That the API says so is not enough: it notices only after a while that a kubelet is gone."""
+    if not await _healthy(node):
+        return False
+    try:
+        found = await api.find(node.name)
+    except Unreachable:
+        return False  # a control plane's own pods may be on their way
+    return kubelet_version(found) == version and (is_ready(found) or not ready)
+
+
+async def _healthy(node: Node) -> bool:
+    data = (await node.machine.read([KUBELET_CONFIG])).get(KUBELET_CONFIG, b"")
+    port = (yaml.safe_load(data) or {}).get("healthzPort", 10248)
+    if not port:
+        return True  # it was told not to say
+    try:
+        answer = await http.request(
+            lambda: node.machine.open_tcp("127.0.0.1", port), "GET", "/healthz", host="localhost", timeout=5
+        )
+    except (OSError, EOFError, ValueError):
+        return False
+    return answer.status == 200

@@ -72,10 +72,14 @@ class Node:
         return json.loads(done.out)
 
     async def run(self, *argv: str, stdin: bytes = b"", timeout: float = 120, version: str = "") -> Result:
-        """With the programs of a version first on the path."""
+        """With the programs of a version first on the path. 127 is a program that is not there: NotFound would be taken
+        for the whole thing's."""
         path = f"{ROOT}/{version}/bin:{_PATH}" if version else _PATH
         env = {"PATH": path, "LC_ALL": "C", "HOME": "/root"}
-        return await self.machine.run(argv, stdin, timeout=timeout, env=env)
+        try:
+            return await self.machine.run(argv, stdin, timeout=timeout, env=env)
+        except NotFound as error:
+            return Result(127, "", f"{error.path}: {error.what}")
 
     async def must(self, *argv: str, stdin: bytes = b"", timeout: float = 120) -> str:
         """The output of a command that has to end well."""

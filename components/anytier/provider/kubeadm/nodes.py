@@ -116,7 +116,7 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         self, node: Node, inputs: NodeInputs, arch: str, about: Mapping[str, Any], facts: Mapping[str, Any]
     ) -> Mark | None:
         """The mark, if there is one. An error where the machine does not do, or is somebody else's."""
-        mark = Mark.model_validate(facts["marker"]) if facts["marker"] else await node.mark()
+        mark = await node.mark()
         if mark is not None and not same(mark, inputs):
             raise not_ours(mark, node)
         machine = software.ARCHITECTURES.get(about["architecture"], about["architecture"])

@@ -17,7 +17,7 @@ from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings
 from anytier.provider.kubeadm.api import Api, api_of, is_ready, kubelet_version, node_path
 from anytier.provider.kubeadm.drain import cordon, drain
-from anytier.provider.kubeadm.kubeadm import kubeadm, restart_kubelet
+from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, control_of, node_of, require_ours, same
 from anytier.provider.kubeadm.reset import reset
@@ -109,7 +109,8 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             what = "has another CA than this worker's cluster"
             raise Conflict(f"machine {api.node.machine.name}", what, "`pulumi up --refresh` looks at it again")
         found = await api.find(inputs.name)
-        if mark.stage == "begun" or (mark.stage == "done" and found is None):
+        apart = found is None or not await node.machine.read([_KUBELET])
+        if mark.stage == "begun" or (mark.stage == "done" and apart):
             ctx.info(f"{inputs.name} had begun to join, or was taken out of the cluster: it joins anew")
             mark = await reset(ctx, node, mark, inputs.version)
         hash = state.kubelet_hash
@@ -119,7 +120,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         elif found is not None:
             hash = await self._change(ctx, node, api, inputs, found, hash)
         await settings.apply(api, inputs.name, (old.labels, old.taints), (inputs.labels, inputs.taints))
-        await approve.grant(ctx, api, node, wait=True)
+        await approve.grant(ctx, api, node, wait=mark.stage == "prepared")
         now = await api.find(inputs.name)
         if now is None:
             raise NotFound(f"node {node}", "has joined, and is not in the cluster", "run again")
@@ -170,7 +171,9 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             await node.switch(inputs.version, "kubeadm", "kubelet")
         elif hash != inputs.kubelet_hash:
             argv = ["upgrade", "node", "phase", "kubelet-config"]
-            await kubeadm(ctx, node, inputs.version, *argv, told="reconfiguring the kubelet")
+            async with kubelet_changes(ctx, node, api, inputs.version):
+                await kubeadm(ctx, node, inputs.version, *argv, told="reconfiguring the kubelet")
+            return inputs.kubelet_hash
         elif (await node.run("systemctl", "is-active", "--quiet", "kubelet.service")).code == 0:
             await cordon(api, inputs.name, False)  # what an upgrade left that was killed
             return hash
