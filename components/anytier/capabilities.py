@@ -273,6 +273,12 @@ TABLE: dict[str, dict[str, Support]] = {
         NATIVE,
         kubernetes=_noted("not root, no escalation, no capability and the runtime's seccomp unless the spec says so"),
     ),
+    f"{_C}.securityContext.runAsNonRoot": _row(
+        _HOST_WINS, NATIVE, kubernetes=_emulated("not needed: nobody is root unless `user` says so")
+    ),
+    f"{_C}.securityContext.capDrop": _row(
+        _HOST_WINS, NATIVE, kubernetes=_emulated("not needed but for root: others have no capability in any case")
+    ),
     # the native way
     "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE, kubernetes=_DESCRIBES_MACHINE),
     "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE, kubernetes=_DESCRIBES_MACHINE),

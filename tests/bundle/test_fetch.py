@@ -16,7 +16,7 @@ import pytest
 from tests.cli.console import anytier
 from tests.provider.oci.fake import Fake
 
-from anytier.bundle import fetch, software
+from anytier.bundle import archive, fetch, software
 from anytier.bundle.manifest import FILE, Bundle, checksum
 from anytier.cli.bundle import puller
 from anytier.errors import AnytierError, NotFound, Rejected, Unreachable, UsageError
@@ -213,6 +213,15 @@ def test_a_kubeadm_that_cannot_run_here_is_told(tmp_path: Path) -> None:
         fetch.listed(tmp_path / "kubeadm", "1.34.2")
 
 
+def test_every_image_that_is_rendered_is_in_it() -> None:
+    from anytier.render.kubernetes import addons
+    from anytier.render.kubernetes.target import CADDY_IMAGE
+
+    every = addons.Choice("10.244.0.0/16", "flannel", "local-path", True, addons.VOLUMES)
+    rendered = {archive.canonical(item) for found in addons.images(every).values() for item in found}
+    assert rendered | {archive.canonical(CADDY_IMAGE)} == set(software.IMAGES)
+
+
 def test_an_address_below_a_mirror_keeps_its_host() -> None:
     found = software.downloads("1.34.2", "arm64", "https://m.example/files/")
     assert found[0].url == "https://m.example/files/dl.k8s.io/release/v1.34.2/bin/linux/arm64/kubeadm"
@@ -235,3 +244,9 @@ def test_the_command_fills_verifies_and_finds_what_is_spoilt(tmp_path: Path, mir
     done = anytier("bundle", "verify", str(folder))
     assert done.code == 1 and done.err.count("error: ") == 2 and "bin/kubelet" in done.err
     assert anytier("bundle", "build", "-o", str(folder), "--kubernetes", "new").code == 2
+
+
+def test_build_and_verify_name_their_folder_each_in_its_own_way(tmp_path: Path) -> None:
+    assert anytier("bundle", "build", str(tmp_path)).code == 2
+    assert anytier("bundle", "verify", "-o", str(tmp_path)).code == 2
+    assert anytier("bundle", "verify", str(tmp_path / "none")).code == 1

@@ -10,11 +10,16 @@ CNI_PLUGINS = "1.7.1"
 FLANNEL = "0.27.4"
 FLANNEL_PLUGIN = "1.8.0-flannel1"
 LOCAL_PATH = "0.0.30"
-# Beside those that kubeadm names: the pods' network, volumes that are folders, and the shell that makes such a folder.
+METRICS = "0.8.0"
+CADDY = "2.11.2"
+# Beside those that kubeadm names: the pods' network, volumes that are folders, the shell that makes such a folder, what
+# autoscaling goes by, and the router of an app. Tests hold the versions equal to those that are rendered.
 IMAGES = (
     f"ghcr.io/flannel-io/flannel:v{FLANNEL}",
     f"docker.io/rancher/local-path-provisioner:v{LOCAL_PATH}",
     "docker.io/library/busybox:1.37.0",
+    f"registry.k8s.io/metrics-server/metrics-server:v{METRICS}",
+    f"docker.io/library/caddy:{CADDY}",
 )
 ARCHES = {"amd64": "x86_64", "arm64": "aarch64"}  # what `uname -m` says there
 

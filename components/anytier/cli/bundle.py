@@ -11,19 +11,26 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="what", metavar="WHAT", required=True, help="build or verify")
-    build = verbs.add_parser("build", help="download everything, held against its published checksums")
-    build.add_argument("-o", "--output", dest="dir", metavar="DIR", required=True, help="the folder to fill")
-    build.add_argument("--kubernetes", metavar="VERSION", help="such as 1.34.2 (default: what anytier is tested with)")
-    build.add_argument("--arch", default="amd64", help="of the machines: amd64 (default) or arm64")
-    build.add_argument("--mirror", metavar="URL", default="", help="below it lie dl.k8s.io/... and github.com/...")
-    build.add_argument("--registry", metavar="HOST", default="", help="has each image below its own registry's name")
-    verify = verbs.add_parser("verify", help="hold every file against its checksum")
-    verify.add_argument("dir", metavar="DIR", help="a bundle's folder")
+    what = "build: download everything, held against its published checksums; verify: hold every file against its own"
+    parser.add_argument("action", choices=("build", "verify"), help=what)
+    parser.add_argument("dir", nargs="?", metavar="DIR", help="with verify: a bundle's folder")
+    parser.add_argument("-o", "--output", metavar="DIR", help="with build: the folder to fill")
+    parser.add_argument("--kubernetes", metavar="VERSION", help="such as 1.34.2 (default: what anytier is tested with)")
+    parser.add_argument("--arch", default="amd64", help="of the machines: amd64 (default) or arm64")
+    parser.add_argument("--mirror", metavar="URL", default="", help="below it lie dl.k8s.io/... and github.com/...")
+    parser.add_argument("--registry", metavar="HOST", default="", help="has each image below its own registry's name")
 
 
 def run(args: argparse.Namespace) -> int:
-    return build(args) if args.what == "build" else verify(args)
+    from anytier.errors import UsageError
+
+    if args.action == "build":
+        if args.dir or not args.output:
+            raise UsageError("--output", "is where a bundle is built", "`anytier bundle build -o DIR`")
+        return build(args)
+    if args.output or not args.dir:
+        raise UsageError("DIR", "is what is verified", "`anytier bundle verify DIR`")
+    return verify(args)
 
 
 def build(args: argparse.Namespace) -> int:
@@ -33,7 +40,7 @@ def build(args: argparse.Namespace) -> int:
 
     version = (args.kubernetes or software.KUBERNETES).removeprefix("v")
     made = fetch.fill(
-        Path(args.dir).expanduser(), version, args.arch, puller(args.arch), Lines().say,
+        Path(args.output).expanduser(), version, args.arch, puller(args.arch), Lines().say,
         mirror=args.mirror, registry=args.registry,
     )  # fmt: skip
     print(f"{made.path}: Kubernetes {made.version} for {made.arch}, {len(made.files)} files, {len(made.images)} images")

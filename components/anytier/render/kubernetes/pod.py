@@ -68,7 +68,7 @@ def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float =
         automountServiceAccountToken=False,
         enableServiceLinks=False,
         securityContext=security.of_pod(template.containers, low, path),
-        terminationGracePeriodSeconds=grace(template.containers, drain),
+        terminationGracePeriodSeconds=grace(template.containers, body.containers, drain),
         initContainers=[made[item.name] for item in early],
         containers=[made[item.name] for item in template.containers if item.role == "main"],
         volumes=[
@@ -80,9 +80,15 @@ def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float =
     return Pod(spec, held.objects, claims)
 
 
-def grace(containers: Iterable[Container], drain: float) -> int:
-    """Until SIGKILL: hooks before the stop count in it."""
-    return math.ceil(max(item.stop_grace for item in containers) + drain)
+def grace(containers: Iterable[Container], specs: Mapping[str, Spec], drain: float) -> int:
+    """Until SIGKILL. Kubernetes counts the time before the stop signal in, and the spec does not."""
+
+    def before(item: Container) -> float:
+        lifecycle = specs[item.name].lifecycle
+        own = lifecycle.pre_stop if lifecycle else None
+        return own.sleep.seconds if own and own.sleep else drain
+
+    return math.ceil(max(item.stop_grace + before(item) for item in containers))
 
 
 def in_order(containers: Iterable[Container]) -> list[Container]:
