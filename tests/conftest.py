@@ -29,6 +29,7 @@ GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
+    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "provider/kubeadm"),
     "hypervisor": ("provider/libvirt", "e2e/test_libvirt"),
 }
 

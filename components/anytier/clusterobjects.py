@@ -16,15 +16,22 @@ SKIP_AWAIT = "pulumi.com/skipAwait"
 
 
 def cluster_provider(
-    name: str, kubeconfig: Any, *, forget: bool = False, opts: pulumi.ResourceOptions | None = None
+    name: str,
+    kubeconfig: Any,
+    *,
+    forget: bool = False,
+    identity: Any = None,
+    opts: pulumi.ResourceOptions | None = None,
 ) -> pulumi.ProviderResource:
     """The plugin, on one cluster. `kubeconfig` is its text. `forget`: what is on a cluster that does not answer may be
-    taken out of the state; without it that is an error."""
+    taken out of the state; without it that is an error. `identity` says which cluster it is: another one has nothing
+    of what is on this one, and all is made there anew; without, the plugin compares addresses."""
     props = {
         "kubeconfig": pulumi.Output.secret(kubeconfig),
         "enableServerSideApply": "true",
         "suppressHelmHookWarnings": "true",
         **({"deleteUnreachable": "true"} if forget else {}),
+        **({} if identity is None else {"clusterIdentifier": identity}),
     }
     merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(version=PLUGIN_VERSION))
     return pulumi.ProviderResource("kubernetes", name, props, merged)

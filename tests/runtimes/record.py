@@ -28,6 +28,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:host:Image": {"digest": "sha256:0123"},
     "anytier:host:Workload": {"revision": 3},
     "anytier:host:DockerEngine": {"socket": "/run/docker.sock"},
+    "anytier:kubeadm:Image": {"ref": "anytier.local/image:0123"},
+    "anytier:kubernetes:Rollout": {"revision": 3, "replicas": 2},
     "anytier:index:Secret": {"value": "generated"},
     "anytier:index:KeyPair": {"publicKey": _KEY, "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
     "anytier:kubeadm:ControlPlane": {

@@ -8,9 +8,9 @@ import stat
 import tarfile
 from pathlib import Path
 
-import kubernetes_bundle as made
 import pytest
 
+import kubernetes_bundle as made
 from anytier.bundle.manifest import Bundle
 from bootstrap.paths import Paths
 
@@ -78,7 +78,7 @@ def test_a_bundle_is_whole_and_its_images_run_the_programs(tmp_path: Path, monke
     bundle.complete()
     bundle.verify()
     assert bundle.version == "v1.34.2" and "cni/flannel" in bundle.files
-    assert set(LISTED) | set(made.MORE) | {made.BUSYBOX} == set(bundle.references)
+    assert set(LISTED) | set(made.MORE) | {made.BUSYBOX, made.CADDY} == set(bundle.references)
     assert stat.S_IMODE(bundle.file("bin/kubelet").stat().st_mode) == 0o755
     with tarfile.open(bundle.file("images/etcd.tar")) as tar:
         (docker,) = json.load(tar.extractfile("manifest.json") or pytest.fail("no manifest"))

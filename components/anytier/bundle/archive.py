@@ -127,3 +127,14 @@ def _json(value: Any) -> bytes:
 
 def _digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def references(file: Path) -> list[str]:
+    """What an archive is tagged with; none where it is not there, or is none of ours."""
+    try:
+        with tarfile.open(file) as tar:
+            source = tar.extractfile("manifest.json")
+            found = json.loads(source.read()) if source is not None else []
+        return [str(item) for entry in found for item in entry["RepoTags"]]
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
+        return []

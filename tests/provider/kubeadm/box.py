@@ -66,9 +66,8 @@ class KubeBox(SshBox):
         return docker("inspect", "--format", listed, self.name).split()[0]
 
     def machine(self, **more: Any) -> dict[str, Any]:
-        """As a stack's config names it."""
-        login = {"address": "127.0.0.1", "port": self.port, "user": "root", "keyFile": str(self.key_file)}
-        return {**login, "privateAddress": self.address, **more}
+        """As a stack's config names it, by its address in the boxes' network: this machine reaches that too."""
+        return {"address": self.address, "user": "root", "keyFile": str(self.key_file), **more}
 
     def ssh(self, command: str, data: bytes | None = None, timeout: float = 300) -> str:
         """What a shell command over SSH prints; as a person does it by hand, with the client that everybody has."""

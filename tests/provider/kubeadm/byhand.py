@@ -119,7 +119,8 @@ def config(box: KubeBox, bundle: Bundle) -> str:
 def init(box: KubeBox, bundle: Bundle) -> str:
     """The control plane. Its admin's kubeconfig, with the address that this machine reaches."""
     box.ssh(
-        f"cat >/root/kubeadm.yaml && kubeadm init --config /root/kubeadm.yaml {IGNORED}", config(box, bundle).encode()
+        f"cat >/etc/kubeadm-byhand.yaml && kubeadm init --config /etc/kubeadm-byhand.yaml {IGNORED}",
+        config(box, bundle).encode(),
     )
     return kubeconfig(box)
 

@@ -43,7 +43,8 @@ class OnNode(Frozen):
 class NodeInputs(OnNode):
     """`bundle` is a folder on this side and `bundleDigest` what it holds (`Bundle.digest`), so that a new content is a
     change and a new place of the same is none. `packages`: what is missing comes by the distribution's package manager.
-    `containerd`: laid over our configuration. `memory`: MiB that it must have, 1700 for a control plane if not said.
+    `containerd`: laid over our configuration; `systemdCgroup` and `restrictOomScoreAdj` say in a word what its file has
+    deep inside. `memory`: MiB that it must have, 1700 for a control plane if not said.
     `cores` likewise, 2. `protectKernelDefaults`: the kernel's settings that the kubelet wants are made.
     `incarnation`: which installation of the machine it is; another one has nothing of ours."""
 
@@ -142,12 +143,14 @@ class WorkerInputs(OnNode):
 
 
 class WorkerOutputs(Frozen):
-    """`uid` is the Node's. An empty `version`: it has not joined, or no longer is there as it was left."""
+    """`uid` is the Node's. An empty `version`: it has not joined, or no longer is there as it was left. `pending`: the
+    kubelet's requests for a certificate that wait for us."""
 
     uid: str = ""
     version: str = ""
     kubelet_hash: str = ""
     ready: bool = False
+    pending: list[str] = Field(default_factory=list)
 
 
 class ImageInputs(Frozen):

@@ -69,6 +69,12 @@ class Api:
     async def text(self, path: str, **params: Any) -> str:
         return (await self._safely(path, params)).text
 
+    async def answer(self, path: str, **params: Any) -> tuple[int, str]:
+        """Status and text, whatever they are: for what answers with an error when something is not well."""
+        with _clear(self.where):
+            found = await self.http.get(path, params=_wire(params))
+        return found.status_code, found.text
+
     async def lines(self, path: str, **params: Any) -> AsyncIterator[str]:
         """Lines as they come, without a time limit between them."""
         limits = httpx.Timeout(None, connect=CONNECT)

@@ -62,10 +62,9 @@ def _crashed(found: Evidence) -> Iterator[str]:
         if code in (0, None) and not (status.get("state") or {}).get("waiting"):
             continue
         how = f"the process ended (exit {code}{f', signal {signal}' if signal else ''})"
-        reason = _flat(ended.get("message"))
-        lines = found.logs.get((_name(pod), status["name"]), "").strip().splitlines()[-LINES:]
-        tail = "; its last log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
-        yield f"container {status['name']}: {how}{f': {reason}' if reason else ''}{_again(status)}{tail}"
+        # The message is what the program said last, where it may say that in a file or the log stands in for one.
+        said = found.logs.get((_name(pod), status["name"]), "") or str(ended.get("message") or "")
+        yield f"container {status['name']}: {how}{_again(status)}{_tail(said.strip().splitlines())}"
 
 
 def _unschedulable(found: Evidence) -> Iterator[str]:
@@ -86,8 +85,7 @@ def _probed(found: Evidence) -> Iterator[str]:
         for event in reversed(_events(found, pod, "Unhealthy")):
             lines = [line for key, text in found.logs.items() if key[0] == _name(pod) for line in text.splitlines()]
             said = _flat(event.get("message"))
-            tail = "; its last log lines:\n" + "\n".join(f"  {line}" for line in lines[-LINES:]) if lines else ""
-            yield f"{said[:1].lower()}{said[1:]}{tail}"
+            yield f"{said[:1].lower()}{said[1:]}{_tail(lines)}"
 
 
 def _refused(found: Evidence) -> Iterator[str]:
@@ -183,6 +181,10 @@ def _limit(pod: Json, name: str) -> str:
 def _again(status: Json) -> str:
     count = int(status.get("restartCount") or 0)
     return f"; it was restarted {count} times" if count > 1 else "; it was restarted" if count else ""
+
+
+def _tail(lines: Sequence[str]) -> str:
+    return "; its last log lines:\n" + "\n".join(f"  {line}" for line in lines[-LINES:]) if lines else ""
 
 
 def _name(pod: Json) -> str:
