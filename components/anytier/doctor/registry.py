@@ -37,6 +37,12 @@ TIER: dict[str, dict[str, str]] = {
         "hypervisor": "libvirt:hypervisor",
         "kvm": "libvirt:acceleration",
     },
+    "kubeadm": {
+        "packages": "kubeadm:packages",
+        "cluster": "kubeadm:cluster",
+        "machine": "kubeadm:machines",
+        "builder": "kubeadm:builder",
+    },
     "docker": {
         "packages": "docker:packages",
         "daemon": "docker:daemon",

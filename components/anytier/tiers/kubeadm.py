@@ -63,7 +63,7 @@ class KubeadmTier(pulumi.ComponentResource):
             addresses=tuple(member.address for member in plan.members if member.ingress),
             offers=plan.offers,
             storage_class=local_path.CLASS if args.storage == "local-path" else None,
-            builder={"host": args.builder or os.environ.get("DOCKER_HOST") or _DAEMON},
+            builder={"host": builder_of(args)},
             nodes=tuple(machines[member.name] for member in plan.members if member.pods),
             caddy_image=args.caddy_image,
             ready=(control, *made.values(), *workers),
@@ -118,7 +118,9 @@ class KubeadmTier(pulumi.ComponentResource):
     def _addons(self, kubeconfig: Any, control: Resource) -> dict[str, KubernetesObject]:
         """What is on the cluster goes with it."""
         own = pulumi.ResourceOptions(parent=self, depends_on=[control])
-        provider = cluster_provider("cluster", kubeconfig, forget=self.plan.args.forget, opts=own)
+        provider = cluster_provider(
+            "cluster", kubeconfig, forget=self.plan.args.forget, identity=control.output("caHash"), opts=own
+        )
         objects = [(item.key, item.object, item.after) for item in addons.render(self.plan.addons)]
         gone = pulumi.ResourceOptions(deleted_with=control)
         return register(objects, provider, self, after=[control], opts=gone)
@@ -136,11 +138,10 @@ class Here:
 
     def __init__(self, args: KubeadmArgs, stack: str) -> None:
         found: list[Exception] = []
-        self.listed: list[NodeArgs] = list(args.machines)
+        self.listed: list[NodeArgs] = []
         self.vms: list[Vm] = []
         try:
-            if args.inventory is not None and not args.machines:
-                self.listed = read(args.inventory, NodeArgs, f"{KEY}.inventory")
+            self.listed = listed_in(args)
         except (AnytierError, ExceptionGroup) as error:
             found.append(error)
         try:
@@ -154,6 +155,18 @@ class Here:
             found.append(error)
         if found:
             raise ExceptionGroup("config", found)
+
+
+def listed_in(args: KubeadmArgs) -> list[NodeArgs]:
+    """The machines that the stack names, in its config or in its inventory."""
+    if args.inventory is not None and not args.machines:
+        return read(args.inventory, NodeArgs, f"{KEY}.inventory")
+    return list(args.machines)
+
+
+def builder_of(args: KubeadmArgs) -> str:
+    """The Docker daemon that builds the app's images."""
+    return args.builder or os.environ.get("DOCKER_HOST") or _DAEMON
 
 
 def _vms(args: LibvirtArgs, stack: str) -> list[Vm]:
@@ -170,8 +183,17 @@ def _below(error: BaseException) -> Exception:
     return ConfigError(error.path.replace(vmplan.KEY, f"{KEY}.libvirt"), error.what, error.do)
 
 
+def bundle_folder(args: KubeadmArgs) -> Path:
+    """Where the software lies: the folder that the stack names, else the one of this version in the user's cache."""
+    if args.bundle:
+        return Path(args.bundle).expanduser()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier")
+    return cache / "bundles" / (args.version or DEFAULT_VERSION)
+
+
 def _bundle(args: KubeadmArgs) -> Bundle:
-    folder = kubeadmplan.bundle_folder(args)
+    folder = bundle_folder(args)
     try:
         return Bundle.read(folder, f"{KEY}.bundle")
     except NotFound as error:

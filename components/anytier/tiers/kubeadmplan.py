@@ -9,7 +9,6 @@ import ipaddress
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from anytier.bundle.manifest import Bundle
@@ -20,14 +19,13 @@ from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import Choice
 from anytier.tiers import vmplan
 from anytier.tiers.baremetal import alike, takes_requests
-from anytier.tiers.kubeadmargs import DEFAULT_VERSION, MINORS, KubeadmArgs, NodeArgs, taint
+from anytier.tiers.kubeadmargs import MINORS, KubeadmArgs, NodeArgs, taint
 from anytier.tiers.places import Offer
 from anytier.tiers.vmplan import Vm
 
 KEY = "anytier:kubeadm"
 PORT = 6443
 SECRET = {"length": 48}  # what the key of all that is at rest in etcd is made of
-CACHE = "~/.cache/anytier/bundles"
 Role = Literal["control-plane", "worker"]
 # Each machine's part of the pods' network.
 _NODE_PREFIX = 24
@@ -125,11 +123,6 @@ def choice(args: KubeadmArgs) -> Choice:
     state_dir = args.libvirt.state_dir if args.libvirt else None
     volumes = args.volumes or (f"{state_dir}/volumes" if state_dir else addons.VOLUMES)
     return Choice(args.pod_subnet, args.cni, args.storage, args.metrics, volumes)
-
-
-def bundle_folder(args: KubeadmArgs) -> Path:
-    """Where the software lies: the folder that the stack names, else the one of this version in the user's cache."""
-    return Path(args.bundle or f"{CACHE}/{args.version or DEFAULT_VERSION}").expanduser()
 
 
 def default_name(address: str) -> str:

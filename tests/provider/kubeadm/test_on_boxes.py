@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import ssl
+import subprocess
+import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -23,9 +26,11 @@ from anytier.provider.host.machines import close_all
 from anytier.provider.kubeadm import certificates
 from anytier.provider.kubeadm.api import Call, api_of
 from anytier.provider.kubeadm.controlplane import ControlPlaneResource
+from anytier.provider.kubeadm.image import ImageResource
 from anytier.provider.kubeadm.models import (
     ControlPlaneInputs,
     ControlPlaneOutputs,
+    ImageInputs,
     NodeInputs,
     NodeOutputs,
     WorkerInputs,
@@ -94,6 +99,41 @@ async def prepared(boxes: list[KubeBox], software: Bundle) -> list[NodeInputs]:
     return wanted
 
 
+async def images_go_where_the_nodes_are(boxes: list[KubeBox]) -> None:
+    """From this machine's Docker to every node, and again to one that lost it; the stop signal is in it."""
+    made = subprocess.run(["docker", "import", "-"], input=empty_tar(), capture_output=True, check=True).stdout.decode()
+    try:
+        given = {
+            "machines": [box.ref("root").wire() for box in boxes],
+            "image": made.strip(),
+            "name": "anytier-test/web",
+        }
+        inputs = ImageInputs.model_validate({**given, "stopSignal": "SIGQUIT"})
+        id, state = await ImageResource().create(context(), inputs)
+        assert ImageResource().planned(None, inputs) == {"ref": state.ref}
+        for box in boxes:
+            assert state.ref in box.run("ctr", "-n", "k8s.io", "images", "list", "--quiet").stdout.split()
+        boxes[-1].ssh(f"ctr -n k8s.io images remove --sync {state.ref}")
+        _, seen = await ImageResource().read(context(), id, inputs, state) or (None, state)
+        assert len(seen.lacking) == 1 and ImageResource().drifted(inputs, seen)
+        assert await ImageResource().update(context(), id, inputs, seen, inputs) == state
+        exported = boxes[-1].ssh(
+            f"ctr -n k8s.io images export /tmp/i.tar {state.ref} && tar -xOf /tmp/i.tar | tr , '\\n'"
+        )
+        assert '"StopSignal":"SIGQUIT"' in exported
+        await ImageResource().delete(context(), id, inputs, state)
+        assert state.ref not in boxes[0].run("ctr", "-n", "k8s.io", "images", "list", "--quiet").stdout
+    finally:
+        subprocess.run(["docker", "rmi", "--force", made.strip()], capture_output=True, check=False)
+
+
+def empty_tar() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("etc-nothing"))
+    return out.getvalue()
+
+
 async def removed(*inputs: NodeInputs) -> None:
     for item in inputs:
         await NodeResource().delete(context(), "x", item, NodeOutputs())
@@ -116,6 +156,8 @@ async def test_machines_become_a_cluster_and_machines_again(tmp_path: Path) -> N
         before = [leftovers(box) for box in boxes]
         first, second = boxes
         nodes = await prepared(boxes, software)
+
+        await images_go_where_the_nodes_are(boxes)
 
         # an init that is cut short is taken back and begun again
         wanted = a_control_plane(first, software)

@@ -239,6 +239,9 @@ async def take_off(ctx: Context, node: Node, mark: Mark) -> None:
         await node.run("systemctl", "restart", "containerd.service")
     else:
         await node.run("systemctl", "disable", "--now", "--quiet", "containerd.service")
+        # containerd makes these when it starts, whether or not anybody wants them.
+        own = ["/opt/containerd/bin", "/opt/containerd/lib", "/opt/containerd"]
+        await node.machine.remove(own, only_empty=True)
     await node.machine.remove([MARKER])
     await node.machine.remove(["/etc/kubernetes"], only_empty=True)
 
