@@ -110,6 +110,12 @@ def _value(token: str, known: Mapping[str, str]) -> str:
     return known[token]
 
 
+def shown(item: Json) -> Json:
+    """A rendered object for people to read: tokens stand for themselves, and hashes are those of the tokens."""
+    made: Json = _finished(item, {name: f"${{{name}}}" for name in tokens_in(item)})
+    return made
+
+
 def tokens_in(value: Any) -> set[str]:
     """Every value that a sealed object asks for, by token; those that its hashes depend on included."""
     return {name for text in _strings(value) for name in _names(text)}
