@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import platform
 import re
 import shutil
@@ -32,20 +33,23 @@ from bootstrap.paths import Paths  # noqa: E402
 from bootstrap.say import SetupError, clock, run  # noqa: E402
 
 NOW, PREVIOUS = "kubernetes", "kubernetes-previous"  # modules in tools/
+DNS = "coredns"  # a module of its own: it wants another client of Kubernetes than this Kubernetes is
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm")
 # Package -> what its program is called; those of Kubernetes come before.
 OTHERS = {
     "go.etcd.io/etcd/server/v3": "server",
-    "./coredns": "coredns",
     "./pause": "pause",
     "./flannel-cni": "flannel-cni",
-    "github.com/flannel-io/flannel": "flannel",
+    "./flanneld": "flanneld",
     "github.com/rancher/local-path-provisioner": "local-path-provisioner",
     "github.com/containernetworking/plugins/plugins/main/bridge": "bridge",
     "github.com/containernetworking/plugins/plugins/main/loopback": "loopback",
     "github.com/containernetworking/plugins/plugins/ipam/host-local": "host-local",
     "github.com/containernetworking/plugins/plugins/meta/portmap": "portmap",
 }
+FLANNEL = "github.com/flannel-io/flannel"
+# The one of flannel's backends that needs a C compiler, and which nobody takes any more.
+FLANNEL_IN_C = f'"{FLANNEL}/pkg/backend/udp"'
 CNI = {
     "bridge": "bridge",
     "loopback": "loopback",
@@ -84,7 +88,7 @@ IMAGES = {
     "etcd": Image("server", "usr/local/bin/etcd"),
     "coredns": Image("coredns", "coredns", entry=True),
     "pause": Image("pause", "pause", entry=True),
-    "flannel": Image("flannel", "opt/bin/flanneld", based=True, entry=True),
+    "flannel": Image("flanneld", "opt/bin/flanneld", based=True, entry=True),
     "local-path-provisioner": Image("local-path-provisioner", "usr/bin/local-path-provisioner"),
 }
 # Those that kubeadm does not name.
@@ -144,15 +148,14 @@ def digest(module: str) -> str:
     """Of everything that a bundle is made from."""
     made = hashlib.sha256(Path(__file__).read_bytes())
     for name in sorted({NOW, module}):
-        for file in sorted(path for path in (ROOT / "tools" / name).rglob("*") if path.is_file()):
-            made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
+        made.update(sources(name).encode())
     return made.hexdigest()
 
 
 def programs_of(paths: Paths, module: str, given: Path | None) -> dict[str, Path]:
     """Name -> program. Built ones stay in the cache beside the bundle: another image does not build them again."""
     built = given or paths.cache / f"kubernetes-programs-{version(module)}-{sources(module)[:12]}"
-    wanted = [*COMMANDS, *(OTHERS.values() if module == NOW else ())]
+    wanted = [*COMMANDS, *((*OTHERS.values(), DNS) if module == NOW else ())]
     if given is None and not (built / "whole").is_file():
         build(paths, module, built)
         (built / "whole").touch()
@@ -163,21 +166,42 @@ def programs_of(paths: Paths, module: str, given: Path | None) -> dict[str, Path
 
 
 def sources(module: str) -> str:
+    """Of what programs are built from."""
     made = hashlib.sha256(" ".join(OTHERS).encode())
-    for file in sorted(path for path in (ROOT / "tools" / module).rglob("*") if path.is_file()):
-        made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
+    for name in (module, *([DNS] if module == NOW else [])):
+        for file in sorted(path for path in (ROOT / "tools" / name).rglob("*") if path.is_file()):
+            made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return made.hexdigest()
 
 
 def build(paths: Paths, module: str, target: Path) -> None:
-    """All programs by one `go build`: what they share is compiled once."""
+    """All programs of a module by one `go build`: what they share is compiled once."""
     go = modules.toolchain(paths)
     target.mkdir(parents=True, exist_ok=True)
     said = version(module)
     packages = [f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS] + (list(OTHERS) if module == NOW else [])
-    options = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-ldflags=-s -w {stamps(said)}", "-o", f"{target}/"]
-    with clock("bundle", f"building Kubernetes {said} from pinned Go modules", "8 minutes on two cores"):
-        run([go.program, "build", *options, *packages], DO, env=go.env, cwd=ROOT / "tools" / module)
+    options = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-o", f"{target}/"]
+    with tempfile.TemporaryDirectory(dir=target) as scratch:
+        overlay = [f"-overlay={flannel(go, Path(scratch))}"] if module == NOW else []
+        flags = f"-ldflags=-s -w {stamps(said)}"
+        with clock("bundle", f"building Kubernetes {said} from pinned Go modules", "8 minutes on two cores"):
+            folder = ROOT / "tools" / module
+            run([go.program, "build", *options, flags, *overlay, *packages], DO, env=go.env, cwd=folder)
+    if module == NOW:
+        with clock("bundle", "building CoreDNS from pinned Go modules", "1 minute"):
+            folder = ROOT / "tools" / DNS
+            run([go.program, "build", *options, "-ldflags=-s -w", "."], DO, env=go.env, cwd=folder)
+
+
+def flannel(go: modules.Go, scratch: Path) -> Path:
+    """An overlay for `go build` with flannel's own main file as a package of our module, less the backend in C."""
+    argv = [go.program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", FLANNEL]
+    own = Path(run(argv, DO, env=go.env, cwd=ROOT / "tools" / NOW).strip()) / "main.go"
+    lines = [line for line in own.read_text().splitlines(keepends=True) if FLANNEL_IN_C not in line]
+    (scratch / "main.go").write_text("".join(lines))
+    place = ROOT / "tools" / NOW / "flanneld" / "main.go"
+    (scratch / "overlay.json").write_text(json.dumps({"Replace": {str(place): str(scratch / "main.go")}}))
+    return scratch / "overlay.json"
 
 
 def stamps(said: str) -> str:
