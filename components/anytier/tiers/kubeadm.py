@@ -9,6 +9,7 @@ import getpass
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,25 +53,22 @@ class KubeadmTier(pulumi.ComponentResource):
         kubeconfig = pulumi.Output.secret(control.output("kubeconfig"))
         made = self._addons(kubeconfig, control)
         workers = [self._worker(member, machines, nodes[member.name], control) for member in plan.workers]
-        major, second = minor(plan.version)
         self.exports: dict[str, Any] = {"kubeconfig": kubeconfig}
-        self.place = Cluster(
+        self.place = replace(
+            offered(plan, args, port, tls_port),
             kubeconfig=kubeconfig,
-            version=f"{major}.{second}",
-            port=port,
-            tls_port=tls_port,
-            address=plan.address,
-            addresses=tuple(member.address for member in plan.members if member.ingress),
-            offers=plan.offers,
-            storage_class=local_path.CLASS if args.storage == "local-path" else None,
-            builder={"host": builder_of(args)},
             nodes=tuple(machines[member.name] for member in plan.members if member.pods),
-            caddy_image=args.caddy_image,
             ready=(control, *made.values(), *workers),
             lives_on=control if args.forget else None,
-            tier="kubeadm",
         )
         self.register_outputs({"kubeconfig": kubeconfig, "endpoint": plan.endpoint, "version": plan.version})
+
+    @staticmethod
+    def offered(args: KubeadmArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
+        """The place as far as it is known before there is one, for `anytier render`. Registers nothing."""
+        here = Here(args, stack, needed=False)
+        plan = kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, _owner())
+        return offered(plan, args, port, tls_port)
 
     @staticmethod
     def mode(args: KubeadmArgs) -> None:
@@ -134,10 +132,12 @@ class KubeadmTier(pulumi.ComponentResource):
 
 class Here:
     """What the config takes of this machine: the inventory, the bundle, the files of virtual machines. An
-    ExceptionGroup for what is not there. `vms`: those that the stack makes, decided."""
+    ExceptionGroup for what is not there. `vms`: those that the stack makes, decided. A bundle that is not there is
+    None where it is not `needed`."""
 
-    def __init__(self, args: KubeadmArgs, stack: str) -> None:
+    def __init__(self, args: KubeadmArgs, stack: str, needed: bool = True) -> None:
         found: list[Exception] = []
+        self.bundle: Bundle | None = None
         self.listed: list[NodeArgs] = []
         self.vms: list[Vm] = []
         try:
@@ -151,6 +151,8 @@ class Here:
             found += [_below(error) for error in leaves(group)]
         try:
             self.bundle = _bundle(args)
+        except NotFound as error:
+            found += [error] if needed else []
         except AnytierError as error:
             found.append(error)
         if found:
@@ -202,6 +204,24 @@ def _bundle(args: KubeadmArgs) -> Bundle:
         wanted = (args.version or DEFAULT_VERSION).removeprefix("v")
         do = f"`anytier bundle build --kubernetes {wanted} -o {folder}` gets it, or name a `bundle` that you have"
         raise NotFound(error.path, f"the cluster's software is not here: {error.what}", do) from None
+
+
+def offered(plan: kubeadmplan.Plan, args: KubeadmArgs, port: int, tls_port: int) -> Cluster:
+    """All of the place that is decided, and nothing that has to be made first."""
+    major, second = minor(plan.version)
+    return Cluster(
+        kubeconfig="",
+        version=f"{major}.{second}",
+        port=port,
+        tls_port=tls_port,
+        address=plan.address,
+        addresses=tuple(member.address for member in plan.members if member.ingress),
+        offers=plan.offers,
+        storage_class=local_path.CLASS if args.storage == "local-path" else None,
+        builder={"host": builder_of(args)},
+        caddy_image=args.caddy_image,
+        tier="kubeadm",
+    )
 
 
 def _owner() -> str:
