@@ -9,6 +9,7 @@ import getpass
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.baremetal import looked_at
 from anytier.tiers.inventory import read
 from anytier.tiers.kubeadmargs import DEFAULT_VERSION, KubeadmArgs, NodeArgs
-from anytier.tiers.kubeadmplan import KEY, Member
+from anytier.tiers.kubeadmplan import KEY, Member, Plan
 from anytier.tiers.places import Cluster, HostMachine
 from anytier.tiers.vmplan import Vm
 from anytier.tiers.vms import LibvirtArgs
@@ -52,29 +53,25 @@ class KubeadmTier(pulumi.ComponentResource):
         kubeconfig = pulumi.Output.secret(control.output("kubeconfig"))
         made = self._addons(kubeconfig, control)
         workers = [self._worker(member, machines, nodes[member.name], control) for member in plan.workers]
-        major, second = minor(plan.version)
         self.exports: dict[str, Any] = {"kubeconfig": kubeconfig}
-        self.place = Cluster(
+        self.place = replace(
+            offered(plan, port, tls_port),
             kubeconfig=kubeconfig,
-            version=f"{major}.{second}",
-            port=port,
-            tls_port=tls_port,
-            address=plan.address,
-            addresses=tuple(member.address for member in plan.members if member.ingress),
-            offers=plan.offers,
-            storage_class=local_path.CLASS if args.storage == "local-path" else None,
-            builder={"host": builder_of(args)},
             nodes=tuple(machines[member.name] for member in plan.members if member.pods),
-            caddy_image=args.caddy_image,
             ready=(control, *made.values(), *workers),
             lives_on=control if args.forget else None,
-            tier="kubeadm",
         )
         self.register_outputs({"kubeconfig": kubeconfig, "endpoint": plan.endpoint, "version": plan.version})
 
     @staticmethod
     def mode(args: KubeadmArgs) -> None:
         """There is but one."""
+
+    @staticmethod
+    def offered(args: KubeadmArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
+        """The cluster as far as it is known without making it: nobody is asked, and the software need not be here."""
+        here = Here(args, stack, software=False)
+        return offered(kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, ""), port, tls_port)
 
     # the steps
 
@@ -132,11 +129,31 @@ class KubeadmTier(pulumi.ComponentResource):
         return Resource(f"kubeadm:{kind}", name, props, outputs, opts)
 
 
+def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
+    """What the app may count on."""
+    args = plan.args
+    major, second = minor(plan.version)
+    return Cluster(
+        kubeconfig="",
+        version=f"{major}.{second}",
+        port=port,
+        tls_port=tls_port,
+        address=plan.address,
+        addresses=tuple(member.address for member in plan.members if member.ingress),
+        offers=plan.offers,
+        storage_class=local_path.CLASS if args.storage == "local-path" else None,
+        builder={"host": builder_of(args)},
+        caddy_image=args.caddy_image,
+        tier="kubeadm",
+    )
+
+
 class Here:
     """What the config takes of this machine: the inventory, the bundle, the files of virtual machines. An
-    ExceptionGroup for what is not there. `vms`: those that the stack makes, decided."""
+    ExceptionGroup for what is not there; without `software` the bundle may be missing. `vms`: those that the stack
+    makes, decided."""
 
-    def __init__(self, args: KubeadmArgs, stack: str) -> None:
+    def __init__(self, args: KubeadmArgs, stack: str, software: bool = True) -> None:
         found: list[Exception] = []
         self.listed: list[NodeArgs] = []
         self.vms: list[Vm] = []
@@ -149,10 +166,11 @@ class Here:
                 self.vms = _vms(args.libvirt, stack)
         except ExceptionGroup as group:
             found += [_below(error) for error in leaves(group)]
+        self.bundle: Bundle | None = None
         try:
             self.bundle = _bundle(args)
         except AnytierError as error:
-            found.append(error)
+            found += [error] if software or not isinstance(error, NotFound) else []
         if found:
             raise ExceptionGroup("config", found)
 

@@ -19,7 +19,7 @@ from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import Choice
 from anytier.tiers import vmplan
 from anytier.tiers.baremetal import alike, takes_requests
-from anytier.tiers.kubeadmargs import MINORS, KubeadmArgs, NodeArgs, taint
+from anytier.tiers.kubeadmargs import DEFAULT_VERSION, MINORS, KubeadmArgs, NodeArgs, taint
 from anytier.tiers.places import Offer
 from anytier.tiers.vmplan import Vm
 
@@ -84,9 +84,10 @@ class Plan:
 
 
 def decide(
-    args: KubeadmArgs, listed: Sequence[NodeArgs], vms: Sequence[Vm], bundle: Bundle, stack: str, owner: str
+    args: KubeadmArgs, listed: Sequence[NodeArgs], vms: Sequence[Vm], bundle: Bundle | None, stack: str, owner: str
 ) -> Plan:
     """`listed`: the machines that the stack names, from its config or its inventory; or `vms` that it makes itself.
+    Without a bundle nothing can be made of the plan, but it can be looked at.
 
     An ExceptionGroup of AnytierErrors for all that cannot be.
     """
@@ -94,7 +95,8 @@ def decide(
     if args.libvirt is None:
         found += [*alike(listed, f"{KEY}.machines"), *_wrong_machines(listed)]
     members = () if found else _made(vms) if args.libvirt else _members(listed)
-    found += [*_wrong_bundle(args, bundle), *_wrong_names(members), *_wrong_addresses(args, members)]
+    found += [] if bundle is None else _wrong_bundle(args, bundle)
+    found += [*_wrong_names(members), *_wrong_addresses(args, members)]
     found += [*_overlaps(args, members), *_too_many(args, members or listed)]
     reached = None if found else _endpoint(args, listed, vms, members)
     if isinstance(reached, ConfigError):
@@ -107,9 +109,9 @@ def decide(
         args=args,
         cluster=vmplan.hostname(f"anytier-{stack}"),
         owner=owner,
-        version=bundle.version,
-        bundle=str(bundle.path.absolute()),
-        bundle_digest=bundle.digest,
+        version=bundle.version if bundle else args.version or DEFAULT_VERSION,
+        bundle=str(bundle.path.absolute()) if bundle else "",
+        bundle_digest=bundle.digest if bundle else "",
         members=members,
         endpoint=reached,
         inside=args.control_plane_endpoint or join_endpoint(control.address, PORT),
