@@ -2,8 +2,8 @@
 
 Both begin with machines that have containerd and nothing of Kubernetes, send the same bundle, and are measured until
 all nodes are Ready. By hand the network is a bridge and three routes, without an agent; ours has the preflight, the
-hardening, flannel and the storage class in its time, and the engine. What `up` takes to its end, with an app of one pod,
-and once more without a change, is told beside it.
+hardening, flannel and the storage class in its time, and the engine. What `up` takes to its end, with an app of one
+pod, and once more without a change, is told beside it.
 """
 
 from __future__ import annotations
