@@ -24,7 +24,8 @@ _BASE = ",openssh-server,sudo"
 _PACKAGES = f"{_BASE},containerd,runc,containernetworking-plugins,iptables,conntrack,ethtool,socat,kmod"
 # What lies on an overlay cannot hold an overlay, and etcd wants a disk. The kernel's log is not to be had here.
 _VOLUMES = [part for name in ("containerd", "kubelet", "etcd") for part in ("--volume", f"/var/lib/{name}")]
-_DEVICES = ["--device", "/dev/null:/dev/kmsg"]
+# A privileged pod (kube-proxy is one) asks for every device, which its machine must have been given.
+_DEVICES = ["--device", "/dev/null:/dev/kmsg", "--device-cgroup-rule", "a *:* rwm"]
 # A cgroup namespace's mounts are read-only at first, and of version 1 systemd needs them before it starts.
 _START = "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $d; done; exec /lib/systemd/systemd"
 
