@@ -15,5 +15,9 @@ CASES: dict[str, tuple[str, str]] = {
     "memory-docker": ("benchmarks.cases.memory:volumes", "the plugin's memory while a stack has 500 volumes on Docker"),
     "proxy": ("benchmarks.cases.proxy:run", "requests per second through the proxy and without it"),
     "machines": ("benchmarks.cases.machines:run", "a service on 5 machines over SSH: anytier, Ansible and pyinfra"),
+    "kubeadm": (
+        "benchmarks.cases.kubeadm:run",
+        "3 machines to a cluster whose nodes are Ready: anytier and kubeadm by hand",
+    ),
     "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
 }

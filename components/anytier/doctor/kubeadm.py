@@ -38,7 +38,7 @@ def cluster(subject: Subject) -> Iterator[Finding]:
     except ExceptionGroup as group:
         yield from (of_error("cluster", item) for item in leaves(group) if isinstance(item, AnytierError))
         return
-    yield ok("bundle", f"Kubernetes {plan.version} for {here.bundle.arch} in {here.bundle.path}")
+    yield ok("bundle", f"Kubernetes {plan.version} in {plan.bundle}")
     names = ", ".join(item.name for item in plan.workers) or "none: it takes the app itself"
     yield ok("cluster", f"control plane {plan.control.name}, its API at {plan.endpoint}; workers {names}")
 

@@ -25,7 +25,7 @@ from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.baremetal import looked_at
 from anytier.tiers.inventory import read
 from anytier.tiers.kubeadmargs import DEFAULT_VERSION, KubeadmArgs, NodeArgs
-from anytier.tiers.kubeadmplan import KEY, Member
+from anytier.tiers.kubeadmplan import KEY, Member, Plan
 from anytier.tiers.places import Cluster, HostMachine
 from anytier.tiers.vmplan import Vm
 from anytier.tiers.vms import LibvirtArgs
@@ -55,7 +55,7 @@ class KubeadmTier(pulumi.ComponentResource):
         workers = [self._worker(member, machines, nodes[member.name], control) for member in plan.workers]
         self.exports: dict[str, Any] = {"kubeconfig": kubeconfig}
         self.place = replace(
-            offered(plan, args, port, tls_port),
+            offered(plan, port, tls_port),
             kubeconfig=kubeconfig,
             nodes=tuple(machines[member.name] for member in plan.members if member.pods),
             ready=(control, *made.values(), *workers),
@@ -64,15 +64,14 @@ class KubeadmTier(pulumi.ComponentResource):
         self.register_outputs({"kubeconfig": kubeconfig, "endpoint": plan.endpoint, "version": plan.version})
 
     @staticmethod
-    def offered(args: KubeadmArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
-        """The place as far as it is known before there is one, for `anytier render`. Registers nothing."""
-        here = Here(args, stack, needed=False)
-        plan = kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, _owner())
-        return offered(plan, args, port, tls_port)
-
-    @staticmethod
     def mode(args: KubeadmArgs) -> None:
         """There is but one."""
+
+    @staticmethod
+    def offered(args: KubeadmArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
+        """The cluster as far as it is known without making it: nobody is asked, and the software need not be here."""
+        here = Here(args, stack, software=False)
+        return offered(kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, ""), port, tls_port)
 
     # the steps
 
@@ -130,14 +129,32 @@ class KubeadmTier(pulumi.ComponentResource):
         return Resource(f"kubeadm:{kind}", name, props, outputs, opts)
 
 
+def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
+    """What the app may count on."""
+    args = plan.args
+    major, second = minor(plan.version)
+    return Cluster(
+        kubeconfig="",
+        version=f"{major}.{second}",
+        port=port,
+        tls_port=tls_port,
+        address=plan.address,
+        addresses=tuple(member.address for member in plan.members if member.ingress),
+        offers=plan.offers,
+        storage_class=local_path.CLASS if args.storage == "local-path" else None,
+        builder={"host": builder_of(args)},
+        caddy_image=args.caddy_image,
+        tier="kubeadm",
+    )
+
+
 class Here:
     """What the config takes of this machine: the inventory, the bundle, the files of virtual machines. An
-    ExceptionGroup for what is not there. `vms`: those that the stack makes, decided. A bundle that is not there is
-    None where it is not `needed`."""
+    ExceptionGroup for what is not there; without `software` the bundle may be missing. `vms`: those that the stack
+    makes, decided."""
 
-    def __init__(self, args: KubeadmArgs, stack: str, needed: bool = True) -> None:
+    def __init__(self, args: KubeadmArgs, stack: str, software: bool = True) -> None:
         found: list[Exception] = []
-        self.bundle: Bundle | None = None
         self.listed: list[NodeArgs] = []
         self.vms: list[Vm] = []
         try:
@@ -149,12 +166,11 @@ class Here:
                 self.vms = _vms(args.libvirt, stack)
         except ExceptionGroup as group:
             found += [_below(error) for error in leaves(group)]
+        self.bundle: Bundle | None = None
         try:
             self.bundle = _bundle(args)
-        except NotFound as error:
-            found += [error] if needed else []
         except AnytierError as error:
-            found.append(error)
+            found += [error] if software or not isinstance(error, NotFound) else []
         if found:
             raise ExceptionGroup("config", found)
 
@@ -204,24 +220,6 @@ def _bundle(args: KubeadmArgs) -> Bundle:
         wanted = (args.version or DEFAULT_VERSION).removeprefix("v")
         do = f"`anytier bundle build --kubernetes {wanted} -o {folder}` gets it, or name a `bundle` that you have"
         raise NotFound(error.path, f"the cluster's software is not here: {error.what}", do) from None
-
-
-def offered(plan: kubeadmplan.Plan, args: KubeadmArgs, port: int, tls_port: int) -> Cluster:
-    """All of the place that is decided, and nothing that has to be made first."""
-    major, second = minor(plan.version)
-    return Cluster(
-        kubeconfig="",
-        version=f"{major}.{second}",
-        port=port,
-        tls_port=tls_port,
-        address=plan.address,
-        addresses=tuple(member.address for member in plan.members if member.ingress),
-        offers=plan.offers,
-        storage_class=local_path.CLASS if args.storage == "local-path" else None,
-        builder={"host": builder_of(args)},
-        caddy_image=args.caddy_image,
-        tier="kubeadm",
-    )
 
 
 def _owner() -> str:

@@ -87,8 +87,7 @@ def decide(
     args: KubeadmArgs, listed: Sequence[NodeArgs], vms: Sequence[Vm], bundle: Bundle | None, stack: str, owner: str
 ) -> Plan:
     """`listed`: the machines that the stack names, from its config or its inventory; or `vms` that it makes itself.
-
-    Without a bundle the plan is good for telling what the cluster will offer, and not for making it.
+    Without a bundle nothing can be made of the plan, but it can be looked at.
 
     An ExceptionGroup of AnytierErrors for all that cannot be.
     """
@@ -96,7 +95,7 @@ def decide(
     if args.libvirt is None:
         found += [*alike(listed, f"{KEY}.machines"), *_wrong_machines(listed)]
     members = () if found else _made(vms) if args.libvirt else _members(listed)
-    found += _wrong_bundle(args, bundle) if bundle else ()
+    found += [] if bundle is None else _wrong_bundle(args, bundle)
     found += [*_wrong_names(members), *_wrong_addresses(args, members)]
     found += [*_overlaps(args, members), *_too_many(args, members or listed)]
     reached = None if found else _endpoint(args, listed, vms, members)
