@@ -11,7 +11,7 @@ from tests.e2e.suite import AT_LENGTH
 from tests.provider.kubeadm.box import QUIRKS, KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import Asking, KubeStack, bundle, config, leftovers
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
 at_length = pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it")
 APP = "apps/guestbook/app.yaml"
 
