@@ -70,24 +70,6 @@ def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox]) 
 
 
 @at_length
-def test_an_upgrade_by_a_minor_goes_under_load(boxes: list[KubeBox], pulumi_env: dict[str, str]) -> None:
-    stack = KubeStack(boxes, pulumi_env, APP, bundle("kubernetes-previous"))
-    try:
-        stack.up()
-        assert "v1.33" in stack.anytier("cluster status")
-        with Asking(stack) as asking:
-            stack.write(config(boxes, bundle()))
-            stack.up()
-        said = stack.anytier("cluster status")
-        assert "v1.34" in said and "v1.33" not in said
-        assert len(asking.lost) <= asking.asked // 100, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
-        stack.up("--expect-no-changes")
-        stack.pulumi("destroy", "--yes", "--skip-preview")
-    finally:
-        stack.close()
-
-
-@at_length
 def test_what_a_cluster_is_made_of_may_die(stack: KubeStack, boxes: list[KubeBox]) -> None:
     """kubelet, containerd and the API server are killed; what serves, serves on."""
     stack.up()
