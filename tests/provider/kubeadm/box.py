@@ -27,6 +27,8 @@ _VOLUMES = [part for name in ("containerd", "kubelet", "etcd") for part in ("--v
 # A privileged pod (kube-proxy is one) asks for every device, which its machine must have been given.
 _DEVICES = ["--device", "/dev/null:/dev/kmsg", "--device-cgroup-rule", "a *:* rwm"]
 # A cgroup namespace's mounts are read-only at first, and of version 1 systemd needs them before it starts.
+# Docker's own nameserver is at 127.0.0.11, which in a pod is the pod itself: pods get this machine's.
+RESOLVER = "/etc/resolv.pods"
 _START = "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $d; done; exec /lib/systemd/systemd"
 
 # What kubelet, containerd and kube-proxy must be told in such a machine, in the words of the tier's config. It is the
@@ -39,6 +41,7 @@ QUIRKS: dict[str, Any] = {
         "failCgroupV1": False,
         "featureGates": {"KubeletInUserNamespace": True},
         "protectKernelDefaults": False,
+        "resolvConf": RESOLVER,
     },
     "kubeProxy": {"conntrack": {"maxPerCore": 0, "min": 0}},
     "containerd": {"restrictOomScoreAdj": True, "systemdCgroup": False},
@@ -120,4 +123,5 @@ def start(
     docker("cp", f"{key}.pub", f"{name}:/opt/key.pub")
     _boot(Box(name))
     docker("exec", name, "sh", "-c", _SETUP)
+    docker("cp", "--follow-link", "/etc/resolv.conf", f"{name}:{RESOLVER}")
     return KubeBox(name, key, port, api, more)
