@@ -29,6 +29,7 @@ GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
+    "kubernetes": ("provider/kubernetes", "e2e/test_kubernetes"),
     "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "provider/kubeadm"),
     "hypervisor": ("provider/libvirt", "e2e/test_libvirt"),
 }
@@ -66,8 +67,9 @@ def pulumi_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the real engine runs: a home and a file backend of its own, this Python first on PATH."""
     home = tmp_path_factory.mktemp("pulumi")
     (home / "state").mkdir()
-    if (plugin.cached(Paths.here()) / plugin.NAME).is_file():  # else the tests that need it get it: `kubernetes_plugin`
-        plugin.place(plugin.cached(Paths.here()), plugin.home(home / "home"))
+    for folder in (plugin.home(), plugin.cached(Paths.here())):  # else `kubernetes_plugin` gets it
+        if (folder / plugin.NAME).is_file() and not plugin.home(home / "home").is_dir():
+            plugin.place(folder, plugin.home(home / "home"))
     folders = [str(Path(sys.executable).parent), str(_engine_folder()), os.environ.get("PATH", "")]
     return {
         **os.environ,

@@ -31,11 +31,12 @@ CONTROLLERS = (
 
 
 def programs() -> dict[str, Path] | None:
-    """What is needed, by name: from the folder that ANYTIER_KUBERNETES_BIN names, else from what set-up has built."""
+    """What is needed, by name: from the folder that ANYTIER_KUBERNETES_BIN names (`etcd`, and a folder for each version
+    with the rest), else from what a bundle was made of (tools/kubernetes_bundle.py)."""
     given = os.environ.get("ANYTIER_KUBERNETES_BIN")
     cache = Paths.here().cache
-    folders = [Path(given)] if given else sorted(cache.glob("kubernetes-programs-*"), reverse=True)
-    for folder in folders:
+    folders = sorted(Path(given).glob("*/")) if given else sorted(cache.glob("kubernetes-programs-*"))
+    for folder in reversed(folders):
         names = {"etcd": ("etcd", "server", "../etcd"), "kube-apiserver": (), "kube-controller-manager": ()}
         found = {
             name: next((folder / other for other in (name, *others) if (folder / other).is_file()), None)
