@@ -8,7 +8,7 @@ import pytest
 
 from anytier.clusterobjects import PLUGIN_VERSION
 from anytier.doctor.check import Subject
-from anytier.doctor.kubernetes import PROGRAM, packages, plugin
+from anytier.doctor.kubernetes import PROGRAM, plugin
 
 
 @pytest.fixture
@@ -34,8 +34,3 @@ def test_one_on_path_is_used_with_a_word_of_doubt(home: Path) -> None:
     (home / "bin").mkdir()
     (home / "bin" / PROGRAM).touch(0o755)
     assert [item.status for item in plugin(Subject(home))] == ["note"]
-
-
-def test_the_packages_are_told_with_their_versions(home: Path) -> None:
-    (found,) = packages(Subject(home))
-    assert found.status == "ok" and "lightkube" in found.what

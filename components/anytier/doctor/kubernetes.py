@@ -1,4 +1,4 @@
-"""What every stack on a cluster needs here: the packages that talk to it, and the engine's Kubernetes plugin."""
+"""What every stack on a cluster needs here, whatever made the cluster: the engine's Kubernetes plugin."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from pathlib import Path
 
 from anytier.clusterobjects import PLUGIN_VERSION
 from anytier.doctor.check import Finding, Subject, missing, note, ok
-from anytier.doctor.machine import install, installed
 
 PROGRAM = "pulumi-resource-kubernetes"
-
-
-def packages(subject: Subject) -> Iterator[Finding]:
-    yield installed({"lightkube": "lightkube"}, install(subject, "kubernetes"))
 
 
 def plugin(subject: Subject) -> Iterator[Finding]:

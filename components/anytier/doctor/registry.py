@@ -39,6 +39,7 @@ TIER: dict[str, dict[str, str]] = {
     },
     "kubeadm": {
         "packages": "kubeadm:packages",
+        "kubernetes plugin": "kubernetes:plugin",
         "cluster": "kubeadm:cluster",
         "machine": "kubeadm:machines",
         "builder": "kubeadm:builder",

@@ -10,6 +10,7 @@ import contextlib
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,12 @@ def kube_boxes(folder: Path, count: int, ports: int = 0, bare: bool = False) -> 
         network = f"anytier-test-kube-{uuid.uuid4().hex[:8]}"
         docker("network", "create", network)
         stack.callback(subprocess.run, ["docker", "network", "rm", network], capture_output=True)
-        made = []
-        for number in range(count):
-            made.append(start(stack, image, network, key, ports if number == 0 else 0, first=number == 0))
+        with ThreadPoolExecutor(count) as pool:
+
+            def one(number: int) -> KubeBox:
+                return start(stack, image, network, key, ports if number == 0 else 0, first=number == 0)
+
+            made = list(pool.map(one, range(count)))
         for box in made:
             if bare:
                 give_apt_sources(box)
