@@ -126,7 +126,9 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             "name": name,
             "stopSignal": item.stop_signal,
         }
-        return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), self.child_options([made])).output("ref")
+        # A node's runtime is configured, and restarted, before it is a node.
+        opts = self.child_options([made, *self.place.ready])
+        return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), opts).output("ref")
 
     # objects
 

@@ -39,6 +39,7 @@ from anytier.provider.kubeadm.node import node_of
 from anytier.provider.kubeadm.nodes import NodeResource
 from anytier.provider.kubeadm.worker import WorkerResource
 from anytier.provider.resource import Context
+from anytier.provider.waiting import all_of
 
 from .box import QUIRKS, KubeBox, kube_boxes
 from .stack import bundle, leftovers
@@ -95,7 +96,7 @@ async def prepared(boxes: list[KubeBox], software: Bundle) -> list[NodeInputs]:
     wanted = [
         a_node(box, name, software, role=role) for box, name, role in zip(boxes, ("one", "two"), roles, strict=False)
     ]
-    await asyncio.gather(*(NodeResource().create(context(), item) for item in wanted))
+    await all_of(NodeResource().create(context(), item) for item in wanted)
     return wanted
 
 

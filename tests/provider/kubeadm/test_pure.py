@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anytier.errors import Conflict, Rejected
 from anytier.provider.kubeadm import archive, certificates, controlplane, kubeadm, onnode, settings, software, worker
@@ -46,7 +48,7 @@ def control(**more: Any) -> ControlPlaneInputs:
 
 
 def a_worker(**more: Any) -> WorkerInputs:
-    given = {
+    found = {
         **{key: BASE[key] for key in ("machine", "cluster", "version", "endpoint")},
         "name": "two",
         "control": MACHINE,
@@ -54,7 +56,7 @@ def a_worker(**more: Any) -> WorkerInputs:
         "caHash": "sha256:1",
         "kubeletHash": "k",
     }
-    return WorkerInputs.model_validate({**given, **more})
+    return WorkerInputs.model_validate({**found, **more})
 
 
 # the control plane
@@ -328,6 +330,22 @@ def test_rules_of_a_cluster_go_and_others_stay() -> None:
         "COMMIT",
     ]
     assert onnode.rules("*filter\n:FORWARD ACCEPT\n-A FORWARD -j DOCKER\nCOMMIT\n") == ""
+
+
+LINE = st.one_of(
+    st.sampled_from(
+        ["*nat", "COMMIT", ":KUBE-X - [0:0]", ":INPUT ACCEPT [0:0]", "-A INPUT -j KUBE-X", "-A KUBE-X -j DROP"]
+    ),
+    st.text(alphabet=st.characters(exclude_categories=["Cs", "Zl", "Zp", "Cc"]), max_size=30),
+)
+
+
+@given(st.lists(LINE, max_size=20))
+def test_whatever_iptables_says_only_a_clusters_chains_are_emptied(lines: list[str]) -> None:
+    for line in onnode.rules("\n".join(lines)).splitlines():
+        assert line.startswith(
+            ("*", "-D ", "-F KUBE-", "-X KUBE-", "-F CNI-", "-X CNI-", "-F FLANNEL-", "-X FLANNEL-")
+        ) or (line == "COMMIT")
 
 
 # images

@@ -62,7 +62,7 @@ class Api:
         """Status and body of each, over one connection."""
         given = self.credentials
         host, port = given.endpoint
-        asked = {"host": host, "port": port, "ca": given.ca, "cert": given.cert, "key": given.key, "timeout": timeout}
+        asked = {"host": host, "port": port, "ca": given.ca, "cert": given.cert, "key": given.key, "patience": timeout}
         wired = [call.wire() for call in calls]
         said = await self.node.verb("ask", timeout=timeout * (len(calls) + 1) + 30, calls=wired, **asked)
         if "error" in said:

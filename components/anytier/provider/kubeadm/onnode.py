@@ -7,7 +7,7 @@ Nothing of anytier may be imported here. What is secret comes over stdin and goe
     sums    paths                           answers path -> sha256 of each plain file that is there
     join    parts, path, sum, mode          one file of its parts, checked; the parts go
     kernel  modules, settings               loads modules, writes settings of /proc/sys; answers failed
-    ask     server, ca, cert, key, calls    answers [status, body] of each call, or error
+    ask     host, port, ca, cert, key, patience, calls   answers [status, body] of each call, or error
     clean   keep                            takes off what a cluster leaves on a node that was reset; answers left
     rules   text                            answers what `rules` makes of iptables-save's output
 """
@@ -209,7 +209,7 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
         context.load_cert_chain(f"/proc/self/fd/{handle}")
     finally:
         os.close(handle)
-    connection = http.client.HTTPSConnection(asked["host"], asked["port"], context=context, timeout=asked["timeout"])
+    connection = http.client.HTTPSConnection(asked["host"], asked["port"], context=context, timeout=asked["patience"])
     answers = []
     try:
         for call in asked["calls"]:
