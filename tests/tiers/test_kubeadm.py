@@ -383,7 +383,7 @@ def test_what_it_offers_is_known_without_software_and_without_a_run(bundle: Bund
     _, place = recorded(bundle)
     asked = args(*THREE, bundle="nowhere")
     found = KubeadmTier.offered(asked, port=8080, tls_port=8443, stack="dev")
-    left = {"kubeconfig", "nodes", "ready"}
+    left = {"kubeconfig", "nodes", "ready", "identity"}
     assert {key: value for key, value in vars(found).items() if key not in left} == {
         key: value for key, value in vars(place).items() if key not in left
     }

@@ -48,7 +48,8 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.secrets = secret_inputs(self.app, self.app_dir, self.secret_config, self.child_options())
         self.values = self.known()
         self.config = pulumi.Output.secret(self.place.kubeconfig)
-        self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint))
+        known = self.place.identity
+        self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint)) if known is None else known
         opts = self.child_options(self.place.ready)
         forget = self.place.lives_on is not None  # then the cluster itself may be let go
         self.provider = cluster_provider(

@@ -60,6 +60,7 @@ class KubeadmTier(pulumi.ComponentResource):
             nodes=tuple(machines[member.name] for member in plan.members if member.pods),
             ready=(control, *made.values(), *workers),
             lives_on=control if args.forget else None,
+            identity=control.output("caHash"),
         )
         self.register_outputs({"kubeconfig": kubeconfig, "endpoint": plan.endpoint, "version": plan.version})
 

@@ -60,7 +60,9 @@ def test_every_object_is_taken_and_nothing_is_warned_of(server: Any, name: str, 
             server.apply(made, dry=made["kind"] not in FIRST)
         except apiserver.Refused as error:
             refused.append(f"{item.key}: {error}")
-    assert (refused, server.warnings) == ([], [])
+    # A certificate's value is made up here.
+    said = [warning for warning in server.warnings if "failed to find any PEM data" not in warning]
+    assert (refused, said) == ([], [])
 
 
 def _settle(made: dict[str, Any]) -> None:
@@ -85,7 +87,7 @@ def test_the_addons_are_taken_too(server: Any, cni: Any) -> None:
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [
-        (lambda pod: pod["containers"][0].update(livenessprobe={}), "unknown field"),
+        (lambda pod: pod["containers"][0].update(livenessprobe={}), "field not declared in schema"),
         (lambda pod: pod["containers"][0].update(name="Upper"), "Invalid value"),
     ],
 )

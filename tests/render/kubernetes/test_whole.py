@@ -90,7 +90,7 @@ def carried(data: dict[str, Any]) -> App:
 def _plain(item: dict[str, Any]) -> None:
     """No colon in a path, no owner of a file, no _ in a header."""
     for field in ("files", "volumes"):
-        item[field] = {target.replace(":", "."): given for target, given in item.get(field, {}).items()}
+        item[field] = {target.replace(":", "_"): given for target, given in item.get(field, {}).items()}
     for file in item["files"].values():
         file.pop("owner", None)
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):

@@ -21,6 +21,7 @@ from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_k
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, control_of, node_of, require_ours, same
 from anytier.provider.kubeadm.reset import reset
+from anytier.provider.kubeadm.turns import turn
 from anytier.provider.resource import Context, Resource
 from anytier.render.kubeadm import config, versions
 
@@ -165,16 +166,20 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             raise problem
         ignored = [f"--ignore-preflight-errors={','.join(inputs.ignore_preflight)}"] * bool(inputs.ignore_preflight)
         if live != inputs.version:
-            await empty(ctx, api, inputs)
-            argv = ["upgrade", "node", *ignored]
-            await kubeadm(ctx, node, inputs.version, *argv, told=f"upgrading to {inputs.version}")
-            await node.switch(inputs.version, "kubeadm", "kubelet")
-        elif hash != inputs.kubelet_hash:
+            async with turn(ctx, inputs):
+                await empty(ctx, api, inputs)
+                argv = ["upgrade", "node", *ignored]
+                await kubeadm(ctx, node, inputs.version, *argv, told=f"upgrading to {inputs.version}")
+                await node.switch(inputs.version, "kubeadm", "kubelet")
+                await restart_kubelet(ctx, node, api, inputs.version)
+                await cordon(api, inputs.name, False)
+            return inputs.kubelet_hash
+        if hash != inputs.kubelet_hash:
             argv = ["upgrade", "node", "phase", "kubelet-config"]
             async with kubelet_changes(ctx, node, api, inputs.version):
                 await kubeadm(ctx, node, inputs.version, *argv, told="reconfiguring the kubelet")
             return inputs.kubelet_hash
-        elif (await node.run("systemctl", "is-active", "--quiet", "kubelet.service")).code == 0:
+        if (await node.run("systemctl", "is-active", "--quiet", "kubelet.service")).code == 0:
             await cordon(api, inputs.name, False)  # what an upgrade left that was killed
             return hash
         await restart_kubelet(ctx, node, api, inputs.version)

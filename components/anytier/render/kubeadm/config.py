@@ -63,7 +63,8 @@ def documents(control: Control) -> list[dict[str, Any]]:
 
 
 def text(documents: Sequence[Mapping[str, Any]]) -> str:
-    return yaml.safe_dump_all([dict(item) for item in documents], sort_keys=False, allow_unicode=True, width=10**6)
+    """All in ASCII, since PyYAML reads U+0085 back as a space where it wrote it as it is."""
+    return yaml.safe_dump_all([dict(item) for item in documents], sort_keys=False, width=10**6)
 
 
 def init(control: Control) -> dict[str, Any]:
