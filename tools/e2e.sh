@@ -40,6 +40,7 @@ if [ -z "$reason" ] && [ $# = 0 ]; then
     echo "e2e: the software of a Kubernetes cluster, from the cache or built from Go modules (minutes)"
     cluster=$(why_no_cluster)
     [ -z "$cluster" ] || echo "e2e: no cluster can be made, and its tests will fail: $cluster"
+    .venv/bin/python tools/setup.py --extra kubernetes || echo "e2e: without the plugin its tests will fail"
 fi
 # Two at a time, each of another group (tests/conftest.py has them).
 tools/pytest.sh -m "$marks" -n 2 --dist loadgroup -vv -rs --durations=15 "$@" || code=$?

@@ -4,13 +4,14 @@ module proxy and Debian's archive, and no image registry. Tests use it; users ha
 
 The result lies in the cache, named by all that it is made from.
 
-    usage: tools/kubernetes_bundle.py [--previous] [--programs DIR]
+    usage: tools/kubernetes_bundle.py [--programs DIR]
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import platform
 import re
 import shutil
@@ -31,21 +32,24 @@ from bootstrap.engine import alone  # noqa: E402
 from bootstrap.paths import Paths  # noqa: E402
 from bootstrap.say import SetupError, clock, run  # noqa: E402
 
-NOW, PREVIOUS = "kubernetes", "kubernetes-previous"  # modules in tools/
+MODULE = "kubernetes"  # in tools/
+DNS = "coredns"  # a module of its own: it wants another client of Kubernetes than this Kubernetes is
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm")
 # Package -> what its program is called; those of Kubernetes come before.
 OTHERS = {
     "go.etcd.io/etcd/server/v3": "server",
-    "./coredns": "coredns",
     "./pause": "pause",
     "./flannel-cni": "flannel-cni",
-    "github.com/flannel-io/flannel": "flannel",
+    "./flanneld": "flanneld",
     "github.com/rancher/local-path-provisioner": "local-path-provisioner",
     "github.com/containernetworking/plugins/plugins/main/bridge": "bridge",
     "github.com/containernetworking/plugins/plugins/main/loopback": "loopback",
     "github.com/containernetworking/plugins/plugins/ipam/host-local": "host-local",
     "github.com/containernetworking/plugins/plugins/meta/portmap": "portmap",
 }
+FLANNEL = "github.com/flannel-io/flannel"
+# The one of flannel's backends that needs a C compiler, and which nobody takes any more.
+FLANNEL_IN_C = f'"{FLANNEL}/pkg/backend/udp"'
 CNI = {
     "bridge": "bridge",
     "loopback": "loopback",
@@ -84,7 +88,7 @@ IMAGES = {
     "etcd": Image("server", "usr/local/bin/etcd"),
     "coredns": Image("coredns", "coredns", entry=True),
     "pause": Image("pause", "pause", entry=True),
-    "flannel": Image("flannel", "opt/bin/flanneld", based=True, entry=True),
+    "flannel": Image("flanneld", "opt/bin/flanneld", based=True, entry=True),
     "local-path-provisioner": Image("local-path-provisioner", "usr/bin/local-path-provisioner"),
 }
 # Those that kubeadm does not name.
@@ -99,28 +103,25 @@ DO = "is a Go module proxy reachable? `go env GOPROXY` says which one is used"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="build a bundle from pinned Go modules")
-    parser.add_argument("--previous", action="store_true", help="of the minor before, for upgrades")
     parser.add_argument("--programs", type=Path, help="take the programs of a folder instead of building them")
     args = parser.parse_args()
     try:
-        print(ensure(Paths.here(), PREVIOUS if args.previous else NOW, args.programs))
+        print(ensure(Paths.here(), args.programs))
     except (SetupError, OSError) as error:
         print(f"bundle   {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def ensure(paths: Paths, module: str = NOW, programs: Path | None = None) -> Path:
+def ensure(paths: Paths, programs: Path | None = None) -> Path:
     """The bundle's folder, made now if the cache does not have it. SetupError says what is in the way."""
-    target = folder(paths, module)
+    target = folder(paths)
     with alone(target.parent):
         if (target / manifest.FILE).is_file():
             return target
-        others = None if module == NOW else programs_of(paths, NOW, None)
         stage = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
         try:
-            found = programs_of(paths, module, programs)
-            assemble(stage, version(module), {**(others or {}), **found})
+            assemble(stage, version(), programs_of(paths, programs))
             shutil.rmtree(target, ignore_errors=True)
             stage.rename(target)
         finally:
@@ -128,33 +129,29 @@ def ensure(paths: Paths, module: str = NOW, programs: Path | None = None) -> Pat
     return target
 
 
-def folder(paths: Paths, module: str = NOW) -> Path:
+def folder(paths: Paths) -> Path:
     """Where its bundle lies, or will."""
-    return paths.cache / f"kubernetes-{version(module)}-{digest(module)[:12]}"
+    return paths.cache / f"kubernetes-{version()}-{digest()[:12]}"
 
 
-def version(module: str) -> str:
+def version() -> str:
     """`1.34.2`, of the module's go.mod."""
-    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", (ROOT / "tools" / module / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", (ROOT / "tools" / MODULE / "go.mod").read_text(), re.MULTILINE)
     assert found is not None  # a test holds it
     return found[1]
 
 
-def digest(module: str) -> str:
+def digest() -> str:
     """Of everything that a bundle is made from."""
-    made = hashlib.sha256(Path(__file__).read_bytes())
-    for name in sorted({NOW, module}):
-        for file in sorted(path for path in (ROOT / "tools" / name).rglob("*") if path.is_file()):
-            made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
-    return made.hexdigest()
+    return hashlib.sha256(Path(__file__).read_bytes() + sources().encode()).hexdigest()
 
 
-def programs_of(paths: Paths, module: str, given: Path | None) -> dict[str, Path]:
+def programs_of(paths: Paths, given: Path | None) -> dict[str, Path]:
     """Name -> program. Built ones stay in the cache beside the bundle: another image does not build them again."""
-    built = given or paths.cache / f"kubernetes-programs-{version(module)}-{sources(module)[:12]}"
-    wanted = [*COMMANDS, *(OTHERS.values() if module == NOW else ())]
+    built = given or paths.cache / f"kubernetes-programs-{version()}-{sources()[:12]}"
+    wanted = [*COMMANDS, *OTHERS.values(), DNS]
     if given is None and not (built / "whole").is_file():
-        build(paths, module, built)
+        build(paths, built)
         (built / "whole").touch()
     missing = [name for name in wanted if not (built / name).is_file()]
     if missing:
@@ -162,22 +159,39 @@ def programs_of(paths: Paths, module: str, given: Path | None) -> dict[str, Path
     return {name: built / name for name in wanted}
 
 
-def sources(module: str) -> str:
+def sources() -> str:
+    """Of what programs are built from."""
     made = hashlib.sha256(" ".join(OTHERS).encode())
-    for file in sorted(path for path in (ROOT / "tools" / module).rglob("*") if path.is_file()):
-        made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
+    for name in (MODULE, DNS):
+        for file in sorted(path for path in (ROOT / "tools" / name).rglob("*") if path.is_file()):
+            made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return made.hexdigest()
 
 
-def build(paths: Paths, module: str, target: Path) -> None:
-    """All programs by one `go build`: what they share is compiled once."""
+def build(paths: Paths, target: Path) -> None:
+    """All programs of a module by one `go build`: what they share is compiled once."""
     go = modules.toolchain(paths)
     target.mkdir(parents=True, exist_ok=True)
-    said = version(module)
-    packages = [f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS] + (list(OTHERS) if module == NOW else [])
-    options = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-ldflags=-s -w {stamps(said)}", "-o", f"{target}/"]
-    with clock("bundle", f"building Kubernetes {said} from pinned Go modules", "8 minutes on two cores"):
-        run([go.program, "build", *options, *packages], DO, env=go.env, cwd=ROOT / "tools" / module)
+    options = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-o", f"{target}/"]
+    with clock("bundle", f"building Kubernetes {version()} from pinned Go modules", "8 minutes on two cores"):
+        with tempfile.TemporaryDirectory(dir=target) as scratch:
+            packages = [*(f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS), *OTHERS]
+            own = [f"-ldflags=-s -w {stamps(version())}", f"-overlay={flannel(go, Path(scratch))}"]
+            argv = [go.program, "build", *options, *own, *packages]
+            run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE)
+    with clock("bundle", "building CoreDNS from pinned Go modules", "2 minutes on two cores"):
+        run([go.program, "build", *options, "-ldflags=-s -w", "."], DO, env=go.env, cwd=ROOT / "tools" / DNS)
+
+
+def flannel(go: modules.Go, scratch: Path) -> Path:
+    """An overlay for `go build` with flannel's own main file as a package of our module, less the backend in C."""
+    argv = [go.program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", FLANNEL]
+    own = Path(run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE).strip()) / "main.go"
+    lines = [line for line in own.read_text().splitlines(keepends=True) if FLANNEL_IN_C not in line]
+    (scratch / "main.go").write_text("".join(lines))
+    place = ROOT / "tools" / MODULE / "flanneld" / "main.go"
+    (scratch / "overlay.json").write_text(json.dumps({"Replace": {str(place): str(scratch / "main.go")}}))
+    return scratch / "overlay.json"
 
 
 def stamps(said: str) -> str:

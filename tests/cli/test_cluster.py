@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from anytier.cli import __main__ as frame
 from anytier.cli import cluster, stack
-from anytier.errors import AnytierError, ConfigError, Conflict, Denied, NotFound
+from anytier.errors import ConfigError, Conflict, Denied, NotFound
 
 MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 KUBECONFIG = "apiVersion: v1\nkind: Config\n"
@@ -92,21 +94,63 @@ def test_an_option_of_the_other_action_is_wrong_usage(line: list[str], capsys: p
     assert "goes with" in capsys.readouterr().err
 
 
-def test_a_cluster_that_does_not_answer_is_an_error_that_names_it(
+class Half(BaseHTTPRequestHandler):
+    """An API server that answers, whose etcd is not well."""
+
+    def do_GET(self) -> None:
+        node = {"metadata": {"name": "cp"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        path, _, query = self.path.partition("?")
+        answers = {
+            "/version": (200, json.dumps({"gitVersion": "v1.34.2"})),
+            "/api/v1/nodes": (200, json.dumps({"items": [node]})),
+            "/readyz": (500, "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n"),
+        }
+        code, text = answers[path]
+        assert path != "/readyz" or "verbose" in query
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_cluster_that_is_half_dead_is_told_as_what_it_is(
     state: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its API server and its machine are both at ports on which nobody listens."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Half)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        state[0]["outputs"]["kubeconfig"] = sealed(kubeconfig(f"http://127.0.0.1:{server.server_port}"))
+        state[0]["inputs"]["machine"] = {"kind": "ssh", "address": "127.0.0.1", "port": 1, "user": "root"}
+        assert frame.main(["cluster", "status", "-s", "dev", "--json"]) == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+    found = json.loads(capsys.readouterr().out)
+    assert found["api"] == {"ready": False, "failing": ["etcd"]} and found["etcd"] == {"healthy": False}
+    assert [(item["name"], item["state"]) for item in found["nodes"]] == [("cp", "ready"), ("w1", "missing")]
+    assert "127.0.0.1:1" in found["certificatesUnread"] and found["healthy"] is False
+
+
+def kubeconfig(server: str) -> str:
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
         "users": [{"name": "u", "user": {"token": "t"}}],
     }
-    state[0]["outputs"]["kubeconfig"] = sealed(json.dumps(config))
+    return json.dumps(config)
+
+
+def test_a_cluster_that_does_not_answer_is_an_error_that_names_it(
+    state: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its API server and its machine are both at ports on which nobody listens."""
+    state[0]["outputs"]["kubeconfig"] = sealed(kubeconfig("https://127.0.0.1:1"))
     state[0]["inputs"]["machine"] = {"kind": "ssh", "address": "127.0.0.1", "port": 1, "user": "root"}
     assert frame.main(["cluster", "status", "-s", "dev"]) == 1
     said = capsys.readouterr()
     assert "cluster https://127.0.0.1:1: does not answer" in said.err and not said.out
-    assert isinstance(NotFound("", ""), AnytierError)

@@ -13,7 +13,7 @@ from tests.e2e.suite import ROOT, assert_conforms, conformance, table
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import bundle, config
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ def stack(boxes: list[KubeBox]) -> Iterator[str]:
 
 
 @pytest.fixture
-def home(boxes: list[KubeBox], tmp_path: Path) -> dict[str, str]:
-    """A user whose SSH knows the machines, as an import needs it; the engine stays where it is."""
+def home(boxes: list[KubeBox], tmp_path: Path, pulumi_env: dict[str, str]) -> dict[str, str]:
+    """A user whose SSH knows the machines, as an import needs it; the engine and its plugins stay where they are."""
     ssh = tmp_path / "home" / ".ssh"
     ssh.mkdir(parents=True, mode=0o700)
     (ssh / "id_ed25519").write_bytes(boxes[0].key_file.read_bytes())
     (ssh / "id_ed25519").chmod(0o600)
     (ssh / "known_hosts").write_text("".join(f"{box.address} {box.host_key}\n" for box in boxes))
     tools = os.environ.get("ANYTIER_TOOLS_DIR") or str(Path.home() / ".cache" / "anytier" / "tools")
-    return {"HOME": str(ssh.parent), "ANYTIER_TOOLS_DIR": tools}
+    return {"HOME": str(ssh.parent), "ANYTIER_TOOLS_DIR": tools, "PULUMI_HOME": pulumi_env["PULUMI_HOME"]}
 
 
 def test_the_tier_conforms(stack: str, home: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from tests.e2e.suite import AT_LENGTH
 from tests.provider.kubeadm.box import QUIRKS, KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import Asking, KubeStack, bundle, config, leftovers
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
 at_length = pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it")
 APP = "apps/guestbook/app.yaml"
 
@@ -67,24 +67,6 @@ def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox]) 
     assert stack.serves("Guestbook")
     assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
     stack.pulumi("destroy", "--yes", "--skip-preview")
-
-
-@at_length
-def test_an_upgrade_by_a_minor_goes_under_load(boxes: list[KubeBox], pulumi_env: dict[str, str]) -> None:
-    stack = KubeStack(boxes, pulumi_env, APP, bundle("kubernetes-previous"))
-    try:
-        stack.up()
-        assert "v1.33" in stack.anytier("cluster status")
-        with Asking(stack) as asking:
-            stack.write(config(boxes, bundle()))
-            stack.up()
-        said = stack.anytier("cluster status")
-        assert "v1.34" in said and "v1.33" not in said
-        assert len(asking.lost) <= asking.asked // 100, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
-        stack.up("--expect-no-changes")
-        stack.pulumi("destroy", "--yes", "--skip-preview")
-    finally:
-        stack.close()
 
 
 @at_length

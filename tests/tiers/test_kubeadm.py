@@ -41,7 +41,7 @@ def args(*machines: Any, **more: Any) -> KubeadmArgs:
 def filled(folder: Path, version: str = "v1.34.2", without: str = "") -> Path:
     """A bundle's folder: its files hold next to nothing, as their checksums are the plugin's part."""
     images = addons.images(addons.Choice("10.244.0.0/16", metrics=True)).values()
-    names = [image for group in images for image in group if image != without]
+    names = [image for group in (*images, ("registry.k8s.io/pause:3.10",)) for image in group if image != without]
     archives = {f"images/{number}.tar": [name] for number, name in enumerate(names)}
     files = {}
     for path in (*NEEDED, *archives):
@@ -270,7 +270,8 @@ def test_no_bundle_at_all_is_told_with_the_command_that_gets_it(
     assert isinstance(error, AnytierError) and error.path == "anytier:kubeadm.bundle"
     assert f"anytier bundle build --kubernetes 1.33.6 -o {tmp_path}/.cache/anytier/bundles/v1.33.6" in error.do
     filled(tmp_path / ".cache/anytier/bundles/v1.34.2")
-    assert Here(args(*THREE), "dev").bundle.version == "v1.34.2"
+    found = Here(args(*THREE), "dev").bundle
+    assert found is not None and found.version == "v1.34.2"
 
 
 def test_what_libvirt_refuses_is_told_by_its_path_here(bundle: Bundle) -> None:
@@ -376,6 +377,18 @@ def test_the_cluster_is_a_place_once_all_have_joined(bundle: Bundle) -> None:
     assert place.storage_class == "local-path" and place.offers == {"storage"} and place.lives_on is None
     names = {item._name for item in place.ready}
     assert {"control-plane", "10-0-0-12", "10-0-0-13", "flannel", "storage.class"} <= names
+
+
+def test_what_it_offers_is_known_without_software_and_without_a_run(bundle: Bundle) -> None:
+    _, place = recorded(bundle)
+    asked = args(*THREE, bundle="nowhere")
+    found = KubeadmTier.offered(asked, port=8080, tls_port=8443, stack="dev")
+    left = {"kubeconfig", "nodes", "ready"}
+    assert {key: value for key, value in vars(found).items() if key not in left} == {
+        key: value for key, value in vars(place).items() if key not in left
+    }
+    with pytest.raises(ExceptionGroup):
+        KubeadmTier.offered(args(*THREE, podSubnet="10.96.0.0/16"), port=1, tls_port=2, stack="dev")
 
 
 def test_addons_are_optional_and_a_dead_cluster_can_be_let_go(bundle: Bundle) -> None:

@@ -30,38 +30,39 @@ def module(name: str) -> str:
 
 
 def test_the_module_pins_all_of_kubernetes_to_one_version() -> None:
-    said = made.version(made.NOW)
-    staged = re.findall(r"^replace (k8s\.io/\S+) => \1 v0\.(\S+)$", module(made.NOW), re.MULTILINE)
+    said = made.version()
+    staged = re.findall(r"^replace (k8s\.io/\S+) => \1 v0\.(\S+)$", module(made.MODULE), re.MULTILINE)
     assert len(staged) > 20 and {pin for _, pin in staged} == {said.removeprefix("1.")}
 
 
 def test_every_program_is_a_tool_of_the_module_so_that_its_sums_are_kept() -> None:
-    text = module(made.NOW)
+    text = module(made.MODULE)
     wanted = [f"k8s.io/kubernetes/cmd/{name}" for name in made.COMMANDS]
     for package in wanted + [name for name in made.OTHERS if not name.startswith("./")]:
         assert f"\t{package}\n" in text
-    for package in (name for name in made.OTHERS if name.startswith("./")):
-        assert (made.ROOT / "tools" / made.NOW / package / "main.go").is_file()
+    assert f"\t{made.FLANNEL}\n" in text
+    for package in (name for name in made.OTHERS if name.startswith("./") and name != "./flanneld"):
+        assert (made.ROOT / "tools" / made.MODULE / package / "main.go").is_file()
 
 
 def test_images_that_kubeadm_does_not_name_have_their_modules_versions() -> None:
     for reference in made.MORE:
         name, _, tag = reference.rpartition("/")[2].partition(":")
-        assert re.search(rf"/{name} {re.escape(tag)}\b", module(made.NOW)), reference
+        assert re.search(rf"/{name} {re.escape(tag)}\b", module(made.MODULE)), reference
 
 
 def test_another_source_is_another_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = made.folder(Paths(made.ROOT, tmp_path))
-    tools = tmp_path / "tools" / made.NOW
+    tools = tmp_path / "tools" / made.MODULE
     tools.mkdir(parents=True)
-    (tools / "go.mod").write_text(f"{module(made.NOW)}\n// changed\n")
+    (tools / "go.mod").write_text(f"{module(made.MODULE)}\n// changed\n")
     monkeypatch.setattr(made, "ROOT", tmp_path)
     assert made.folder(Paths(made.ROOT, tmp_path)) != before
 
 
 def test_a_bundle_is_whole_and_its_images_run_the_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = {}
-    for name in (*made.COMMANDS, *made.OTHERS.values()):
+    for name in (*made.COMMANDS, *made.OTHERS.values(), made.DNS):
         programs[name] = tmp_path / "programs" / name
         programs[name].parent.mkdir(exist_ok=True)
         programs[name].write_text(name)

@@ -33,16 +33,16 @@ def ensure(paths: Paths, engine: Engine, extra: str, build: Callable[[Paths, Pat
         return
     try:
         if not downloaded(engine):
-            place(made(paths, build or compiled))
+            place(made(paths, build or compiled), home())
     except SetupError:
         (paths.notes / f"ready-{extra}").unlink(missing_ok=True)  # the launcher comes again
         raise
     line("plugin", f"kubernetes {KUBERNETES_PLUGIN}: {short(home())}")
 
 
-def home() -> Path:
-    """The folder in which the engine looks for it."""
-    root = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+def home(root: Path | None = None) -> Path:
+    """The folder in which the engine looks for it. `root` is the engine's home, if not the user's."""
+    root = root or Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     return root / "plugins" / f"resource-kubernetes-v{KUBERNETES_PLUGIN}"
 
 
@@ -97,9 +97,8 @@ def compiled(paths: Paths, stage: Path) -> None:
     shutil.rmtree(work)
 
 
-def place(folder: Path) -> None:
+def place(folder: Path, target: Path) -> None:
     """Into the engine's folder, whole or not at all. A link costs no space, where both are on one disk."""
-    target = home()
     target.parent.mkdir(parents=True, exist_ok=True)
     stage = target.with_name(f".anytier-{os.getpid()}")
     shutil.rmtree(stage, ignore_errors=True)

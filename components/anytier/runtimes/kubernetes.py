@@ -50,7 +50,10 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.config = pulumi.Output.secret(self.place.kubeconfig)
         self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint))
         opts = self.child_options(self.place.ready)
-        self.provider = cluster_provider(f"{self.ns}-cluster", self.place.kubeconfig, identity=self.cluster, opts=opts)
+        forget = self.place.lives_on is not None  # then the cluster itself may be let go
+        self.provider = cluster_provider(
+            f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
+        )
         base = {**self.place_props(), "owner": self.owner}
         self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options([self.provider]))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
@@ -122,7 +125,9 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             "name": name,
             "stopSignal": item.stop_signal,
         }
-        return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), self.child_options([made])).output("ref")
+        # A node's runtime is configured, and restarted, before it is a node.
+        opts = self.child_options([made, *self.place.ready])
+        return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), opts).output("ref")
 
     # objects
 

@@ -9,6 +9,7 @@ import getpass
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.baremetal import looked_at
 from anytier.tiers.inventory import read
 from anytier.tiers.kubeadmargs import DEFAULT_VERSION, KubeadmArgs, NodeArgs
-from anytier.tiers.kubeadmplan import KEY, Member
+from anytier.tiers.kubeadmplan import KEY, Member, Plan
 from anytier.tiers.places import Cluster, HostMachine
 from anytier.tiers.vmplan import Vm
 from anytier.tiers.vms import LibvirtArgs
@@ -52,29 +53,25 @@ class KubeadmTier(pulumi.ComponentResource):
         kubeconfig = pulumi.Output.secret(control.output("kubeconfig"))
         made = self._addons(kubeconfig, control)
         workers = [self._worker(member, machines, nodes[member.name], control) for member in plan.workers]
-        major, second = minor(plan.version)
         self.exports: dict[str, Any] = {"kubeconfig": kubeconfig}
-        self.place = Cluster(
+        self.place = replace(
+            offered(plan, port, tls_port),
             kubeconfig=kubeconfig,
-            version=f"{major}.{second}",
-            port=port,
-            tls_port=tls_port,
-            address=plan.address,
-            addresses=tuple(member.address for member in plan.members if member.ingress),
-            offers=plan.offers,
-            storage_class=local_path.CLASS if args.storage == "local-path" else None,
-            builder={"host": args.builder or os.environ.get("DOCKER_HOST") or _DAEMON},
             nodes=tuple(machines[member.name] for member in plan.members if member.pods),
-            caddy_image=args.caddy_image,
             ready=(control, *made.values(), *workers),
             lives_on=control if args.forget else None,
-            tier="kubeadm",
         )
         self.register_outputs({"kubeconfig": kubeconfig, "endpoint": plan.endpoint, "version": plan.version})
 
     @staticmethod
     def mode(args: KubeadmArgs) -> None:
         """There is but one."""
+
+    @staticmethod
+    def offered(args: KubeadmArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
+        """The cluster as far as it is known without making it: nobody is asked, and the software need not be here."""
+        here = Here(args, stack, software=False)
+        return offered(kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, ""), port, tls_port)
 
     # the steps
 
@@ -118,7 +115,9 @@ class KubeadmTier(pulumi.ComponentResource):
     def _addons(self, kubeconfig: Any, control: Resource) -> dict[str, KubernetesObject]:
         """What is on the cluster goes with it."""
         own = pulumi.ResourceOptions(parent=self, depends_on=[control])
-        provider = cluster_provider("cluster", kubeconfig, forget=self.plan.args.forget, opts=own)
+        provider = cluster_provider(
+            "cluster", kubeconfig, forget=self.plan.args.forget, identity=control.output("caHash"), opts=own
+        )
         objects = [(item.key, item.object, item.after) for item in addons.render(self.plan.addons)]
         gone = pulumi.ResourceOptions(deleted_with=control)
         return register(objects, provider, self, after=[control], opts=gone)
@@ -130,17 +129,36 @@ class KubeadmTier(pulumi.ComponentResource):
         return Resource(f"kubeadm:{kind}", name, props, outputs, opts)
 
 
+def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
+    """What the app may count on."""
+    args = plan.args
+    major, second = minor(plan.version)
+    return Cluster(
+        kubeconfig="",
+        version=f"{major}.{second}",
+        port=port,
+        tls_port=tls_port,
+        address=plan.address,
+        addresses=tuple(member.address for member in plan.members if member.ingress),
+        offers=plan.offers,
+        storage_class=local_path.CLASS if args.storage == "local-path" else None,
+        builder={"host": builder_of(args)},
+        caddy_image=args.caddy_image,
+        tier="kubeadm",
+    )
+
+
 class Here:
     """What the config takes of this machine: the inventory, the bundle, the files of virtual machines. An
-    ExceptionGroup for what is not there. `vms`: those that the stack makes, decided."""
+    ExceptionGroup for what is not there; without `software` the bundle may be missing. `vms`: those that the stack
+    makes, decided."""
 
-    def __init__(self, args: KubeadmArgs, stack: str) -> None:
+    def __init__(self, args: KubeadmArgs, stack: str, software: bool = True) -> None:
         found: list[Exception] = []
-        self.listed: list[NodeArgs] = list(args.machines)
+        self.listed: list[NodeArgs] = []
         self.vms: list[Vm] = []
         try:
-            if args.inventory is not None and not args.machines:
-                self.listed = read(args.inventory, NodeArgs, f"{KEY}.inventory")
+            self.listed = listed_in(args)
         except (AnytierError, ExceptionGroup) as error:
             found.append(error)
         try:
@@ -148,12 +166,25 @@ class Here:
                 self.vms = _vms(args.libvirt, stack)
         except ExceptionGroup as group:
             found += [_below(error) for error in leaves(group)]
+        self.bundle: Bundle | None = None
         try:
             self.bundle = _bundle(args)
         except AnytierError as error:
-            found.append(error)
+            found += [error] if software or not isinstance(error, NotFound) else []
         if found:
             raise ExceptionGroup("config", found)
+
+
+def listed_in(args: KubeadmArgs) -> list[NodeArgs]:
+    """The machines that the stack names, in its config or in its inventory."""
+    if args.inventory is not None and not args.machines:
+        return read(args.inventory, NodeArgs, f"{KEY}.inventory")
+    return list(args.machines)
+
+
+def builder_of(args: KubeadmArgs) -> str:
+    """The Docker daemon that builds the app's images."""
+    return args.builder or os.environ.get("DOCKER_HOST") or _DAEMON
 
 
 def _vms(args: LibvirtArgs, stack: str) -> list[Vm]:
@@ -170,8 +201,17 @@ def _below(error: BaseException) -> Exception:
     return ConfigError(error.path.replace(vmplan.KEY, f"{KEY}.libvirt"), error.what, error.do)
 
 
+def bundle_folder(args: KubeadmArgs) -> Path:
+    """Where the software lies: the folder that the stack names, else the one of this version in the user's cache."""
+    if args.bundle:
+        return Path(args.bundle).expanduser()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier")
+    return cache / "bundles" / (args.version or DEFAULT_VERSION)
+
+
 def _bundle(args: KubeadmArgs) -> Bundle:
-    folder = kubeadmplan.bundle_folder(args)
+    folder = bundle_folder(args)
     try:
         return Bundle.read(folder, f"{KEY}.bundle")
     except NotFound as error:

@@ -9,7 +9,6 @@ import ipaddress
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from anytier.bundle.manifest import Bundle
@@ -27,7 +26,6 @@ from anytier.tiers.vmplan import Vm
 KEY = "anytier:kubeadm"
 PORT = 6443
 SECRET = {"length": 48}  # what the key of all that is at rest in etcd is made of
-CACHE = "~/.cache/anytier/bundles"
 Role = Literal["control-plane", "worker"]
 # Each machine's part of the pods' network.
 _NODE_PREFIX = 24
@@ -86,9 +84,10 @@ class Plan:
 
 
 def decide(
-    args: KubeadmArgs, listed: Sequence[NodeArgs], vms: Sequence[Vm], bundle: Bundle, stack: str, owner: str
+    args: KubeadmArgs, listed: Sequence[NodeArgs], vms: Sequence[Vm], bundle: Bundle | None, stack: str, owner: str
 ) -> Plan:
     """`listed`: the machines that the stack names, from its config or its inventory; or `vms` that it makes itself.
+    Without a bundle nothing can be made of the plan, but it can be looked at.
 
     An ExceptionGroup of AnytierErrors for all that cannot be.
     """
@@ -96,7 +95,8 @@ def decide(
     if args.libvirt is None:
         found += [*alike(listed, f"{KEY}.machines"), *_wrong_machines(listed)]
     members = () if found else _made(vms) if args.libvirt else _members(listed)
-    found += [*_wrong_bundle(args, bundle), *_wrong_names(members), *_wrong_addresses(args, members)]
+    found += [] if bundle is None else _wrong_bundle(args, bundle)
+    found += [*_wrong_names(members), *_wrong_addresses(args, members)]
     found += [*_overlaps(args, members), *_too_many(args, members or listed)]
     reached = None if found else _endpoint(args, listed, vms, members)
     if isinstance(reached, ConfigError):
@@ -109,9 +109,9 @@ def decide(
         args=args,
         cluster=vmplan.hostname(f"anytier-{stack}"),
         owner=owner,
-        version=bundle.version,
-        bundle=str(bundle.path.absolute()),
-        bundle_digest=bundle.digest,
+        version=bundle.version if bundle else args.version or DEFAULT_VERSION,
+        bundle=str(bundle.path.absolute()) if bundle else "",
+        bundle_digest=bundle.digest if bundle else "",
         members=members,
         endpoint=reached,
         inside=args.control_plane_endpoint or join_endpoint(control.address, PORT),
@@ -125,11 +125,6 @@ def choice(args: KubeadmArgs) -> Choice:
     state_dir = args.libvirt.state_dir if args.libvirt else None
     volumes = args.volumes or (f"{state_dir}/volumes" if state_dir else addons.VOLUMES)
     return Choice(args.pod_subnet, args.cni, args.storage, args.metrics, volumes)
-
-
-def bundle_folder(args: KubeadmArgs) -> Path:
-    """Where the software lies: the folder that the stack names, else the one of this version in the user's cache."""
-    return Path(args.bundle or f"{CACHE}/{args.version or DEFAULT_VERSION}").expanduser()
 
 
 def default_name(address: str) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ _BASE = ",openssh-server,sudo"
 _PACKAGES = f"{_BASE},containerd,runc,containernetworking-plugins,iptables,conntrack,ethtool,socat,kmod"
 # What lies on an overlay cannot hold an overlay, and etcd wants a disk. The kernel's log is not to be had here.
 _VOLUMES = [part for name in ("containerd", "kubelet", "etcd") for part in ("--volume", f"/var/lib/{name}")]
-_DEVICES = ["--device", "/dev/null:/dev/kmsg"]
+# A privileged pod (kube-proxy is one) asks for every device, which its machine must have been given.
+_DEVICES = ["--device", "/dev/null:/dev/kmsg", "--device-cgroup-rule", "a *:* rwm"]
 # A cgroup namespace's mounts are read-only at first, and of version 1 systemd needs them before it starts.
+# Docker's own nameserver is at 127.0.0.11, which in a pod is the pod itself: pods get this machine's.
+RESOLVER = "/etc/resolv.pods"
 _START = "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $d; done; exec /lib/systemd/systemd"
 
 # What kubelet, containerd and kube-proxy must be told in such a machine, in the words of the tier's config. It is the
@@ -38,6 +42,7 @@ QUIRKS: dict[str, Any] = {
         "failCgroupV1": False,
         "featureGates": {"KubeletInUserNamespace": True},
         "protectKernelDefaults": False,
+        "resolvConf": RESOLVER,
     },
     "kubeProxy": {"conntrack": {"maxPerCore": 0, "min": 0}},
     "containerd": {"restrictOomScoreAdj": True, "systemdCgroup": False},
@@ -95,9 +100,12 @@ def kube_boxes(folder: Path, count: int, ports: int = 0, bare: bool = False) -> 
         network = f"anytier-test-kube-{uuid.uuid4().hex[:8]}"
         docker("network", "create", network)
         stack.callback(subprocess.run, ["docker", "network", "rm", network], capture_output=True)
-        made = []
-        for number in range(count):
-            made.append(start(stack, image, network, key, ports if number == 0 else 0, first=number == 0))
+        with ThreadPoolExecutor(count) as pool:
+
+            def one(number: int) -> KubeBox:
+                return start(stack, image, network, key, ports if number == 0 else 0, first=number == 0)
+
+            made = list(pool.map(one, range(count)))
         for box in made:
             if bare:
                 give_apt_sources(box)
@@ -119,4 +127,5 @@ def start(
     docker("cp", f"{key}.pub", f"{name}:/opt/key.pub")
     _boot(Box(name))
     docker("exec", name, "sh", "-c", _SETUP)
+    docker("cp", "--follow-link", "/etc/resolv.conf", f"{name}:{RESOLVER}")
     return KubeBox(name, key, port, api, more)

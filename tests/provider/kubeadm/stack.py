@@ -28,12 +28,12 @@ from bootstrap.say import SetupError
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def bundle(module: str = kubernetes_bundle.NOW) -> Path:
+def bundle() -> Path:
     """The software, built once for this user. That it cannot be had is a failure: a skipped test proves nothing."""
-    if given := os.environ.get("ANYTIER_TEST_BUNDLE" if module == kubernetes_bundle.NOW else "ANYTIER_PREVIOUS_BUNDLE"):
+    if given := os.environ.get("ANYTIER_TEST_BUNDLE"):
         return Path(given)
     try:
-        return kubernetes_bundle.ensure(Paths.here(), module)
+        return kubernetes_bundle.ensure(Paths.here())
     except SetupError as error:
         pytest.fail(f"no software for a cluster: {error}", pytrace=False)
 

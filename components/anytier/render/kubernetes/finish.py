@@ -47,18 +47,21 @@ def joined(*parts: str) -> Live:
 
 def sealed(value: Any) -> Any:
     """A copy in which every string is live: what a `Rendered` holds, as plain `str`."""
-    if isinstance(value, str):
-        return str(value) if isinstance(value, Live) else str(literal(value))
-    if isinstance(value, dict):
+    kind = type(value)  # quicker than isinstance, and no other kinds of these are in an object
+    if kind is dict:
         return {key: sealed(item) for key, item in value.items()}
-    return [sealed(item) for item in value] if isinstance(value, list | tuple) else value
+    if kind is str:
+        return str(literal(value)) if "${" in value else value
+    if kind is Live:
+        return str(value)
+    return [sealed(item) for item in value] if kind is list or kind is tuple else value
 
 
 def content_hash(value: Any) -> str:
     """The hash of an object under way, for a name or an annotation: hexadecimal, or a token for it (`Live`)."""
-    whole = sealed(value)
-    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    tokens = sorted(tokens_in(whole))
+    whole = json.dumps(sealed(value), sort_keys=True)
+    digest = hashlib.sha256(whole.encode()).hexdigest()
+    tokens = sorted(set(_names(whole)))  # nothing of a token is written otherwise in JSON
     return Live(f"${{hash:{digest[:32]}:{','.join(tokens)}}}") if tokens else digest[:DIGITS]
 
 
@@ -108,6 +111,12 @@ def _value(token: str, known: Mapping[str, str]) -> str:
     if token not in known:
         raise SpecError(token, "is named by an object but has no value", "give it one")
     return known[token]
+
+
+def shown(item: Json) -> Json:
+    """A rendered object for people to read: tokens stand for themselves, and hashes are those of the tokens."""
+    made: Json = _finished(item, {name: f"${{{name}}}" for name in tokens_in(item)})
+    return made
 
 
 def tokens_in(value: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""What all modules here look at: the app with its placeholders resolved, as it was written, and the target."""
+"""What all modules here look at: the app with its placeholders resolved, who refers to whom, and the target."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ _MAX_NAME = 63
 
 @dataclass(frozen=True)
 class Scope:
-    """`app` is resolved, `written` is not: what refers to what can be seen there only."""
+    """`app` is resolved. What refers to what is seen in what was written: `edges` says who calls a workload, `named`
+    of which workloads somebody says the host."""
 
     app: App
-    written: App
     target: Target
     folder: Path
     edges: Mapping[str, frozenset[tuple[Part, str]]]
+    named: frozenset[str]
 
     @property
     def namespace(self) -> str:
@@ -67,7 +68,10 @@ def scope_of(app: App, target: Target, folder: Path) -> Scope:
     if ROUTER in app.workloads or ROUTER in app.jobs:
         path = f"{'workloads' if ROUTER in app.workloads else 'jobs'}.{ROUTER}"
         raise SpecError(path, "is the name of the app's own router", "choose another name")
-    return Scope(resolve(app, context(app)), app, target, folder, edges_of(app))
+    hosts = (
+        ref.parts[1] for _, ref in references(app) if ref.parts[:1] == ("workloads",) and ref.parts[2:] == ("host",)
+    )
+    return Scope(resolve(app, context(app)), target, folder, edges_of(app), frozenset(hosts))
 
 
 def context(app: App) -> dict[str, str]:

@@ -24,18 +24,11 @@ def inside(scope: Scope, name: str) -> Json | None:
     wanted = {"selector": selector("workload", name)}
     if ports:
         spec = {**wanted, "ports": [_port(name, key, port) for key, port in ports.items()]}
-    elif _named(scope, name):
+    elif name in scope.named:
         spec = {**wanted, "clusterIP": "None"}
     else:
         return None
     return scope.of_part("v1", "Service", service_name(name), "workload", name, spec=spec)
-
-
-def _named(scope: Scope, name: str) -> bool:
-    """Whether something says `${workloads.NAME.host}`."""
-    from anytier.spec.placeholders import references
-
-    return any(ref.parts == ("workloads", name, "host") for _, ref in references(scope.written))
 
 
 def _port(workload: str, key: str, port: ServicePort) -> Json:
