@@ -97,6 +97,7 @@ def test_a_killed_run_is_gone_on_with(stack: KubeStack, boxes: list[KubeBox], at
     assert not [left for box in boxes for left in leftovers(box)]
 
 
+@at_length
 def test_what_a_machine_lacks_is_told_at_once(boxes: list[KubeBox], pulumi_env: dict[str, str]) -> None:
     """All findings of a machine in one error, and nothing of it is changed."""
     quirks = {key: value for key, value in QUIRKS.items() if key != "ignorePreflight"}
