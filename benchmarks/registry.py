@@ -8,11 +8,16 @@ from __future__ import annotations
 CASES: dict[str, tuple[str, str]] = {
     "help": ("benchmarks.cases.start:run", "how soon `anytier --help` answers"),
     "validate": ("benchmarks.cases.validate:run", "`anytier validate` of one file with up to 2,000 workloads"),
+    "render": ("benchmarks.cases.render:run", "an app with up to 1,000 workloads as Kubernetes objects"),
     "noop-local": ("benchmarks.cases.noop:local", "`pulumi up` of the deployed guestbook on this machine: no change"),
     "noop-docker": ("benchmarks.cases.noop:docker", "`pulumi up` of the deployed guestbook on Docker: no change"),
     "memory": ("benchmarks.cases.memory:secrets", "the plugin's memory while a stack has 500 secrets"),
     "memory-docker": ("benchmarks.cases.memory:volumes", "the plugin's memory while a stack has 500 volumes on Docker"),
     "proxy": ("benchmarks.cases.proxy:run", "requests per second through the proxy and without it"),
     "machines": ("benchmarks.cases.machines:run", "a service on 5 machines over SSH: anytier, Ansible and pyinfra"),
+    "kubeadm": (
+        "benchmarks.cases.kubeadm:run",
+        "3 machines to a cluster whose nodes are Ready: anytier and kubeadm by hand",
+    ),
     "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
 }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from bootstrap import engine
+from bootstrap import engine, plugin
 from bootstrap.paths import Paths
 
 # How long an example takes says something of the machine and what else runs on it, not of the code.
@@ -29,6 +29,8 @@ GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
+    "kubernetes": ("provider/kubernetes", "e2e/test_kubernetes"),
+    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "provider/kubeadm"),
     "hypervisor": ("provider/libvirt", "e2e/test_libvirt"),
 }
 
@@ -65,6 +67,9 @@ def pulumi_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the real engine runs: a home and a file backend of its own, this Python first on PATH."""
     home = tmp_path_factory.mktemp("pulumi")
     (home / "state").mkdir()
+    for folder in (plugin.home(), plugin.cached(Paths.here())):  # else `kubernetes_plugin` gets it
+        if (folder / plugin.NAME).is_file() and not plugin.home(home / "home").is_dir():
+            plugin.place(folder, plugin.home(home / "home"))
     folders = [str(Path(sys.executable).parent), str(_engine_folder()), os.environ.get("PATH", "")]
     return {
         **os.environ,
@@ -76,6 +81,14 @@ def pulumi_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
         "NO_COLOR": "1",
     }
+
+
+@pytest.fixture(scope="session")
+def kubernetes_plugin(pulumi_env: dict[str, str]) -> None:
+    """The engine's Kubernetes plugin is in its home. Minutes, where it has to be built."""
+    target = plugin.home(Path(pulumi_env["PULUMI_HOME"]))
+    if not target.is_dir():
+        plugin.place(plugin.made(Paths.here(), plugin.compiled), target)
 
 
 def _engine_folder() -> Path:

@@ -27,10 +27,21 @@ why_no_libvirt() {
     fi
 }
 
+# Prints why there can be no cluster. Builds its software where the cache does not have it, which takes its time.
+why_no_cluster() {
+    if ! said=$(.venv/bin/python tools/kubernetes_bundle.py 2>&1); then echo "$said" | tail -n 2 | tr '\n' ' '; fi
+}
+
 reason=$(why_no_docker)
 if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
 
 code=0
+if [ -z "$reason" ] && [ $# = 0 ]; then
+    echo "e2e: the software of a Kubernetes cluster, from the cache or built from Go modules (minutes)"
+    cluster=$(why_no_cluster)
+    [ -z "$cluster" ] || echo "e2e: no cluster can be made, and its tests will fail: $cluster"
+    .venv/bin/python tools/setup.py --extra kubernetes || echo "e2e: without the plugin its tests will fail"
+fi
 # Two at a time, each of another group (tests/conftest.py has them).
 tools/pytest.sh -m "$marks" -n 2 --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi

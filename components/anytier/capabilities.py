@@ -16,7 +16,7 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
 MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated", "user")}
@@ -56,7 +56,7 @@ def _planned(what: str, instead: str = "") -> Support:
 
 
 NATIVE = Support("native")
-_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt or docker")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt, docker or kubeadm")
 _NO_ROOT = _unsupported("images are run by root's own systemd", "run as root under systemd, or add a `host:` section")
 _NO_BUILD = _unsupported("nothing is built on a machine", "add a `host:` section, or build elsewhere and use `image`")
 _ONE_PROCESS = _unsupported(
@@ -89,31 +89,52 @@ _ONE_MACHINE = "there is one machine"
 _ONE_REPLICA = _emulated(f"{_ONE_MACHINE}: global is one replica")
 _NOWHERE_ELSE = _unsupported(_ONE_MACHINE, "drop it in `overrides`")
 _RECORDED = _emulated("checked and recorded; one machine has no scheduler to reserve with")
+_ONE_PLATFORM = _unsupported(
+    "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
+)
+_BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
+_GPU = _emulated("nvidia.com/gpu, by the device plugin of the cluster; the limit is what counts")
+_ONE_SUCCESS = _unsupported("Kubernetes goes by the first success there", "leave it out by overrides")
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
-def _row(local: Support, docker: Support, baremetal: Support | None = None) -> dict[str, Support]:
+def _row(
+    local: Support, docker: Support, baremetal: Support | None = None, kubernetes: Support = NATIVE
+) -> dict[str, Support]:
     """The tiers that are built; every other column says that its tier is planned.
 
     A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself.
     """
     over_ssh = baremetal or _alone(local.modes.get("systemd", local))
-    return {
-        tier: {"local": local, "baremetal": over_ssh, "libvirt": over_ssh, "docker": docker}.get(tier, _TIER_NOT_BUILT)
-        for tier in TIERS
-    }
+    built = {"local": local, "baremetal": over_ssh, "libvirt": over_ssh, "docker": docker, **_clusters(kubernetes)}
+    return {tier: built.get(tier, _TIER_NOT_BUILT) for tier in TIERS}
+
+
+def _clusters(cell: Support) -> dict[str, Support]:
+    """The Kubernetes tiers that are built: one runtime serves them all."""
+    return {tier: cell for tier in ("kubeadm", "eks", "gke", "aks") if tier in BUILT}
 
 
 def _alone(cell: Support) -> Support:
     return Support(cell.status, cell.note, cell.instead)
 
 
-def _both(cell: Support) -> dict[str, Support]:
-    return _row(cell, cell)
+def _both(cell: Support, kubernetes: Support = NATIVE) -> dict[str, Support]:
+    """The same on machines and on Docker."""
+    return _row(cell, cell, kubernetes=kubernetes)
 
 
-_ALL = _both(NATIVE)
-_PLANNED = _both(_planned(_LATER))
+def _everywhere(cell: Support) -> dict[str, Support]:
+    return _both(cell, cell)
+
+
+def _noted(note: str) -> Support:
+    return Support("native", note)
+
+
+_ALL = _everywhere(NATIVE)
+_PLANNED = _everywhere(_planned(_LATER))
+_ELSEWHERE = _both(_planned("not built yet on this tier"))
 
 _C = "workloads.*.containers.*"
 _J = "jobs.*.containers.*"
@@ -126,26 +147,47 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata": _ALL,
     "metadata.labels": _row(_NO_LABELS, NATIVE),
     "metadata.annotations": _both(_NO_ANNOTATIONS),
-    "metadata.extra": _both(_emulated("describes the app; ${metadata.KEY} finds it")),
+    "metadata.extra": _everywhere(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_WINS, NATIVE),
-    f"{_C}.build": _row(_HOST_IGNORES, NATIVE),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
-        _unsupported("the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"),
+        _ONE_PLATFORM,
+        kubernetes=_ONE_PLATFORM,
     ),
     f"{_C}.command": _row(_HOST_WINS, NATIVE),
     f"{_C}.args": _row(_HOST_WINS, NATIVE),
     f"{_C}.workingDir": _row(_HOST_WINS, NATIVE),
     f"{_C}.user": _row(_HOST_WINS, NATIVE),
+    f"{_C}.user=named": _row(
+        _HOST_WINS,
+        NATIVE,
+        kubernetes=_unsupported("Kubernetes takes numbers only, and only the image knows the name", "give the number"),
+    ),
     f"{_C}.variables": _ALL,
     f"{_C}.secrets": _row(
-        _emulated("a launcher exports them from a 0600 file"), _emulated("an entry script exports them from tmpfs")
+        _emulated("a launcher exports them from a 0600 file"),
+        _emulated("an entry script exports them from tmpfs"),
+        kubernetes=_noted("a Secret, immutable, its content's hash in its name"),
     ),
-    f"{_C}.envFrom": _PLANNED,
-    f"{_C}.files": _row(_HOST_FILES, NATIVE),
+    f"{_C}.envFrom": _ELSEWHERE,
+    f"{_C}.files": _row(
+        _HOST_FILES,
+        NATIVE,
+        kubernetes=_emulated("in ConfigMaps and Secrets, read-only; the pod's group may read a file whatever its mode"),
+    ),
+    f"{_C}.files.*.owner": _row(
+        _HOST_FILES,
+        NATIVE,
+        kubernetes=_unsupported(
+            "a file is root's, readable for the pod's group", "leave owner out, and give the container's `user`"
+        ),
+    ),
     f"{_C}.volumes": _row(
-        _emulated("a directory of the machine, named by VOLUME_<NAME>; an image has it at the path"), NATIVE
+        _emulated("a directory of the machine, named by VOLUME_<NAME>; an image has it at the path"),
+        NATIVE,
+        kubernetes=_noted("a claim; a workload that uses one runs once, unless the volume has many writers"),
     ),
     f"{_C}.volumes.*.readOnly": _row(
         _but(
@@ -177,8 +219,8 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.resources.limits.gpu": _PLANNED,
-    f"{_C}.resources.requests.gpu": _PLANNED,
+    f"{_C}.resources.limits.gpu": _both(_planned("not built yet on this tier"), _GPU),
+    f"{_C}.resources.requests.gpu": _both(_planned("not built yet on this tier"), _GPU),
     f"{_C}.resources.limits.ephemeralStorage": _both(
         _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
     ),
@@ -186,6 +228,11 @@ TABLE: dict[str, dict[str, Support]] = {
     f"{_C}.livenessProbe": _row(
         _emulated("healthd, a small prober beside the app, restarts it"),
         _emulated("a health check inside the container ends the process, the restart policy restarts it"),
+    ),
+    f"{_C}.livenessProbe.successThreshold": _row(
+        _emulated("healthd, a small prober beside the app, counts it"),
+        _emulated("the health check inside the container counts it"),
+        kubernetes=_ONE_SUCCESS,
     ),
     f"{_C}.readinessProbe": _row(
         _emulated("gates a rollout; afterwards the proxy's checks take it out of rotation and back"),
@@ -195,6 +242,7 @@ TABLE: dict[str, dict[str, Support]] = {
     f"{_C}.readinessProbe.tcpSocket": _both(_ONCE),
     f"{_C}.readinessProbe.httpGet.scheme=HTTPS": _both(_ONCE),
     f"{_C}.startupProbe": _both(_emulated("gates a rollout, and holds liveness back")),
+    f"{_C}.startupProbe.successThreshold": _both(_emulated("gates a rollout, and holds liveness back"), _ONE_SUCCESS),
     f"{_C}.startupProbe.httpGet.scheme=HTTPS": _row(_emulated("gates a rollout"), _PLAIN_HTTP),
     f"{_C}.livenessProbe.httpGet.scheme=HTTPS": _row(_emulated("healthd asks by HTTPS"), _PLAIN_HTTP),
     f"{_C}.livenessProbe.grpc": _both(
@@ -207,18 +255,34 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("no gRPC prober here", "use tcpSocket, or exec with grpc_health_probe")
     ),
     f"{_C}.before": _row(_ONE_PROCESS, _emulated("anytier starts the containers of an instance in this order")),
-    f"{_C}.lifecycle": _both(_emulated("run by anytier at start and stop; a restart by the platform does not run it")),
+    f"{_C}.lifecycle": _both(
+        _emulated("run by anytier at start and stop; a restart by the platform does not run it"),
+        _noted("an own preStop takes the place of the wait for drainTimeout"),
+    ),
     f"{_C}.lifecycle.postStart.sleep": _both(_unsupported("nothing waits for it here", "leave it out by overrides")),
     f"{_C}.lifecycle.preStop.sleep": _both(_emulated("not needed: the proxy drains an instance before it is stopped")),
     f"{_C}.lifecycle.postStart.httpGet": _both(_unsupported("only commands are run here", "use exec")),
     f"{_C}.lifecycle.preStop.httpGet": _both(_unsupported("only commands are run here", "use exec")),
-    f"{_C}.stopSignal": _ALL,
+    f"{_C}.stopSignal": _both(NATIVE, _emulated("written into an image that is built here")),
+    f"{_C}.stopSignal=image": _both(
+        NATIVE, _unsupported("an image that is pulled brings its own", "build the image, or leave it out by overrides")
+    ),
     f"{_C}.stopGracePeriod": _ALL,
-    f"{_C}.securityContext": _row(_HOST_WINS, NATIVE),
+    f"{_C}.securityContext": _row(
+        _HOST_WINS,
+        NATIVE,
+        kubernetes=_noted("not root, no escalation, no capability and the runtime's seccomp unless the spec says so"),
+    ),
+    f"{_C}.securityContext.runAsNonRoot": _row(
+        _HOST_WINS, NATIVE, kubernetes=_emulated("not needed: nobody is root unless `user` says so")
+    ),
+    f"{_C}.securityContext.capDrop": _row(
+        _HOST_WINS, NATIVE, kubernetes=_emulated("not needed but for root: others have no capability in any case")
+    ),
     # the native way
-    "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
-    "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
-    "workloads.*.host.packages": _row(_LOOKED_AT, _DESCRIBES_MACHINE, NATIVE),
+    "workloads.*.host": _row(NATIVE, _DESCRIBES_MACHINE, kubernetes=_DESCRIBES_MACHINE),
+    "workloads.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE, kubernetes=_DESCRIBES_MACHINE),
+    "workloads.*.host.packages": _row(_LOOKED_AT, _DESCRIBES_MACHINE, NATIVE, _DESCRIBES_MACHINE),
     # ports
     "workloads.*.service": _ALL,
     "workloads.*.service.ports.*.targetPort": _row(
@@ -227,7 +291,9 @@ TABLE: dict[str, dict[str, Support]] = {
     "workloads.*.service.ports.*.protocol=UDP": _row(
         _unsupported("the proxy carries HTTP, and TCP is direct", "use the docker tier"), NATIVE
     ),
-    "workloads.*.service.ports.*.expose": _ALL,
+    "workloads.*.service.ports.*.expose": _both(
+        NATIVE, _emulated("host and public alike: on the machines' own addresses, or by a load balancer")
+    ),
     # scale
     "workloads.*.scale.replicas": _ALL,
     "workloads.*.scale.mode": _row(_ONE_REPLICA, _ONE_REPLICA, _emulated("global: one instance on each that fits")),
@@ -241,13 +307,20 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
     ),
     # updates: one algorithm on hosts and Docker (anytier.rollout)
-    "workloads.*.update": _both(_emulated("anytier's own rollout")),
+    "workloads.*.update": _both(
+        _emulated("anytier's own rollout"),
+        _emulated("Kubernetes' own rollout, watched by anytier and undone if it fails"),
+    ),
+    "workloads.*.update.drainTimeout": _both(
+        _emulated("anytier's own rollout"),
+        _emulated("an instance serves on for it before it is stopped; one that stops first, for 3 s of it"),
+    ),
     "workloads.*.update.strategy=canary": _PLANNED,
     "workloads.*.update.strategy=bluegreen": _PLANNED,
     "workloads.*.update.canary": _PLANNED,
     "workloads.*.update.autoPromote": _PLANNED,
-    "workloads.*.dependsOn": _both(_emulated("a workload waits for the rollout of those it depends on")),
-    "workloads.*.dependsOn.*.condition=completed": _both(
+    "workloads.*.dependsOn": _everywhere(_emulated("a workload waits for the rollout of those it depends on")),
+    "workloads.*.dependsOn.*.condition=completed": _everywhere(
         _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
     ),
     "workloads.*.placement": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("by the names and labels in the stack")),
@@ -262,22 +335,33 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
         _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
     ),
-    "workloads.*.identity": _both(
+    "workloads.*.identity": _everywhere(
         _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
     ),
     "workloads.*.metadata": _ALL,
     "workloads.*.metadata.labels": _row(_NO_LABELS, NATIVE),
     "workloads.*.metadata.annotations": _both(_NO_ANNOTATIONS),
     # resources
-    "resources.*.type": _both(_planned("only `volume` is built", "run it as a workload of this app")),
+    "resources.*.type": _everywhere(_planned("only `volume` is built", "run it as a workload of this app")),
     "resources.*.type=volume": _ALL,
-    "resources.*.class": _both(_emulated("recorded; there is one kind of volume here")),
-    "resources.*.id": _both(_emulated("names a resource shared by workloads of this app")),
-    "resources.*.metadata": _both(_emulated("recorded")),
-    "resources.*.params": _both(_planned("volumes take no parameters yet")),
+    "resources.*.class": _both(
+        _emulated("recorded; there is one kind of volume here"),
+        _noted("the storage class of a volume; the cluster's own if left out"),
+    ),
+    "resources.*.id": _everywhere(_emulated("names a resource shared by workloads of this app")),
+    "resources.*.metadata": _everywhere(_emulated("recorded")),
+    "resources.*.params": _both(
+        _planned("volumes take no parameters yet"), _noted("size, 1Gi if left out; access: ReadWriteMany")
+    ),
     # routes
-    "routes": _both(_emulated("a Caddy proxy beside the app")),
-    "routes.*.tls": _both(_emulated("the Caddy proxy holds the certificates")),
+    "routes": _both(
+        _emulated("a Caddy proxy beside the app"),
+        _emulated("a Gateway's or an Ingress controller's where the cluster has one, else Caddy beside the app"),
+    ),
+    "routes.*.tls": _both(
+        _emulated("the Caddy proxy holds the certificates"),
+        _emulated("given ones are Secrets; for automatic ones Caddy beside the app runs once, with a volume"),
+    ),
     # jobs
     "workloads.*.host=absent": _row(_NO_BUILD, NATIVE),
     "jobs.*.host=absent": _row(_NO_BUILD, NATIVE),
@@ -286,22 +370,25 @@ TABLE: dict[str, dict[str, Support]] = {
     "workloads.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
     "jobs.*.containers=several": _row(_ONE_PROCESS, _emulated("one instance is a group that shares its network")),
     "jobs.*.trigger": _ALL,
-    "jobs.*.dependsOn": _both(_emulated("a preDeploy job runs after the workloads it needs, before all others")),
-    "jobs.*.dependsOn.*.condition=completed": _both(
+    "jobs.*.dependsOn": _everywhere(_emulated("a preDeploy job runs after the workloads it needs, before all others")),
+    "jobs.*.dependsOn.*.condition=completed": _everywhere(
         _unsupported("a workload here runs on and on", "wait for it to be healthy")
     ),
     "jobs.*.trigger=preDeploy": _ALL,
     "jobs.*.trigger=postDeploy": _ALL,
-    "jobs.*.trigger=schedule": _PLANNED,
-    "jobs.*.trigger=manual": _PLANNED,
-    "jobs.*.schedule": _PLANNED,
-    "jobs.*.timeZone": _PLANNED,
-    "jobs.*.concurrencyPolicy": _PLANNED,
+    "jobs.*.trigger=schedule": _ELSEWHERE,
+    "jobs.*.trigger=manual": _both(
+        _planned("not built yet on this tier"),
+        _emulated("a suspended CronJob: kubectl create job --from=cronjob/NAME runs it"),
+    ),
+    "jobs.*.schedule": _ELSEWHERE,
+    "jobs.*.timeZone": _ELSEWHERE,
+    "jobs.*.concurrencyPolicy": _ELSEWHERE,
     "jobs.*.backoffLimit": _ALL,
     "jobs.*.timeout": _ALL,
-    "jobs.*.host": _row(NATIVE, _DESCRIBES_MACHINE),
-    "jobs.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE),
-    "jobs.*.host.packages": _row(_LOOKED_AT, _DESCRIBES_MACHINE, NATIVE),
+    "jobs.*.host": _row(NATIVE, _DESCRIBES_MACHINE, kubernetes=_DESCRIBES_MACHINE),
+    "jobs.*.host.files": _row(_HOST_FILES, _DESCRIBES_MACHINE, kubernetes=_DESCRIBES_MACHINE),
+    "jobs.*.host.packages": _row(_LOOKED_AT, _DESCRIBES_MACHINE, NATIVE, _DESCRIBES_MACHINE),
     "jobs.*.metadata": _ALL,
     "jobs.*.metadata.labels": _row(_NO_LABELS, NATIVE),
     "jobs.*.metadata.annotations": _both(_NO_ANNOTATIONS),
@@ -313,7 +400,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "secrets.*.from=azure-kv": _PLANNED,
     # the rest
     "objects": _both(_KUBERNETES_ONLY),
-    "overrides": _both(_emulated("merged into the spec before anything else")),
+    "overrides": _everywhere(_emulated("merged into the spec before anything else")),
 }
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
 _PROBES = tuple(f"{_C}.{probe}" for probe in ("livenessProbe", "readinessProbe", "startupProbe"))
@@ -321,9 +408,9 @@ TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswi
 TABLE[f"{_J}.lifecycle"] = _row(
     _unsupported("a job's command is all that is run", "put it into the command"), TABLE[f"{_C}.lifecycle"]["docker"]
 )
-TABLE[f"{_J}.lifecycle.preStop.sleep"] = _both(_unsupported("a job has no requests to drain", "leave it out"))
+TABLE[f"{_J}.lifecycle.preStop.sleep"] = _everywhere(_unsupported("a job has no requests to drain", "leave it out"))
 TABLE |= {
-    f"{_J}.{probe}": _both(_unsupported("a job ends; it is not probed", "leave the probe out"))
+    f"{_J}.{probe}": _everywhere(_unsupported("a job ends; it is not probed", "leave the probe out"))
     for probe in ("livenessProbe", "readinessProbe", "startupProbe")
 }
 

@@ -166,7 +166,7 @@ def deploy(stack: Stack) -> None:
         rollback=stack.rollback,
         secret_config=lambda key: values.get(f"secret.{key}") or values.get(key),
     )
-    for name, value in app.exports.items():
+    for name, value in {**getattr(tier, "exports", {}), **app.exports}.items():
         pulumi.export(name, value)
 
 

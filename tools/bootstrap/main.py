@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bootstrap import clone, engine, packages
+from bootstrap import clone, engine, packages, plugin
 from bootstrap.paths import Paths
 from bootstrap.say import SetupError
 
@@ -19,7 +19,9 @@ def main(argv: list[str]) -> int:
         packages.expose(paths)
         packages.compile_all(paths)
         if not args.no_engine:
-            clone.launcher(paths, engine.ensure(paths, args.engine).folder)
+            found = engine.ensure(paths, args.engine)
+            clone.launcher(paths, found.folder)
+            plugin.ensure(paths, found, extra)
             if not clone.elsewhere():
                 clone.passphrase(paths)
             clone.git_filter(paths)

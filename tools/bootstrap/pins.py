@@ -6,6 +6,7 @@ import re
 
 ENGINE = "3.259.0"  # pulumi, and its Python SDK
 LANGUAGE_HOST = "3.79.0"  # the last release whose Python host can be built as a Go module
+KUBERNETES_PLUGIN = "4.25.0"  # the engine's plugin for Kubernetes; anytier.clusterobjects names it too
 
 Version = tuple[int, ...]
 

@@ -46,8 +46,13 @@ def fetch(stage: Path) -> bool:
 
 
 def archive_name(system: str, machine: str) -> str | None:
-    arch = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(machine.lower())
+    arch = archive_arch(machine, amd="x64")
     return f"pulumi-v{ENGINE}-{system}-{arch}.tar.gz" if arch and system in ("linux", "darwin") else None
+
+
+def archive_arch(machine: str, amd: str) -> str | None:
+    """A machine's kind as names of archives have it; `amd`: what they call x86_64."""
+    return {"x86_64": amd, "amd64": amd, "aarch64": "arm64", "arm64": "arm64"}.get(machine.lower())
 
 
 def published(checksums: str | None, name: str) -> str | None:

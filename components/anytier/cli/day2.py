@@ -15,7 +15,7 @@ class Deployed:
     """One workload resource of a stack's state: what was wanted (`inputs`) and what was reached (`outputs`)."""
 
     name: str
-    kind: str  # docker | host
+    kind: str  # docker | host | kubernetes
     inputs: dict[str, Any]
     outputs: dict[str, Any]
 
@@ -79,16 +79,25 @@ def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
     found = []
     for item in state.get("resources") or ():
         parts = str(item.get("type", "")).split(":")
+        name = str(item.get("urn", "")).rpartition("::")[2]
+        inputs, outputs = item.get("inputs") or {}, item.get("outputs") or {}
         if len(parts) == 3 and parts[0] == "anytier" and parts[2] == "Workload":
-            name = item["urn"].rpartition("::")[2]
-            found.append(Deployed(name, parts[1], item.get("inputs") or {}, item.get("outputs") or {}))
+            found.append(Deployed(name, parts[1], inputs, outputs))
+        elif parts == ["anytier", "kubernetes", "Rollout"] and "/" not in name:
+            # Where an autoscaler or the number of nodes decides, what was reached is what is wanted.
+            wanted = {"replicas": outputs.get("replicas", 1), **inputs}
+            found.append(Deployed(name, parts[1], wanted, outputs))
     return found
 
 
 def _with_key(stack: str, found: list[Deployed]) -> list[Deployed]:
-    """A machine that we made is reached by a key that is sealed in the state: that one secret is opened."""
+    """A machine that we made is reached by a key that is sealed in the state, a cluster by its kubeconfig: these
+    secrets are opened."""
     from anytier.cli.stack import opened, sealed, stack_state
 
+    if any(sealed(item.inputs.get("kubeconfig")) for item in found):
+        configs = {item.name: item.inputs.get("kubeconfig") for item in _workloads(stack_state(stack, secrets=True))}
+        return [replace(item, inputs={**item.inputs, "kubeconfig": opened(configs[item.name])}) for item in found]
     if not any(sealed((item.inputs.get("machine") or {}).get("privateKey")) for item in found):
         return found
     keys = {
@@ -119,6 +128,10 @@ def backend(workloads: list[Deployed]) -> Backend:
         from anytier.provider.docker.day2 import DockerBackend
 
         return DockerBackend(first.inputs["endpoint"], first.inputs["ns"])
+    if first.kind == "kubernetes":
+        from anytier.provider.kubernetes.day2 import KubernetesBackend
+
+        return KubernetesBackend(first.inputs["kubeconfig"], first.inputs["ns"])
     from anytier.provider.host.day2 import FleetBackend, HostBackend
 
     corner = (first.inputs["root"], first.inputs["ns"], first.inputs["supervisor"])

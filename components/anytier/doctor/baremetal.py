@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anytier.doctor.check import Finding, Subject, note, of_error, ok
@@ -27,11 +27,15 @@ def machine(subject: Subject) -> Iterator[Finding]:
     if not isinstance(args, BaremetalArgs):
         return
     try:
-        listed = machines_of(args)
-        found = asyncio.run(_look_at(listed))
+        yield from seen(machines_of(args))
     except (AnytierError, ExceptionGroup) as error:
         yield from (of_error("machine", item) for item in leaves(error) if isinstance(item, AnytierError))
-        return
+
+
+def seen(listed: Sequence[MachineArgs]) -> Iterator[Finding]:
+    """What each is that could be logged in to, and why another could not."""
+    try:
+        found = asyncio.run(_look_at(listed))
     except ImportError:
         return  # told by `packages`
     for one, said in zip(listed, found, strict=True):
@@ -47,7 +51,7 @@ def machine(subject: Subject) -> Iterator[Finding]:
         yield ok("machine", what)
 
 
-async def _look_at(listed: list[MachineArgs]) -> list[tuple[str | None, dict[str, Any]] | AnytierError]:
+async def _look_at(listed: Sequence[MachineArgs]) -> list[tuple[str | None, dict[str, Any]] | AnytierError]:
     return list(await asyncio.gather(*(_tried(one) for one in listed)))
 
 

@@ -37,7 +37,7 @@ def daemon(subject: Subject) -> Iterator[Finding]:
             yield from asyncio.run(_on_machine(args))
             return
         endpoint = endpoint_of(args)
-        facts = asyncio.run(_facts(endpoint))
+        found = asyncio.run(facts(endpoint))
     except AnytierError as error:
         yield of_error("daemon", error)
     except TimeoutError:
@@ -45,7 +45,7 @@ def daemon(subject: Subject) -> Iterator[Finding]:
     except ImportError:
         return  # told by `packages`
     else:
-        system, version = facts.get("OperatingSystem") or "", facts.get("ServerVersion") or ""
+        system, version = found.get("OperatingSystem") or "", found.get("ServerVersion") or ""
         yield ok("daemon", f"Docker {version} at {endpoint['host']} ({system})")
 
 
@@ -78,7 +78,7 @@ async def _on_machine(args: DockerArgs) -> list[Finding]:
     return [*found, note("daemon", f"no Docker answers on {ref} yet", "the first deploy installs or starts it")]
 
 
-async def _facts(endpoint: Mapping[str, str]) -> Mapping[str, Any]:
+async def facts(endpoint: Mapping[str, str]) -> Mapping[str, Any]:
     from anytier.provider.docker.client import Endpoint, open_daemon
 
     async with asyncio.timeout(PATIENCE):

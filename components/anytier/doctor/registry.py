@@ -37,6 +37,13 @@ TIER: dict[str, dict[str, str]] = {
         "hypervisor": "libvirt:hypervisor",
         "kvm": "libvirt:acceleration",
     },
+    "kubeadm": {
+        "packages": "kubeadm:packages",
+        "kubernetes plugin": "kubernetes:plugin",
+        "cluster": "kubeadm:cluster",
+        "machine": "kubeadm:machines",
+        "builder": "kubeadm:builder",
+    },
     "docker": {
         "packages": "docker:packages",
         "daemon": "docker:daemon",

@@ -29,10 +29,17 @@ RESOURCES: dict[str, str] = {
     "anytier:host:Image": "anytier.provider.host.images:ImageResource",
     "anytier:host:Volume": "anytier.provider.host.volume:VolumeResource",
     "anytier:host:Packages": "anytier.provider.host.packages:PackagesResource",
+    "anytier:kubeadm:Node": "anytier.provider.kubeadm.nodes:NodeResource",
+    "anytier:kubeadm:ControlPlane": "anytier.provider.kubeadm.controlplane:ControlPlaneResource",
+    "anytier:kubeadm:Worker": "anytier.provider.kubeadm.worker:WorkerResource",
+    "anytier:kubeadm:Image": "anytier.provider.kubeadm.image:ImageResource",
     "anytier:libvirt:Network": "anytier.provider.libvirt.network:NetworkResource",
     "anytier:libvirt:Pool": "anytier.provider.libvirt.pool:PoolResource",
     "anytier:libvirt:Volume": "anytier.provider.libvirt.volume:VolumeResource",
     "anytier:libvirt:SeedIso": "anytier.provider.libvirt.seed:SeedIsoResource",
+    "anytier:kubernetes:Claim": "anytier.provider.kubernetes.claim:ClaimResource",
+    "anytier:kubernetes:Rollout": "anytier.provider.kubernetes.rollout:RolloutResource",
+    "anytier:kubernetes:Run": "anytier.provider.kubernetes.job:RunResource",
     "anytier:libvirt:Domain": "anytier.provider.libvirt.domain:DomainResource",
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from anytier.errors import SpecError
-from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls
+from anytier.render.proxy import Listener, Pool, ProxyConfig, Route, Tls, Upstream
 from anytier.spec import App, Workload
 from anytier.spec.model import Route as SpecRoute
 from anytier.spec.model import ServicePort
@@ -156,6 +156,21 @@ def on_hosts(app: App, ns: str, port: int, tls_port: int, certificate_dir: str) 
     ]
     _refuse_duplicates([*ours, *_stack_claims(public_listeners, port, tls_port), *claims])
     return Traffic(ProxyConfig(listeners=listeners, routes=routes + public_routes, pools=pools(app)), [], [])
+
+
+def on_cluster(
+    app: App, ports: tuple[int, int], outside: int, certificate_dir: str, dial: Callable[[str, ServicePort], str]
+) -> ProxyConfig:
+    """The routes through a proxy of the app's own on a cluster, which balances by itself: a pool is one address.
+
+    `ports`: where the proxy listens, plain and encrypted; `outside`: what clients call the encrypted one. `dial` says
+    where a workload's service port is.
+    """
+    listeners, routes = _public(app, *ports, outside, certificate_dir)
+    routed = {pool_key(w, n): Pool(upstreams=[Upstream(dial=dial(w, p))]) for w, n, p in _ports(app)}
+    return ProxyConfig(
+        listeners=listeners, routes=routes, pools={route.pool: routed[route.pool] for route in routes}, grace=25
+    )
 
 
 def _bind(expose: str) -> str:

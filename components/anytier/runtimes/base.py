@@ -21,10 +21,10 @@ from anytier.spec import App
 PlaceT = TypeVar("PlaceT")
 
 
-class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
-    """Puts `app` on `place`: volumes, the proxy, preDeploy jobs, workloads in order, postDeploy jobs."""
+class AppOnPlace(pulumi.ComponentResource, Generic[PlaceT]):
+    """Puts `app` on `place`: `put` registers all of it; what it leaves in `made`, by workload, is exported."""
 
-    token: str  # the provider's module, `docker` or `host`
+    token: str  # the provider's module, `docker` or `host` or `kubernetes`
 
     def __init__(
         self,
@@ -42,17 +42,54 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
     ) -> None:
         super().__init__(f"anytier:runtime:{type(self).__name__.removesuffix('Runtime')}", name, {}, opts)
         self.place, self.ns, self.app_dir, self.owner = place, ns, app_dir, owner
-        self.scale, self.rollback = scale, rollback
+        self.scale, self.rollback, self.secret_config = scale, rollback, secret_config
         self.app = app
-        self.traffic = self.render_traffic()
-        self.secrets = secret_inputs(app, app_dir, secret_config, self.child_options())
-        self.prepare()
-        self.volumes = {key: self.volume(key) for key, item in app.resources.items() if item.type == "volume"}
-        self.proxy = self.make_proxy() if self.traffic.config.listeners else None
         self.made: dict[str, Resource] = {}
-        self.deploy()
+        self.put()
         self.exports = self.make_exports()
         self.register_outputs(self.exports)
+
+    @abstractmethod
+    def put(self) -> None: ...
+
+    def child_options(self, depends: Iterable[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(depends))
+
+    def make_exports(self) -> dict[str, Any]:
+        exports: dict[str, Any] = {
+            "workloads": {
+                name: {"revision": made.output("revision"), "replicas": made.output("replicas")}
+                for name, made in self.made.items()
+            }
+        }
+        urls = self.urls()
+        if urls:
+            exports["url"] = urls[0]
+        if len(urls) > 1:
+            exports["urls"] = urls
+        return exports
+
+    def urls(self) -> list[str]:
+        """The addresses of the app's routes, most general first, as a person would type them."""
+        place: Any = self.place
+        found: dict[str, None] = {}
+        for route in sorted(self.app.routes, key=lambda item: (item.path, item.host or "")):
+            scheme, port, usual = ("https", place.tls_port, 443) if route.tls else ("http", place.port, 80)
+            host = route.host or place.address
+            found[f"{scheme}://{host}{'' if port == usual else f':{port}'}{route.path}"] = None
+        return list(found)
+
+
+class Runtime(AppOnPlace[PlaceT]):
+    """An app behind a proxy of ours: volumes, the proxy, preDeploy jobs, workloads in order, postDeploy jobs."""
+
+    def put(self) -> None:
+        self.traffic = self.render_traffic()
+        self.secrets = secret_inputs(self.app, self.app_dir, self.secret_config, self.child_options())
+        self.prepare()
+        self.volumes = {key: self.volume(key) for key, item in self.app.resources.items() if item.type == "volume"}
+        self.proxy = self.make_proxy() if self.traffic.config.listeners else None
+        self.deploy()
 
     # the order of things
 
@@ -69,9 +106,6 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
 
     def _after(self, name: str, jobs: list[Resource]) -> pulumi.ResourceOptions:
         return self.child_options([*jobs, *(self.made[other] for other in sorted(self.app.workloads[name].depends_on))])
-
-    def child_options(self, depends: Iterable[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=list(depends))
 
     # what the kinds of place do in their own ways
 
@@ -117,27 +151,3 @@ class Runtime(pulumi.ComponentResource, Generic[PlaceT]):
     def replicas(self, name: str) -> int:
         scale = self.app.workloads[name].scale
         return self.scale.get(name, 1 if scale.mode == "global" else scale.replicas)
-
-    def make_exports(self) -> dict[str, Any]:
-        exports: dict[str, Any] = {
-            "workloads": {
-                name: {"revision": made.output("revision"), "replicas": made.output("replicas")}
-                for name, made in self.made.items()
-            }
-        }
-        urls = self.urls()
-        if urls:
-            exports["url"] = urls[0]
-        if len(urls) > 1:
-            exports["urls"] = urls
-        return exports
-
-    def urls(self) -> list[str]:
-        """The addresses of the app's routes, most general first, as a person would type them."""
-        place: Any = self.place
-        found: dict[str, None] = {}
-        for route in sorted(self.app.routes, key=lambda item: (item.path, item.host or "")):
-            scheme, port, usual = ("https", place.tls_port, 443) if route.tls else ("http", place.port, 80)
-            host = route.host or place.address
-            found[f"{scheme}://{host}{'' if port == usual else f':{port}'}{route.path}"] = None
-        return list(found)

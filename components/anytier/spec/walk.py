@@ -15,7 +15,8 @@ def used_fields(app: App) -> Iterator[tuple[Path, object]]:
     """(path, value) of every field that was written and says something other than its default.
 
     Facts that are not fields are told as values: a workload without `host` that is an image (`host=image`) or is built
-    (`host=absent`), and one with several containers (`containers=several`).
+    (`host=absent`), one with several containers (`containers=several`), a container whose user is a name that only the
+    image knows (`user=named`), and one whose image is not built and must end by another signal (`stopSignal=image`).
     """
     yield from _model(app, (), App)
     for kind, bodies in (("workloads", app.workloads), ("jobs", app.jobs)):
@@ -25,6 +26,16 @@ def used_fields(app: App) -> Iterator[tuple[Path, object]]:
                 yield (kind, name, "host"), "absent" if built else "image"
             if len(body.containers) > 1:
                 yield (kind, name, "containers"), "several"
+            for key, item in body.containers.items():
+                path: Path = (kind, name, "containers", key)
+                if item.user is not None and not _numbered(item.user):
+                    yield (*path, "user"), "named"
+                if item.image is not None and item.stop_signal not in (None, "SIGTERM"):
+                    yield (*path, "stopSignal"), "image"
+
+
+def _numbered(user: str) -> bool:
+    return all(step.isdigit() or step == "root" for step in user.split(":"))
 
 
 def _model(item: BaseModel, path: Path, model: type[BaseModel]) -> Iterator[tuple[Path, object]]:

@@ -137,7 +137,7 @@ def machines_of(args: BaremetalArgs) -> list[MachineArgs]:
     if not listed:
         do = "`pulumi config set --path 'anytier:baremetal.machines[0].address' ADDRESS`, or name an `inventory`"
         raise ConfigError(_KEY, "names no machine", do)
-    errors = list(_alike(listed))
+    errors = list(alike(listed))
     if not any(takes_requests(item, listed) for item in listed):
         errors.append(ConfigError(_KEY, "no machine takes requests from outside", "set `ingress: true` on one"))
     if errors:
@@ -152,19 +152,20 @@ def takes_requests(machine: MachineArgs, all_machines: Sequence[MachineArgs]) ->
     return machine.ingress is not False
 
 
-def _alike(listed: Sequence[MachineArgs]) -> Iterator[AnytierError]:
+def alike(listed: Sequence[MachineArgs], key: str = _KEY) -> Iterator[AnytierError]:
+    """Machines that are another of the list. `key`: where the list stands."""
     names: dict[str, int] = {}
     ways: dict[tuple[str, int], int] = {}
     for index, item in enumerate(listed):
         first = ways.setdefault((item.address, item.port), index)
         if first != index:
             what = f"{item.address}:{item.port} is machine {first} of the list already"
-            yield ConfigError(f"{_KEY}.{index}.address", what, "name each machine once")
+            yield ConfigError(f"{key}.{index}.address", what, "name each machine once")
             continue
         first = names.setdefault(item.called, index)
         if first != index:
             what = f"{item.called!r} is also the name of machine {first} of the list"
-            yield ConfigError(f"{_KEY}.{index}.name", what, "give each a `name` of its own")
+            yield ConfigError(f"{key}.{index}.name", what, "give each a `name` of its own")
 
 
 def wire(args: MachineArgs) -> dict[str, Any]:

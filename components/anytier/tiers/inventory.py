@@ -20,13 +20,13 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST = 1024 * 1024  # bytes
 
 
-def read(file: str, model: type[ModelT]) -> list[ModelT]:
-    """Each item as a `model`. A group of ConfigErrors for all that is wrong."""
+def read(file: str, model: type[ModelT], key: str = KEY) -> list[ModelT]:
+    """Each item as a `model`. A group of ConfigErrors for all that is wrong. `key`: where the file is named."""
     try:
         data = Path(file).read_bytes()
     except OSError as error:
         what = f"cannot read {file}: {(error.strerror or str(error)).lower()}"
-        raise ConfigError(KEY, what, "give its path from the project's folder") from None
+        raise ConfigError(key, what, "give its path from the project's folder") from None
     return parse(data, file, model)
 
 

@@ -86,7 +86,8 @@ class Cluster:
     requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
     takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
     and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
-    there goes.
+    there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
+    certificate authority in the kubeconfig, which a preview may not know.
     """
 
     kubeconfig: Any
@@ -104,6 +105,7 @@ class Cluster:
     caddy_image: str | None = None
     ready: tuple[Any, ...] = ()
     lives_on: Any = None
+    identity: Any = None
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None

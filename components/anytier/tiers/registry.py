@@ -14,6 +14,7 @@ REGISTRY: dict[str, str] = {
     "baremetal": "anytier.tiers.baremetal:BaremetalTier",
     "libvirt": "anytier.tiers.libvirt:LibvirtTier",
     "docker": "anytier.tiers.docker:DockerTier",
+    "kubeadm": "anytier.tiers.kubeadm:KubeadmTier",
 }
 
 

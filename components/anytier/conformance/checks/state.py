@@ -10,6 +10,7 @@ from typing import Any
 from anytier.conformance.check import Failed, expect, same
 from anytier.conformance.checks.release import starts
 from anytier.conformance.load import until
+from anytier.conformance.places.base import Heals
 from anytier.conformance.trial import Trial
 
 OURS = "anytier:"
@@ -35,12 +36,30 @@ def drift(trial: Trial) -> str:
     expect(
         until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 10), "the instance is still there"
     )
+    if isinstance(trial.place, Heals):
+        return healed(trial, trial.place, stays)
     shown = trial.preview("--refresh", "--expect-no-changes", "--diff", fails=True)
     expect(shown.code != 0, "preview --refresh does not show that an instance is gone", shown.tail())
     repaired = trial.up(args=("--refresh",))
     expect(stays <= starts(trial, 2), "the instance that was left alone was restarted")
     trial.preview("--refresh", "--expect-no-changes")
     return f"an instance removed: preview exits {shown.code}, up repairs it in {repaired.seconds:.1f} s"
+
+
+def healed(trial: Trial, place: Heals, stays: set[float]) -> str:
+    """The place mends that by itself, which is no drift; what is drift there is another definition."""
+    expect(stays <= starts(trial, 2), "the instance that was left alone was restarted")
+    trial.preview("--refresh", "--expect-no-changes")
+    place.meddle(trial.ns, "app", 1)
+    shown = trial.preview("--refresh", "--expect-no-changes", "--diff", fails=True)
+    expect(shown.code != 0, "preview --refresh does not show that fewer instances are wanted", shown.tail())
+    repaired = trial.up(args=("--refresh",))
+    trial.replicas(2)
+    trial.preview("--refresh", "--expect-no-changes")
+    return (
+        f"an instance removed comes back by itself; a changed number: preview exits {shown.code}, "
+        f"up repairs it in {repaired.seconds:.1f} s"
+    )
 
 
 def imports(trial: Trial) -> str:

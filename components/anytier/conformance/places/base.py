@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Report = Mapping[str, Any]
 
@@ -36,3 +36,11 @@ class Place(Protocol):
 
     def leftovers(self, ns: str) -> list[str]:
         """What is still there of an app, in words."""
+
+
+@runtime_checkable
+class Heals(Protocol):
+    """A place that itself puts an instance there again that is gone; what we deployed is then its definition."""
+
+    def meddle(self, ns: str, workload: str, replicas: int) -> None:
+        """Behind our back: another number of instances is wanted there."""

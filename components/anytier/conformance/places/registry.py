@@ -15,6 +15,7 @@ PLACES: dict[str, str] = {
     "baremetal": "anytier.conformance.places.baremetal:BaremetalPlace",
     "libvirt": "anytier.conformance.places.libvirt:LibvirtPlace",
     "docker": "anytier.conformance.places.docker:DockerPlace",
+    "kubeadm": "anytier.conformance.places.kubeadm:KubeadmPlace",
 }
 
 

@@ -30,6 +30,7 @@ _OLDEST = (1, 41)  # Docker 20.10
 _TIMEOUT = 120.0
 _CONNECT = 15.0
 FIRST_ANSWER = 30.0
+_PIECE = 1 << 20  # bytes of a download at a time
 _NO_CONNECTION = 900  # what aiodocker calls a connection that failed
 
 
@@ -183,6 +184,13 @@ class Daemon:
                         yield message
 
                 yield told()
+
+    @contextlib.asynccontextmanager
+    async def download(self, path: str, about: str = "", **params: Any) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What is at a path as it comes, such as an image's archive."""
+        with self.translated(about or path):
+            async with self._query("GET", path, params, None, {"Accept-Encoding": "identity"}) as answer:
+                yield answer.content.iter_chunked(_PIECE)
 
     async def put_files(self, container: str, path: str, tar: bytes) -> None:
         """Unpack a tar archive at a path of a container, running or not."""

@@ -39,9 +39,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Pulled:
-    """An image for one kind of machine, all of it on this disk. `digest` is what its reference means."""
+    """An image for one kind of machine, all of it on this disk. `digest` is what its reference means, `manifest` that
+    of the machine's own manifest in it."""
 
     digest: str
+    manifest: str
     config: ImageConfig
     layers: tuple[Layer, ...]
 
@@ -63,9 +65,10 @@ async def pull(reference: Reference, digest: str, machine: str, progress: Progre
     path = f"image {reference}"
     registry = Registry(reference, await credentials.login(reference.registry))
     try:
-        found = document(await _document(registry, digest, path), path)
+        found, own = document(await _document(registry, digest, path), path), digest
         if is_index(found, path):
-            found = document(await _document(registry, choose(found, machine, path).digest, path), path)
+            own = choose(found, machine, path).digest
+            found = document(await _document(registry, own, path), path)
             if is_index(found, path):
                 raise Rejected(path, "is an index of indexes", "name one of its images by digest")
         parts = manifest(found, path)
@@ -80,7 +83,7 @@ async def pull(reference: Reference, digest: str, machine: str, progress: Progre
     if len(said.diff_ids) != len(parts.layers):
         raise Rejected(path, "its config and its layers do not belong together", "build and push it anew")
     layers = zip(parts.layers, said.diff_ids, strict=True)
-    return Pulled(digest, said, tuple(Layer(store.path(b.digest), b.digest, diff, b.size) for b, diff in layers))
+    return Pulled(digest, own, said, tuple(Layer(store.path(b.digest), b.digest, diff, b.size) for b, diff in layers))
 
 
 async def _document(registry: Registry, digest: str, path: str) -> bytes:

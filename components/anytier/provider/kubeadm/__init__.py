@@ -1,0 +1,1 @@
+"""Machines become a Kubernetes cluster by kubeadm: everything over a machine's own connection, nothing by kubectl."""

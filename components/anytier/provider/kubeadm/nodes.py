@@ -1,0 +1,260 @@
+"""`anytier:kubeadm:Node`: a machine made ready for kubeadm, and not yet part of anything.
+
+What it finds of somebody else's it never touches: it says what is in the way, all at once. What it brings goes again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from anytier.errors import AnytierError, Rejected, Unreachable
+from anytier.packages import Package
+from anytier.provider.host.distributions import DISTRIBUTIONS, distribution
+from anytier.provider.host.ids import machine_id
+from anytier.provider.kubeadm import software
+from anytier.provider.kubeadm.models import NodeInputs, NodeOutputs
+from anytier.provider.kubeadm.node import GIVEN, LINKS, MARKER, ROOT, Mark, Node, node_of, not_ours, same
+from anytier.provider.resource import Context, Resource
+from anytier.render.kubeadm import config, containerd, kubelet, preflight
+
+_PROGRAMS = [*preflight.NEEDED]
+
+
+class NodeResource(Resource[NodeInputs, NodeOutputs]):
+    inputs = NodeInputs
+    outputs = NodeOutputs
+
+    def check(self, inputs: NodeInputs) -> list[AnytierError]:
+        """The bundle is looked at, which is on this side; its checksums are compared when it is sent."""
+        found: list[AnytierError] = []
+        try:
+            bundle = software.bundle_of(inputs)
+            software.pause_of(bundle)
+            if bundle.digest != inputs.bundle_digest:
+                what = f"{bundle.path} has changed since it was looked at"
+                found.append(Rejected("bundleDigest", what, "run again"))
+        except AnytierError as error:
+            found.append(error)
+        try:
+            containerd.text("pause", inputs.containerd)
+        except ValueError as error:
+            found.append(Rejected("containerd", str(error), "see containerd-config.toml(5)"))
+        return found
+
+    def drifted(self, inputs: NodeInputs, state: NodeOutputs) -> list[str]:
+        return [] if state.prepared else ["version"]
+
+    async def create(self, ctx: Context, inputs: NodeInputs) -> tuple[str, NodeOutputs]:
+        id = f"{machine_id(inputs.machine)}|{inputs.cluster}/{inputs.name}"
+        return id, await self._prepare(ctx, id, inputs, NodeOutputs())
+
+    async def read(
+        self, ctx: Context, id: str, inputs: NodeInputs | None, state: NodeOutputs | None
+    ) -> tuple[NodeInputs, NodeOutputs] | None:
+        """Gone is one whose mark is gone; a machine that does not answer is an error."""
+        if inputs is None or state is None:
+            raise Rejected(id, "a node is not imported", "let `pulumi up` prepare it: what is there already is kept")
+        node = node_of(inputs)
+        mark = await node.mark()
+        if mark is None or not same(mark, inputs):
+            return None
+        return inputs, await self._seen(node, inputs, state, mark)
+
+    async def update(
+        self, ctx: Context, id: str, old_inputs: NodeInputs, state: NodeOutputs, inputs: NodeInputs
+    ) -> NodeOutputs:
+        return await self._prepare(ctx, id, inputs, state)
+
+    async def delete(self, ctx: Context, id: str, inputs: NodeInputs, state: NodeOutputs) -> None:
+        """A worker that does not answer is let go: it was emptied, or is dead. Of a control plane it must be said."""
+        node = node_of(inputs)
+        try:
+            mark = await node.mark()
+        except Unreachable as error:
+            if not inputs.forget and inputs.role == "control-plane":
+                raise
+            ctx.warn(f"{error.path} does not answer: it is let go, and what is on it stays there")
+            return
+        if mark is None:
+            return
+        if not same(mark, inputs):
+            ctx.left_alone(f"node on {node.machine.name}")
+            return
+        await take_off(ctx, node, mark)
+        if state.added:
+            ctx.info(f"stays installed on {node.machine.name}: {', '.join(state.added)}")
+
+    async def _prepare(self, ctx: Context, id: str, inputs: NodeInputs, state: NodeOutputs) -> NodeOutputs:
+        bundle = software.bundle_of(inputs)
+        node = node_of(inputs)
+        about = await node.machine.about()
+        facts = await look(node)
+        mark = await self._fit(node, inputs, bundle.arch, about, facts)
+        known = NodeOutputs(added=state.added, disabled=state.disabled, **_facts(about, facts))
+        ctx.made(id, known)
+        if mark is None:
+            mark = Mark(cluster=inputs.cluster, owner=inputs.owner, name=inputs.name, ran=facts["containerd"]["active"])
+            mark = mark.model_copy(update={"before": facts["cni"]})
+            await node.set_mark(mark)
+        known = await self._packages(ctx, id, node, inputs, about, facts, known)
+        await self._kernel(node, inputs)
+        await software.install(ctx, node, bundle)
+        program = facts["programs"].get("containerd") or (await look(node))["programs"]["containerd"]
+        wanted = software.texts(inputs, software.pause_of(bundle), program)
+        await software.configure(ctx, node, wanted)
+        await software.load(ctx, node, bundle, inputs.role)
+        await self._sweep(node, inputs.version)
+        plugins = {path: said for path, (_, said) in software.programs(bundle).items() if path.startswith("/opt/cni/")}
+        done = digest(inputs, wanted)
+        await node.set_mark(mark.model_copy(update={"prepared": done, "cni": plugins, "owner": inputs.owner}))
+        ctx.status("prepared")
+        return await self._seen(node, inputs, known, mark.model_copy(update={"prepared": done}))
+
+    async def _fit(
+        self, node: Node, inputs: NodeInputs, arch: str, about: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> Mark | None:
+        """The mark, if there is one. An error where the machine does not do, or is somebody else's."""
+        mark = await node.mark()
+        if mark is not None and not same(mark, inputs):
+            raise not_ours(mark, node)
+        machine = software.ARCHITECTURES.get(about["architecture"], about["architecture"])
+        if machine != arch:
+            what = f"is {machine}, and the bundle is for {arch}"
+            raise Rejected(f"machine {node.machine.name}", what, f"give it a bundle for {machine}")
+        control = inputs.role == "control-plane"
+        wanted = preflight.Wanted(
+            role=inputs.role,
+            cores=(2 if control else 1) if inputs.cores is None else inputs.cores,
+            memory=(1700 if control else 700) if inputs.memory is None else inputs.memory,
+            installed=mark is not None,
+            packages=inputs.packages,
+        )
+        found = preflight.findings(facts, wanted, time.time())
+        problem = preflight.error(node.machine.name, inputs.role, found, inputs.ignore_preflight)
+        if problem is not None:
+            raise problem
+        return mark
+
+    @staticmethod
+    async def _packages(
+        ctx: Context,
+        id: str,
+        node: Node,
+        inputs: NodeInputs,
+        about: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        known: NodeOutputs,
+    ) -> NodeOutputs:
+        missing = preflight.packages(facts["programs"])
+        if not missing or not inputs.packages:
+            return known
+        found = distribution(about["distribution"])
+        if found is None:
+            what = f"runs {about['pretty'] or 'an unknown system'}, and lacks {', '.join(missing)}"
+            do = f"install them by hand; anytier installs on {', '.join(DISTRIBUTIONS)}"
+            raise Rejected(f"machine {node.machine.name}", what, do)
+        asked = {Package(name): f"node {inputs.name}" for name in missing}
+        done = await found.packages.install(node.machine, asked, False, ctx.status)
+        added = [*known.added, *(name for name in done.added if name not in known.added)]
+        disabled = [*known.disabled, *(name for name in done.disabled if name not in known.disabled)]
+        now = known.model_copy(update={"added": added, "disabled": disabled})
+        ctx.made(id, now)
+        if done.problem is not None:
+            raise done.problem
+        return now
+
+    @staticmethod
+    async def _kernel(node: Node, inputs: NodeInputs) -> None:
+        settings = kubelet.settings(inputs.protect_kernel_defaults)
+        failed = await node.verb("kernel", modules=list(kubelet.MODULES), settings=settings)
+        found = [
+            preflight.Finding(f"Module-{key}" if key in kubelet.MODULES else f"Setting-{key}", why, "see dmesg there")
+            for key, why in failed.items()
+        ]
+        # Of a module that is not there nothing can be set: it has been told, or ignored, by then.
+        bridged = "br_netfilter" in failed
+        found = [item for item in found if not (bridged and item.name.startswith("Setting-net.bridge."))]
+        problem = preflight.error(node.machine.name, inputs.role, found, inputs.ignore_preflight)
+        if problem is not None:
+            raise problem
+
+    @staticmethod
+    async def _sweep(node: Node, version: str) -> None:
+        """Programs of versions that are neither wanted nor run."""
+        facts = await look(node)
+        keep = {version, *(target.removeprefix(f"{ROOT}/").partition("/")[0] for target in facts["links"].values())}
+        await node.machine.remove([f"{ROOT}/{name}" for name in facts["versions"] if name not in keep])
+
+    @staticmethod
+    async def _seen(node: Node, inputs: NodeInputs, state: NodeOutputs, mark: Mark) -> NodeOutputs:
+        """What is there now. As it was left is a node whose files, programs and images are."""
+        about, facts = await node.machine.about(), await look(node)
+        now = state.model_copy(update={**_facts(about, facts), "prepared": ""})
+        try:
+            bundle = software.bundle_of(inputs)
+        except AnytierError:
+            return now.model_copy(update={"prepared": mark.prepared})  # nothing here to compare with
+        wanted = software.texts(inputs, software.pause_of(bundle), facts["programs"].get("containerd", ""))
+        whole = (
+            mark.prepared == digest(inputs, wanted)
+            and facts["containerd"]["active"]
+            and not await software.changed(node, wanted)
+            and not await software.lacking(node, software.programs(bundle))
+        )
+        if not whole:
+            return now
+        version = (await node.run("containerd", "--version")).out.split()
+        return now.model_copy(update={"prepared": mark.prepared, "containerd": version[2] if len(version) > 2 else ""})
+
+
+async def look(node: Node) -> dict[str, Any]:
+    modules = list(kubelet.MODULES)
+    found: dict[str, Any] = await node.verb("look", modules=modules, programs=_PROGRAMS, marker=MARKER)
+    return found
+
+
+async def take_off(ctx: Context, node: Node, mark: Mark) -> None:
+    """All of ours from a node that is in no cluster. The mark goes last: until then a rerun finds it."""
+    if mark.stage != "prepared":
+        from anytier.provider.kubeadm.reset import reset
+
+        mark = await reset(ctx, node, mark, "")
+    ctx.status("removing images and programs")
+    found = await node.run("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")
+    names = found.out.split() if found.code == 0 else []
+    if names:
+        await node.run("ctr", "--namespace", "k8s.io", "images", "remove", "--sync", *names, timeout=300)
+    plugins = await node.verb("sums", paths=list(mark.cni))
+    ours = [path for path, said in mark.cni.items() if plugins.get(path) == said]
+    texts = [containerd.FILE, containerd.DROP_IN, kubelet.UNIT, kubelet.MODULES_FILE, kubelet.SETTINGS_FILE]
+    links = [f"{LINKS}/kubeadm", f"{LINKS}/kubelet"]
+    await node.machine.remove([*ours, *texts, *links, GIVEN, ROOT])
+    folders = ["/opt/anytier", "/etc/anytier", "/opt/cni/bin", "/opt/cni", "/etc/cni/net.d", "/etc/cni"]
+    drop_ins = containerd.DROP_IN.rpartition("/")[0]
+    await node.machine.remove([*folders, drop_ins, "/etc/kubernetes/manifests", "/etc/kubernetes/pki"], only_empty=True)
+    await node.must("systemctl", "daemon-reload")
+    if mark.ran:
+        await node.run("systemctl", "restart", "containerd.service")
+    else:
+        await node.run("systemctl", "disable", "--now", "--quiet", "containerd.service")
+        # containerd makes these when it starts, whether or not anybody wants them.
+        own = ["/opt/containerd/bin", "/opt/containerd/lib", "/opt/containerd"]
+        await node.machine.remove(own, only_empty=True)
+    await node.machine.remove([MARKER])
+    await node.machine.remove(["/etc/kubernetes"], only_empty=True)
+
+
+def digest(inputs: NodeInputs, wanted: Mapping[str, str]) -> str:
+    return config.digest({"texts": dict(wanted), "bundle": inputs.bundle_digest, "role": inputs.role})
+
+
+def _facts(about: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "distribution": f"{about['distribution']} {about['version']}".strip(),
+        "kernel": about["kernel"],
+        "architecture": about["architecture"],
+        "versions": facts["versions"],
+        **software.about_facts(facts),
+    }

@@ -1,0 +1,164 @@
+"""What a node needs before kubeadm: programs and plugins of a bundle, its images, containerd, a kubelet that waits.
+
+Each step looks first, so that a second run sends and restarts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anytier.bundle.manifest import Bundle
+from anytier.errors import NotFound, Rejected, Unreachable
+from anytier.provider.host.transport import File
+from anytier.provider.kubeadm.models import NodeInputs
+from anytier.provider.kubeadm.node import ROOT, Node
+from anytier.provider.resource import Context
+from anytier.render.kubeadm import containerd, kubelet
+
+PROGRAMS = 0o755
+_CONTROL_ONLY = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+_PATIENCE = 60.0  # seconds until containerd answers
+_IMPORT = 900.0
+# As Go and bundles name architectures, and as the kernel does.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def bundle_of(inputs: NodeInputs) -> Bundle:
+    """The bundle, which has to be the one that was asked for."""
+    found = Bundle.read(inputs.bundle, "bundle")
+    if found.version != inputs.version:
+        what = f"{found.path} holds {found.version}, not {inputs.version}"
+        raise Rejected("bundle", what, f"name a bundle of {inputs.version}, or set `version: {found.version}`")
+    found.complete("bundle")
+    return found
+
+
+def programs(bundle: Bundle) -> dict[str, tuple[str, str]]:
+    """Path on the node -> (relative path in the bundle, checksum)."""
+    found = {f"{ROOT}/{bundle.version}/bin/{name}": path for name, path in bundle.below("bin").items()}
+    found |= {f"{containerd.PLUGINS}/{name}": path for name, path in bundle.below("cni").items()}
+    return {path: (relative, bundle.files[relative]) for path, relative in found.items()}
+
+
+def wanted_images(images: Mapping[str, Sequence[str]], role: str) -> dict[str, list[str]]:
+    """Archive -> its references, without those that only a control plane runs."""
+    return {
+        path: list(references)
+        for path, references in images.items()
+        if role == "control-plane" or not any(_base(item) in _CONTROL_ONLY for item in references)
+    }
+
+
+def pause_of(bundle: Bundle) -> str:
+    found = next((item for items in bundle.images.values() for item in items if _base(item) == "pause"), None)
+    if found is None:
+        raise NotFound("bundle", f"{bundle.path} has no image named pause", "fill it again: `anytier bundle build`")
+    return found
+
+
+def canonical(reference: str) -> str:
+    """As containerd names it."""
+    first, slash, _ = reference.partition("/")
+    if not slash:
+        reference = f"docker.io/library/{reference}"
+    elif "." not in first and ":" not in first and first != "localhost":
+        reference = f"docker.io/{reference}"
+    return reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"
+
+
+def _base(reference: str) -> str:
+    return reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def texts(inputs: NodeInputs, pause: str, program: str) -> dict[str, str]:
+    """Path -> content of each file of ours that is text; `program`: containerd's."""
+    return {
+        containerd.FILE: containerd.text(pause, inputs.containerd),
+        containerd.DROP_IN: containerd.drop_in(program),
+        kubelet.UNIT: kubelet.unit(),
+        kubelet.MODULES_FILE: kubelet.modules_text(),
+        kubelet.SETTINGS_FILE: kubelet.settings_text(inputs.protect_kernel_defaults),
+    }
+
+
+async def changed(node: Node, wanted: Mapping[str, str]) -> list[str]:
+    """Those of these files that are not there like this."""
+    found = await node.machine.read(list(wanted))
+    return [path for path, text in wanted.items() if found.get(path) != text.encode()]
+
+
+async def lacking(node: Node, wanted: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Those of these programs that are not there, or are others."""
+    known = await node.verb("sums", timeout=300, paths=list(wanted))
+    return [path for path, (_, digest) in wanted.items() if known.get(path) != digest]
+
+
+async def install(ctx: Context, node: Node, bundle: Bundle) -> None:
+    wanted = programs(bundle)
+    missing = await lacking(node, wanted)
+    for number, path in enumerate(missing):
+        ctx.status(f"sending {path.rpartition('/')[2]} ({number + 1} of {len(missing)})")
+        relative, digest = wanted[path]
+        await node.send(bundle.file(relative), path, digest, PROGRAMS)
+
+
+async def configure(ctx: Context, node: Node, wanted: Mapping[str, str]) -> None:
+    """Writes what has changed, and restarts what reads it; the kubelet only where it runs."""
+    new = await changed(node, wanted)
+    await node.machine.put([File(path, wanted[path].encode()) for path in new])
+    if {containerd.DROP_IN, kubelet.UNIT} & set(new):
+        await node.must("systemctl", "daemon-reload")
+    runs = (await node.run("systemctl", "is-active", "--quiet", "containerd.service")).code == 0
+    if {containerd.FILE, containerd.DROP_IN} & set(new) or not runs:
+        ctx.status("starting containerd")
+        await node.must("systemctl", "enable", "--quiet", "containerd.service")
+        await node.must("systemctl", "restart", "containerd.service")
+        await answers(node)
+    if kubelet.UNIT in new:
+        await node.must("systemctl", "try-restart", "kubelet.service")
+
+
+async def answers(node: Node) -> None:
+    """Until containerd does."""
+    end = asyncio.get_running_loop().time() + _PATIENCE
+    while (done := await node.run("ctr", "version")).code != 0:
+        if asyncio.get_running_loop().time() >= end:
+            journal = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=3", "--unit=containerd.service"]
+            said = (await node.run(*journal)).out.strip() or done.err.strip()
+            do = "`journalctl -u containerd` there says more; a wrong `containerd:` in the stack is one reason"
+            raise Unreachable(f"containerd on {node.machine.name}", f"does not answer: {said[-300:]}", do)
+        await asyncio.sleep(0.2)
+
+
+async def images_on(node: Node) -> set[str]:
+    return set((await node.must("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")).split())
+
+
+async def load(ctx: Context, node: Node, bundle: Bundle, role: str) -> None:
+    """The images that are missing, one after the other."""
+    there = await images_on(node)
+    wanted = wanted_images(bundle.images, role)
+    missing = {path: refs for path, refs in wanted.items() if not {canonical(item) for item in refs} <= there}
+    for number, (path, references) in enumerate(missing.items()):
+        ctx.status(f"sending images ({number + 1} of {len(missing)}): {_base(references[0])}")
+        target = f"{ROOT}/{bundle.version}/{path}"
+        await node.send(bundle.file(path), target, bundle.files[path], 0o600)
+        try:
+            await import_image(node, target, references)
+        finally:
+            await node.machine.remove([target])
+    await node.machine.remove([f"{ROOT}/{bundle.version}/images"], only_empty=True)
+
+
+async def import_image(node: Node, path: str, references: Sequence[str]) -> None:
+    """An archive on the node. Pinned, so that a kubelet short of disk does not remove what cannot be pulled again."""
+    images = ["ctr", "--namespace", "k8s.io", "images"]
+    await node.must(*images, "import", path, timeout=_IMPORT)
+    for item in references:
+        await node.must(*images, "label", canonical(item), "io.cri-containerd.pinned=pinned")
+
+
+def about_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: facts[key] for key in ("cores", "memory", "cgroup", "addresses")}

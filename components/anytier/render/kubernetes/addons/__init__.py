@@ -1,0 +1,55 @@
+"""What a cluster that we make needs before an app runs there: a network, a storage class, metrics. Each is plain data.
+
+Written from the projects' own documentation. Versions are pinned here, and nowhere else: a bundle holds what `images`
+names, under these very names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from anytier.render.kubernetes.addons import flannel, local_path, metrics
+from anytier.render.kubernetes.addons.parts import Addon
+
+Cni = Literal["flannel", "flannel-vxlan", "none"]
+Storage = Literal["local-path", "none"]
+VOLUMES = "/var/lib/anytier/volumes"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which addons, and what they must know. `pods` is the CIDR of all pods, `volumes` a folder of each machine."""
+
+    pods: str
+    cni: Cni = "flannel"
+    storage: Storage = "local-path"
+    metrics: bool = False
+    volumes: str = VOLUMES
+
+
+def render(choice: Choice) -> list[Addon]:
+    """Every object, each after those that it needs. Keys are unique in a cluster."""
+    return [addon for part in _parts(choice) for addon in part]
+
+
+def images(choice: Choice) -> dict[str, tuple[str, ...]]:
+    """The images that are needed, by the option that asks for them."""
+    found: dict[str, tuple[str, ...]] = {}
+    if choice.cni != "none":
+        found["cni"] = (flannel.IMAGE,)
+    if choice.storage != "none":
+        found["storage"] = (local_path.IMAGE, local_path.HELPER)
+    if choice.metrics:
+        found["metrics"] = (metrics.IMAGE,)
+    return found
+
+
+def _parts(choice: Choice) -> Iterator[list[Addon]]:
+    if choice.cni != "none":
+        yield flannel.render(choice.pods, "vxlan" if choice.cni == "flannel-vxlan" else "host-gw")
+    if choice.storage != "none":
+        yield local_path.render(choice.volumes)
+    if choice.metrics:
+        yield metrics.render()

@@ -1,0 +1,93 @@
+"""The forms that addons share: an object with its key, labels, roles and their bindings. Nothing of one addon only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LABEL = "app.kubernetes.io/name"
+RBAC = "rbac.authorization.k8s.io"
+# Everything but what a node agent needs is refused there; such an agent shares the node's network, or its folders.
+PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
+LOCKED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@dataclass(frozen=True)
+class Addon:
+    """One object. `after`: keys of those that must be there first."""
+
+    key: str
+    object: dict[str, Any]
+    after: tuple[str, ...] = ()
+
+
+def named(name: str, app: str, namespace: str | None = None, **more: Any) -> dict[str, Any]:
+    """An object's metadata."""
+    where = {"namespace": namespace} if namespace else {}
+    labels = {LABEL: app, "app.kubernetes.io/managed-by": "anytier", **more.pop("labels", {})}
+    return {"name": name, **where, "labels": labels, **more}
+
+
+def namespace(name: str, app: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": named(name, app, labels=labels)}
+
+
+def account(name: str, app: str, namespace: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named(name, app, namespace)}
+
+
+def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+def role(name: str, app: str, rules: Sequence[Mapping[str, Any]], namespace: str | None = None) -> dict[str, Any]:
+    """Of one namespace, or of the whole cluster."""
+    kind = "Role" if namespace else "ClusterRole"
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": named(name, app, namespace),
+        "rules": [dict(item) for item in rules],
+    }
+
+
+def binding(
+    name: str, app: str, role: str, account: str, home: str, namespace: str | None = None, kind: str | None = None
+) -> dict[str, Any]:
+    """The account, which lives in `home`, may what the role says: in one namespace, or in the whole cluster."""
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+        "metadata": named(name, app, namespace),
+        "roleRef": {
+            "apiGroup": RBAC,
+            "kind": kind or ("Role" if namespace else "ClusterRole"),
+            "name": role,
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home}],
+    }
+
+
+def config_map(name: str, app: str, namespace: str, data: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": named(name, app, namespace),
+        "data": dict(data),
+    }
+
+
+def digest(object: Mapping[str, Any]) -> str:
+    """Of what a pod reads only at its start: as an annotation of its template, a change starts it anew."""
+    return hashlib.sha256(json.dumps(object, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def host_folder(name: str, path: str, type_: str) -> dict[str, Any]:
+    return {"name": name, "hostPath": {"path": path, "type": type_}}

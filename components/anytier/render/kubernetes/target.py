@@ -1,0 +1,65 @@
+"""What rendering needs to know of a cluster, and what it yields: plain values that name no runtime and no tier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from anytier.render.template import UpdatePolicy
+
+Json = dict[str, Any]
+Offer = Literal["gateway", "ingress", "load-balancer", "metrics", "network-policy", "storage"]  # as in tiers.places
+
+CADDY_IMAGE = "caddy:2.11.2"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A namespace of a cluster.
+
+    `version` is the minor, such as `1.34`. `port` and `tls_port` are where users reach the app's routes, `addresses`
+    the machines' own addresses on which the cluster takes such requests. `gateway` is `namespace/name`. `images` holds,
+    by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
+    built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where.
+
+    Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
+    values in.
+    """
+
+    namespace: str
+    owner: str = ""
+    version: str = "1.34"
+    port: int = 8080
+    tls_port: int = 8443
+    offers: frozenset[Offer] = frozenset()
+    addresses: tuple[str, ...] = ()
+    storage_class: str | None = None
+    ingress_class: str | None = None
+    gateway: str | None = None
+    caddy_image: str = CADDY_IMAGE
+    router_replicas: int = 2
+    images: Mapping[str, str] = field(default_factory=dict)
+    scale: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One object. `key` is its logical name, unique in the app and the same in every run.
+
+    A workload's own object has the workload's name as its key; what belongs to it is `web.service`, `web.config` and
+    so on. All else has a kind before it: `app/namespace`, `volume/data`, `job/migrate`, `policy/default`,
+    `router/service`, `object/ConfigMap.more`. No two can be alike: the spec's names hold neither `.` nor `/`.
+
+    `object` is final but for its tokens (`finish`). `after`: keys of what must be there first; of those that wait, what
+    they wait for must have come. `waits` says what being there means: a rollout that ended well, a job that did, or
+    nothing more than that the object exists. `update` comes with `rollout`. `kept`: the object stays when nothing names
+    it any more, since a kept revision may; whoever prunes revisions removes it.
+    """
+
+    key: str
+    object: Json
+    after: tuple[str, ...] = ()
+    waits: Literal["rollout", "job"] | None = None
+    update: UpdatePolicy | None = None
+    kept: bool = False

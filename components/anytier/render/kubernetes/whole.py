@@ -1,0 +1,135 @@
+"""All objects of an app in their order: the namespace, what is needed, workloads by what they wait for, the router."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from anytier.errors import ConfigError
+from anytier.render.kubernetes.finish import sealed
+from anytier.render.kubernetes.jobs import job
+from anytier.render.kubernetes.names import app_labels, named, unique
+from anytier.render.kubernetes.passed import passed
+from anytier.render.kubernetes.pod import Pod
+from anytier.render.kubernetes.policy import DEFAULT, policies
+from anytier.render.kubernetes.router import PROXY, router
+from anytier.render.kubernetes.routes import by_the_cluster, way_of
+from anytier.render.kubernetes.scope import NAMESPACE, Scope, scope_of
+from anytier.render.kubernetes.security import level
+from anytier.render.kubernetes.service import inside, outside
+from anytier.render.kubernetes.storage import claim
+from anytier.render.kubernetes.target import Json, Rendered, Target
+from anytier.render.kubernetes.workload import account, autoscaler, budget, running
+from anytier.render.order import before_jobs, jobs_with, workload_order
+from anytier.spec import App
+
+
+def objects(app: App, target: Target, folder: Path) -> list[Rendered]:
+    scope = scope_of(app, target, folder)
+    for name in target.scale:
+        if name not in app.workloads:
+            raise ConfigError(
+                f"anytier:scale.{name}", "there is no such workload", f"one of {', '.join(app.workloads)}"
+            )
+    made = list(_Whole(scope).all())
+    unique(item.key for item in made)
+    return [_sealed(item) for item in made]
+
+
+def _sealed(item: Rendered) -> Rendered:
+    return Rendered(item.key, sealed(item.object), item.after, item.waits, item.update, item.kept)
+
+
+class _Whole:
+    """`before`: what everything that runs waits for. `revisions`: workload -> the hash of its template."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.way = way_of(scope)
+        self.revisions: dict[str, str] = {}
+
+    def all(self) -> Iterator[Rendered]:
+        app = self.scope.app
+        raw = passed(self.scope)
+        yield from (item for item in raw if not item.after)
+        yield Rendered(NAMESPACE, _namespace(self.scope))
+        yield from (item for item in raw if item.after)
+        rules = policies(self.scope, self.way)
+        yield from rules
+        self.rules = {item.key for item in rules}
+        self.base = (NAMESPACE, DEFAULT, *(item.key for item in raw))
+        for name in (name for name, item in app.resources.items() if item.type == "volume"):
+            yield Rendered(f"volume/{name}", claim(self.scope, name), (NAMESPACE,))
+        order, needs = workload_order(app), before_jobs(app)
+        early = set().union(*needs.values())
+        for name in (name for name in order if name in early):
+            yield from self.workload(name, ())
+        for name, wanted in needs.items():
+            yield from self.job(name, sorted(wanted))
+        jobs = [f"job/{name}" for name in needs]
+        for name in (name for name in order if name not in early):
+            yield from self.workload(name, jobs)
+        yield from by_the_cluster(self.scope, self.way)
+        last = list(order)
+        if app.routes and self.way == "router":
+            routed = list(dict.fromkeys(route.workload for route in app.routes))
+            yield from router(self.scope, [*routed, "router/policy"])
+            last.append(PROXY)
+        for name in app.jobs:
+            if name not in needs:
+                late = last if app.jobs[name].trigger == "postDeploy" else jobs
+                yield from self.job(name, late)
+        assert set(jobs_with(app, "preDeploy")) == set(needs)
+
+    def workload(self, name: str, jobs: Iterable[str]) -> Iterator[Rendered]:
+        scope, start = self.scope, (NAMESPACE,)
+        made = running(scope, name)
+        self.revisions[name] = made.hash
+        yield Rendered(f"{name}.account", account(scope, "workload", name), start)
+        parts = [f"{name}.account", *(f"{name}{end}" for end, _ in made.pod.config)]
+        for end, item in made.pod.config:
+            yield Rendered(f"{name}{end}", item, start, kept=True)
+        for end, found in (("service", inside(scope, name)), ("exposed", outside(scope, name, self.taken()))):
+            if found is not None:
+                yield Rendered(f"{name}.{end}", found, start)
+                parts.append(f"{name}.{end}")
+        waits = [*self.needs(name, f"{name}.policy", parts, made.pod), *jobs]
+        waits += sorted(scope.app.workloads[name].depends_on)
+        yield Rendered(name, made.object, tuple(dict.fromkeys(waits)), "rollout", made.update)
+        for end, found in (("scaler", autoscaler(scope, name)), ("budget", budget(scope, name))):
+            if found is not None:
+                yield Rendered(f"{name}.{end}", found, (NAMESPACE, name) if end == "scaler" else start)
+
+    def job(self, name: str, after: Iterable[str]) -> Iterator[Rendered]:
+        scope, start = self.scope, (NAMESPACE,)
+        trigger = scope.app.jobs[name].trigger
+        item, pod = job(scope, name, self.revisions.values() if trigger == "postDeploy" else ())
+        yield Rendered(f"job/{name}.account", account(scope, "job", name), start)
+        for end, held in pod.config:
+            yield Rendered(f"job/{name}{end}", held, start, kept=True)
+        parts = [f"job/{name}.account", *(f"job/{name}{end}" for end, _ in pod.config)]
+        waits = [*self.needs(name, f"job/{name}.policy", parts, pod), *after]
+        runs = trigger in ("preDeploy", "postDeploy")
+        yield Rendered(f"job/{name}", item, tuple(dict.fromkeys(waits)), "job" if runs else None)
+
+    def needs(self, name: str, policy: str, parts: list[str], pod: Pod) -> list[str]:
+        rule = [policy] if policy in self.rules else []
+        return [*self.base, *rule, *parts, *(f"volume/{key}" for key in pod.claims)]
+
+    def taken(self) -> frozenset[int]:
+        """The numbers on which the routes are reached."""
+        routed = self.scope.app.routes and self.way == "router"
+        return frozenset((self.scope.target.port, self.scope.target.tls_port)) if routed else frozenset()
+
+
+def _namespace(scope: Scope) -> Json:
+    enforced = level(scope.app)
+    security = {
+        f"pod-security.kubernetes.io/{mode}{end}": value
+        for mode in ("enforce", "warn", "audit")
+        for end, value in (("", enforced), ("-version", f"v{scope.target.version}"))
+    }
+    marks = {**scope.app.metadata.labels, **app_labels(scope.app.metadata.name), **security}
+    owner = {"anytier.dev/owner": scope.target.owner} if scope.target.owner else {}
+    notes = {**scope.app.metadata.annotations, **owner}
+    return named("v1", "Namespace", scope.namespace, None, marks, annotations=notes)

@@ -1,0 +1,284 @@
+"""The Kubernetes runtime: an app as objects on a cluster, each workload behind the wait for its rollout.
+
+What the objects are is `render.kubernetes`' business. pulumi-kubernetes puts them there by server-side apply and waits
+for nothing but a namespace's end; the plugin's `Rollout` and `Run` wait, and say why something fails.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pulumi
+from anytier.clusterobjects import SKIP_AWAIT, KubernetesObject, cluster_provider
+from anytier.errors import ConfigError
+from anytier.render.context import context_hash
+from anytier.render.kubernetes import Rendered, Target, finish, render, tokens_in
+from anytier.render.tokens import escape
+from anytier.resources import Resource
+from anytier.runtimes.base import AppOnPlace
+from anytier.runtimes.secrets import secret_inputs
+from anytier.spec.model import Container
+from anytier.tiers.places import Cluster
+
+# As the plugin knows them: provider/kubernetes/{client,kinds,workload}.py. A test holds the two together.
+MANAGER = "anytier"
+HASH = "anytier.dev/revision-hash"
+KEPT_FOR = "anytier.dev/kept-for"
+OWNER = "anytier.dev/owner"
+
+NAMESPACE = "app/namespace"
+_WAITED_FOR = ("Namespace", "CustomResourceDefinition")  # these are there only once the server says so
+_PATIENCE = 3600.0  # seconds for a job that has no time limit
+_SLACK = 60.0  # ... and beyond the limit of one that has
+
+
+class KubernetesRuntime(AppOnPlace[Cluster]):
+    """Puts an app on a cluster, into a namespace of its own."""
+
+    token = "kubernetes"
+
+    def put(self) -> None:
+        rendered = render(self.app, self.target(), self.app_dir)
+        self.refuse_builds()
+        self.secrets = secret_inputs(self.app, self.app_dir, self.secret_config, self.child_options())
+        self.values = self.known()
+        self.config = pulumi.Output.secret(self.place.kubeconfig)
+        known = self.place.identity
+        self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint)) if known is None else known
+        opts = self.child_options(self.place.ready)
+        forget = self.place.lives_on is not None  # then the cluster itself may be let go
+        self.provider = cluster_provider(
+            f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
+        )
+        base = {**self.place_props(), "owner": self.owner}
+        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options([self.provider]))
+        self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
+        self.namespace: pulumi.Resource | None = None
+        for item in rendered:
+            self.register(item)
+
+    # what rendering is told, and what it is told later
+
+    def target(self) -> Target:
+        place = self.place
+        made = Target(
+            namespace=self.ns,
+            owner=self.owner,
+            version=place.version,
+            port=place.port,
+            tls_port=place.tls_port,
+            offers=place.offers,
+            addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
+            storage_class=place.storage_class,
+            ingress_class=place.ingress_class,
+            gateway=place.gateway,
+            images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
+            scale=self.scale,
+        )
+        return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
+
+    def known(self) -> dict[str, Any]:
+        """Token -> its value, an output in most cases."""
+        return {
+            **{f"secrets.{name}": value for name, value in self.secrets.items()},
+            **{f"addresses.{number}": value for number, value in enumerate(self.place.addresses)},
+            **{f"images.{key}": self.image(key, name, item) for key, name, item in self.builds()},
+        }
+
+    # images that are built
+
+    def builds(self) -> Iterator[tuple[str, str, Container]]:
+        """(`workload/container`, a name for the image, the container) of what has a build."""
+        for kind, bodies in (("workloads", self.app.workloads), ("jobs", self.app.jobs)):
+            for name, body in bodies.items():
+                for key, item in body.containers.items():
+                    if item.build is not None:
+                        job = "job-" if kind == "jobs" else ""
+                        yield f"{name}/{key}", f"{self.ns}-{job}{name}-{key}", item
+
+    def refuse_builds(self) -> None:
+        for key, _, _ in self.builds():
+            if self.place.builder is None or not self.place.nodes:
+                what = f"{key} is built, and this cluster has nobody who builds images and sends them to it"
+                do = "name a Docker daemon in the stack's config, or use an image of a registry"
+                raise ConfigError("workloads", what, do)
+
+    def image(self, key: str, name: str, item: Container) -> pulumi.Output[Any]:
+        """Built by the place's Docker daemon, then sent to every node."""
+        build = item.build
+        assert build is not None and self.place.builder is not None  # `builds` and `refuse_builds`
+        context = (self.app_dir / build.context).resolve()
+        target = {"target": build.target} if build.target else {}
+        how = {"context": str(context), "dockerfile": build.dockerfile, "args": dict(build.args), **target}
+        endpoint = dict(self.place.builder)
+        digest = context_hash(context, build.dockerfile, build.args, build.target)
+        props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}
+        made = Resource("docker:Image", name, props, ("ref",), self.child_options())
+        sent = {
+            "machines": [node.machine for node in self.place.nodes],
+            "builder": endpoint,
+            "image": made.output("ref"),
+            "name": name,
+            "stopSignal": item.stop_signal,
+        }
+        # A node's runtime is configured, and restarted, before it is a node.
+        opts = self.child_options([made, *self.place.ready])
+        return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), opts).output("ref")
+
+    # objects
+
+    def register(self, item: Rendered) -> None:
+        given = marked(item, self.owner)
+        hash = self.stamp(given) if item.waits == "rollout" else None
+        needed = [self.there[key] for key in item.after]
+        made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
+        if item.key == NAMESPACE:
+            self.namespace = made
+        self.there[item.key] = made
+        if item.waits == "rollout":
+            self.there[item.key] = self.rollout(item, hash, made)
+        elif item.waits == "job":
+            self.there[item.key] = self.run(item, made)
+
+    def options(self, item: Rendered, needed: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+        """All that is in the namespace goes with it, and need not be taken down piece by piece."""
+        inside = item.object.get("metadata", {}).get("namespace") is not None and self.namespace is not None
+        return pulumi.ResourceOptions(
+            parent=self,
+            provider=self.provider,
+            depends_on=[*needed, self.namespace if self.namespace is not None else self.claim],
+            deleted_with=self.namespace if inside else None,
+            retain_on_delete=True if item.kept else None,
+            # The template stays as it is while a revision is pinned: see Rollout.
+            ignore_changes=["spec.template"] if item.key in self.rollback else None,
+        )
+
+    def stamp(self, object: dict[str, Any]) -> Any:
+        """The template's hash, on the template itself and so on its pods."""
+        template = object["spec"]["template"]
+        bare = copy.deepcopy(template)
+        hash = self.later(tokens_in(bare), lambda values: template_hash(finish(bare, {}, values)), False)
+        notes = template.setdefault("metadata", {}).setdefault("annotations", {})
+        notes[HASH] = hash
+        return hash
+
+    def filled(self, value: Any) -> Any:
+        """With tokens' values in their places: what is unknown or secret is so by itself, and nothing around it."""
+        if isinstance(value, dict):
+            if value.get("kind") == "Secret" and value.get("apiVersion") == "v1" and "stringData" in value:
+                return self.sealed(value)
+            return {key: self.filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.filled(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def sealed(self, secret: dict[str, Any]) -> dict[str, Any]:
+        """A Secret as the API server keeps it; the whole of its data is secret, also what is no secret by itself."""
+        texts, rest = secret["stringData"], {key: item for key, item in secret.items() if key != "stringData"}
+        whole = {"apiVersion": "v1", "kind": "Secret", "stringData": texts}
+        data = self.later(tokens_in(texts), lambda values: finish(whole, {}, values)["data"], True)
+        return {**self.filled(rest), "data": pulumi.Output.secret(data)}
+
+    def text(self, text: str) -> Any:
+        names = tokens_in(text)
+        return (
+            self.later(names, lambda values: finish({"": text}, {}, values)[""], reveals(text))
+            if names
+            else (finish({"": text}, {})[""])
+        )
+
+    def later(self, names: set[str], make: Any, secret: bool) -> Any:
+        """`make` of the tokens' values. What only holds a hash of secrets is none."""
+        if not names:
+            return make({})
+        made = pulumi.Output.all(**{name: self.values[name] for name in sorted(names)}).apply(make)
+        return made if secret else pulumi.Output.unsecret(made)
+
+    # waits
+
+    def place_props(self) -> dict[str, Any]:
+        return {"kubeconfig": self.config, "cluster": self.cluster, "ns": self.ns}
+
+    def rollout(self, item: Rendered, hash: Any, made: pulumi.Resource) -> Resource:
+        spec, kind = item.object["spec"], item.object["kind"]
+        assert item.update is not None  # it comes with `rollout`
+        props = {
+            **self.place_props(),
+            "kind": kind,
+            "name": item.object["metadata"]["name"],
+            "hash": hash,
+            "replicas": None if kind == "DaemonSet" else spec.get("replicas"),
+            "update": item.update.wire(),
+            "rollbackTo": self.rollback.get(item.key),
+        }
+        watched = Resource("kubernetes:Rollout", item.key, props, ("revision", "replicas"), self.waiting(made))
+        if item.key in self.app.workloads:
+            self.made[item.key] = watched
+        return watched
+
+    def run(self, item: Rendered, made: pulumi.Resource) -> Resource:
+        limit = item.object["spec"].get("activeDeadlineSeconds")
+        props = {
+            **self.place_props(),
+            "job": item.key.removeprefix("job/"),
+            "name": self.filled(item.object["metadata"]["name"]),
+            "deadline": _PATIENCE if limit is None else limit + _SLACK,
+        }
+        return Resource("kubernetes:Run", item.key, props, (), self.waiting(made))
+
+    def waiting(self, made: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=[made], deleted_with=self.namespace)
+
+
+# pure
+
+
+def marked(item: Rendered, owner: str) -> dict[str, Any]:
+    """A copy of the object with what pulumi-kubernetes and the plugin are told by annotations and labels."""
+    made: dict[str, Any] = json.loads(json.dumps(item.object))
+    head = made["metadata"]
+    notes = head.setdefault("annotations", {})
+    notes |= {"pulumi.com/patchFieldManager": MANAGER, "pulumi.com/patchForce": "true"}
+    if item.key == NAMESPACE:
+        notes[OWNER] = str(escape(owner))
+    if made["kind"] not in _WAITED_FOR:
+        notes[SKIP_AWAIT] = "true"
+    if item.kept:
+        head.setdefault("labels", {})[KEPT_FOR] = kept_for(item.key)
+    return made
+
+
+def kept_for(key: str) -> str:
+    """`web.config` -> `web`, `job/migrate.secret` -> `job.migrate`: as the resource that prunes calls itself."""
+    return key.rpartition("/")[0].replace("/", ".") + ("." if "/" in key else "") + key.rpartition("/")[2].split(".")[0]
+
+
+def template_hash(template: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def reveals(text: str) -> bool:
+    """Whether a secret's value itself gets into a text, and not just a hash of it."""
+    mark = "\x00secret\x00"
+    given = {name: mark if name.startswith("secrets.") else "" for name in tokens_in(text)}
+    return mark in str(finish({"": text}, {}, given)[""])
+
+
+def fingerprint(kubeconfig: str) -> str:
+    """Which cluster it leads to: its authority, which no other has, else its address."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(kubeconfig)
+        contexts = {each["name"]: each["context"] for each in config["contexts"]}
+        clusters = {each["name"]: each["cluster"] for each in config["clusters"]}
+        cluster = clusters[contexts[config["current-context"]]["cluster"]]
+        text = str(cluster.get("certificate-authority-data") or cluster["server"])
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        raise ConfigError("kubeconfig", "names no cluster", "give one with a current-context") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

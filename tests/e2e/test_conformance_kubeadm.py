@@ -1,0 +1,52 @@
+"""Tier kubeadm conforms, on a control plane that takes pods and a worker, made of machines by the suite's own stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.suite import ROOT, assert_conforms, conformance, table
+from tests.provider.kubeadm.box import KubeBox, kube_boxes
+from tests.provider.kubeadm.stack import bundle, config
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
+    with kube_boxes(tmp_path, 2) as made:
+        yield made
+
+
+@pytest.fixture
+def stack(boxes: list[KubeBox]) -> Iterator[str]:
+    """A stack of this project whose machines are the boxes; their host keys are left to be learned."""
+    name = f"anytier-test-{secrets.token_hex(3)}"
+    file = ROOT / "stacks" / f"Pulumi.{name}.yaml"
+    place = {"anytier:tier": "kubeadm", "anytier:kubeadm": config(boxes, bundle())}
+    file.write_text(json.dumps({"config": {"anytier:app": "apps/conformance/app.yaml", **place}}))
+    yield name
+    file.unlink()
+
+
+@pytest.fixture
+def home(boxes: list[KubeBox], tmp_path: Path, pulumi_env: dict[str, str]) -> dict[str, str]:
+    """A user whose SSH knows the machines, as an import needs it; the engine and its plugins stay where they are."""
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir(parents=True, mode=0o700)
+    (ssh / "id_ed25519").write_bytes(boxes[0].key_file.read_bytes())
+    (ssh / "id_ed25519").chmod(0o600)
+    (ssh / "known_hosts").write_text("".join(f"{box.address} {box.host_key}\n" for box in boxes))
+    tools = os.environ.get("ANYTIER_TOOLS_DIR") or str(Path.home() / ".cache" / "anytier" / "tools")
+    return {"HOME": str(ssh.parent), "ANYTIER_TOOLS_DIR": tools, "PULUMI_HOME": pulumi_env["PULUMI_HOME"]}
+
+
+def test_the_tier_conforms(stack: str, home: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    done = conformance(stack, **home)
+    with capsys.disabled():
+        print("\n" + table(done))
+    assert_conforms(done, "kubeadm", None)

@@ -1,0 +1,116 @@
+"""Tier kubeadm: from machines with nothing of Kubernetes on them to an app that serves, and back to such machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.suite import AT_LENGTH
+from tests.provider.kubeadm.box import QUIRKS, KubeBox, kube_boxes
+from tests.provider.kubeadm.stack import Asking, KubeStack, bundle, config, leftovers
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
+at_length = pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it")
+APP = "apps/guestbook/app.yaml"
+
+
+@pytest.fixture
+def boxes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[KubeBox]]:
+    with kube_boxes(tmp_path, getattr(request, "param", 2)) as made:
+        yield made
+
+
+@pytest.fixture
+def stack(boxes: list[KubeBox], pulumi_env: dict[str, str]) -> Iterator[KubeStack]:
+    made = KubeStack(boxes, pulumi_env, APP, bundle())
+    yield made
+    made.close()
+
+
+def test_machines_become_a_cluster_with_an_app_and_machines_again(stack: KubeStack, boxes: list[KubeBox]) -> None:
+    before = {box.name: leftovers(box) for box in boxes}
+    stack.up()
+    assert stack.serves("Guestbook", within=10)
+    assert stack.post(name="Ada", message="from a test") == 303
+    assert stack.serves("from a test")
+    stack.up("--expect-no-changes")
+    stack.pulumi("preview", "--refresh", "--expect-no-changes")
+
+    found = {item["workload"]: item["replicas"] for item in json.loads(stack.anytier("status", "--json"))}
+    assert found == {"web": {"wanted": 2, "ready": 2}, "store": {"wanted": 1, "ready": 1}}
+    stack.anytier("cluster status")
+    assert "python" in stack.anytier("exec", "web", "--", "python3", "--version").lower()
+
+    # a pod's death is nobody's business but the cluster's, and its volume stays
+    boxes[0].ssh("pkill -9 -f store/server.py || true; pkill -9 -f /app/server.py || true")
+    boxes[1].ssh("pkill -9 -f /app/server.py || true")
+    assert stack.serves("from a test", within=60)
+
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert {box.name: leftovers(box) for box in boxes} == before
+    stack.pulumi("stack", "rm", "--yes")
+
+
+@at_length
+@pytest.mark.parametrize("boxes", [3], indirect=True)
+def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox]) -> None:
+    stack.up()
+    whole = config(boxes, bundle())
+    with Asking(stack) as asking:
+        stack.write({**whole, "machines": whole["machines"][:2]})
+        stack.up()
+        assert not leftovers(boxes[2])
+        stack.write(whole)
+        stack.up()
+    assert stack.serves("Guestbook")
+    assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+@at_length
+def test_what_a_cluster_is_made_of_may_die(stack: KubeStack, boxes: list[KubeBox]) -> None:
+    """kubelet, containerd and the API server are killed; what serves, serves on."""
+    stack.up()
+    with Asking(stack) as asking:
+        for what in ("kubelet", "containerd", "kube-apiserver", "etcd"):
+            boxes[0].ssh(f"pkill -9 -x {what[:15]}")
+            assert stack.serves("Guestbook", within=20), what
+        boxes[1].ssh("pkill -9 -x kubelet")
+    assert len(asking.lost) <= 2, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    stack.up("--expect-no-changes", "--refresh")
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+@at_length
+@pytest.mark.parametrize(
+    ("at", "when"),
+    [(0, "pgrep -f 'kubeadm init'"), (0, "test -e /etc/kubernetes/admin.conf"), (1, "pgrep -f 'kubeadm join'")],
+    ids=["init", "after init", "join"],
+)
+def test_a_killed_run_is_gone_on_with(stack: KubeStack, boxes: list[KubeBox], at: int, when: str) -> None:
+    stack.killed(when, boxes[at])
+    stack.up()
+    assert stack.serves("Guestbook", within=10)
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert not [left for box in boxes for left in leftovers(box)]
+
+
+@at_length
+def test_what_a_machine_lacks_is_told_at_once(boxes: list[KubeBox], pulumi_env: dict[str, str]) -> None:
+    """All findings of a machine in one error, and nothing of it is changed."""
+    quirks = {key: value for key, value in QUIRKS.items() if key != "ignorePreflight"}
+    boxes[0].ssh("mkdir -p /etc/kubernetes && touch /etc/kubernetes/admin.conf")
+    given = {"minMemory": 1 << 20, "minCores": 512, "ignorePreflight": [], **quirks}
+    stack = KubeStack(boxes[:1], pulumi_env, APP, bundle())
+    try:
+        stack.write({**config(boxes[:1], bundle()), **given})
+        with pytest.raises(AssertionError) as error:
+            stack.up()
+        said = str(error.value)
+        assert "NumCPU" in said and "Mem: " in said and "admin.conf" in said
+        assert boxes[0].run("test", "-e", "/opt/anytier/kubernetes").returncode != 0
+    finally:
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+        stack.close()

@@ -1,0 +1,1 @@
+"""Clusters by kubeadm on machines that are started here."""

@@ -1,0 +1,418 @@
+"""What the resources of a cluster decide without asking anybody."""
+
+from __future__ import annotations
+
+import base64
+import io
+import ipaddress
+import json
+import tarfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anytier.errors import Conflict, Rejected
+from anytier.provider.kubeadm import archive, certificates, controlplane, kubeadm, onnode, settings, software, worker
+from anytier.provider.kubeadm.approve import is_granted, is_open, requests_of
+from anytier.provider.kubeadm.controlplane import ControlPlaneResource
+from anytier.provider.kubeadm.drain import to_move
+from anytier.provider.kubeadm.image import ref_of
+from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, ImageInputs, Taint, WorkerInputs
+from anytier.provider.kubeadm.node import Mark, Node, require_ours, same
+from anytier.provider.kubeadm.worker import WorkerResource
+
+MACHINE = {"kind": "ssh", "address": "10.0.0.11", "user": "root"}
+BASE: dict[str, Any] = {
+    "machine": MACHINE,
+    "name": "one",
+    "cluster": "demo",
+    "owner": "me/shop",
+    "version": "v1.34.2",
+    "endpoint": "10.0.0.11:6443",
+    "advertiseAddress": "10.0.0.11",
+    "encryptionKey": "canary-" + "k" * 32,
+}
+
+
+def control(**more: Any) -> ControlPlaneInputs:
+    return ControlPlaneInputs.model_validate({**BASE, **more})
+
+
+def a_worker(**more: Any) -> WorkerInputs:
+    found = {
+        **{key: BASE[key] for key in ("machine", "cluster", "version", "endpoint")},
+        "name": "two",
+        "control": MACHINE,
+        "address": "10.0.0.12",
+        "caHash": "sha256:1",
+        "kubeletHash": "k",
+    }
+    return WorkerInputs.model_validate({**found, **more})
+
+
+# the control plane
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"advertiseAddress": "node-1"}, "advertiseAddress"),
+        ({"serviceSubnet": "10.244.0.0/20"}, "serviceSubnet"),
+        ({"podSubnet": "10.0.0.0/16"}, "podSubnet"),
+        ({"serviceSubnet": "10.96.0.0/30"}, "serviceSubnet"),
+        ({"serviceSubnet": "11.0.0.0/8"}, "serviceSubnet"),
+        ({"podSubnet": "10.244.0.0/24"}, "podSubnet"),
+        ({"apiServer": {"anonymous-auth": "true"}}, "apiServer.anonymous-auth"),
+    ],
+)
+def test_refused_before_any_machine_is_asked(changed: dict[str, Any], path: str) -> None:
+    found = ControlPlaneResource().check(control(**changed))
+    assert path in [item.path for item in found]
+    assert all(item.do for item in found)
+
+
+def test_a_good_control_plane_is_not_refused() -> None:
+    assert ControlPlaneResource().check(control()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"version": "v1.36.0"}, "version"),
+        ({"version": "v1.34.1"}, "version"),
+        ({"podSubnet": "10.245.0.0/16"}, "podSubnet"),
+        ({"serviceSubnet": "10.112.0.0/12"}, "serviceSubnet"),
+        ({"advertiseAddress": "10.0.0.12"}, "advertiseAddress"),
+        ({"controlPlaneEndpoint": "api.example.org:6443"}, "controlPlaneEndpoint"),
+    ],
+)
+def test_a_cluster_is_never_replaced_by_a_changed_line(changed: dict[str, Any], path: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        ControlPlaneResource().replaces(control(), control(**changed))
+    assert caught.value.path == path and caught.value.do
+
+
+def test_what_may_change_in_place() -> None:
+    changed = control(version="v1.35.0", certSANs=["api"], kubelet={"maxPods": 50}, endpoint="127.0.0.1:16443")
+    assert ControlPlaneResource().replaces(control(), changed) == []
+
+
+def test_certificates_that_end_soon_are_drift() -> None:
+    inputs = control()
+    state = ControlPlaneOutputs(version="v1.34.2", config_hash=controlplane.config_hash(inputs))
+    assert ControlPlaneResource().drifted(inputs, state) == []
+    for days, drifted in ((61, []), (59, ["version"])):
+        when = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert ControlPlaneResource().drifted(inputs, state.model_copy(update={"certificates_expire": when})) == drifted
+
+
+def test_a_preview_knows_what_workers_need() -> None:
+    inputs = control()
+    old = ControlPlaneOutputs(kubeconfig="text", ca_hash="sha256:1", version="v1.34.2")
+    known = ControlPlaneResource().planned(old, inputs)
+    assert known["caHash"] == "sha256:1" and known["kubeconfig"] == "text" and known["kubeletHash"]
+    assert "kubeconfig" not in ControlPlaneResource().planned(old, control(version="v1.35.0"))
+    assert "caHash" not in ControlPlaneResource().planned(None, inputs)
+
+
+def test_only_what_configures_changes_the_hash() -> None:
+    same_ = controlplane.config_hash(control())
+    assert controlplane.config_hash(control(labels={"a": "b"}, owner="you")) == same_
+    assert controlplane.config_hash(control(version="v1.34.9")) == same_
+    for changed in ({"audit": False}, {"encryptionKey": "x" * 40}, {"kubelet": {"maxPods": 5}}, {"certSANs": ["a"]}):
+        assert controlplane.config_hash(control(**changed)) != same_
+
+
+def test_the_encryption_key_is_in_no_plain_file() -> None:
+    plain, secret = controlplane.files(control(), [])
+    key = base64.b64encode(b"canary").decode()[:6]
+    (text,) = secret.values()
+    assert "secretbox" in text
+    assert not any("canary" in item or key in item for item in plain.values())
+    written = [line.split()[-1] for line in text.splitlines() if "secret:" in line]
+    assert written and not any(item in file for item in written for file in plain.values())
+
+
+# workers
+
+
+def test_a_worker_of_another_cluster_is_another_worker() -> None:
+    assert WorkerResource().replaces(a_worker(), a_worker(version="v1.40.1", caHash="sha256:2")) == []
+    with pytest.raises(Rejected):
+        WorkerResource().replaces(a_worker(), a_worker(version="v1.33.0"))
+
+
+def test_a_token_is_good_for_one_join() -> None:
+    token, secret = worker.bootstrap_token("two", datetime(2026, 1, 1, tzinfo=UTC))
+    id, _, rest = token.partition(".")
+    assert (len(id), len(rest)) == (6, 16)
+    assert secret["metadata"]["name"] == f"bootstrap-token-{id}"
+    assert secret["stringData"]["expiration"] == "2026-01-01T00:20:00Z"
+    assert "usage-bootstrap-signing" not in secret["stringData"]
+
+
+def test_whose_a_node_is() -> None:
+    node = Node(object(), "one")  # type: ignore[arg-type]
+    node.machine = type("Machine", (), {"name": "10.0.0.11"})()
+    mine, theirs = Mark(cluster="demo", owner="me/shop"), Mark(cluster="demo", owner="you/shop")
+    assert same(mine, control()) and same(mine, control(owner="")) and not same(theirs, control())
+    assert not same(Mark(cluster="other", owner="me/shop"), control())
+    with pytest.raises(Conflict, match="you/shop"):
+        require_ours(theirs, control(), node)
+
+
+# certificates
+
+
+def request_for(names: list[str], common: str = "system:node:two", group: str = "system:nodes") -> bytes:
+    kinds = [_name(item) for item in names]
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, common)]
+    )
+    built = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    built = built.add_extension(x509.SubjectAlternativeName(kinds), critical=False)
+    return built.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def _name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.UniformResourceIdentifier(text) if "://" in text else x509.DNSName(text)
+
+
+def test_a_kubelet_gets_what_its_machine_is() -> None:
+    assert certificates.refusal(request_for(["two", "10.0.0.12"]), "two", ["10.0.0.12", "fd00::2"]) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (request_for(["two", "10.0.0.11"]), "10.0.0.11"),
+        (request_for(["kubernetes.default"]), "kubernetes.default"),
+        (request_for(["two"], common="system:node:one"), "system:node:one"),
+        (request_for(["two"], group="system:masters"), "system:masters"),
+        (request_for(["two", "spiffe://x"]), "cannot be read"),
+        (b"-----BEGIN CERTIFICATE REQUEST-----\nx\n-----END CERTIFICATE REQUEST-----\n", "cannot be read"),
+    ],
+)
+def test_a_kubelet_gets_nothing_else(request_: bytes, said: str) -> None:
+    assert said in str(certificates.refusal(request_, "two", ["10.0.0.12"]))
+
+
+def certificate(days: int, name: str = "a") -> bytes:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime(2026, 1, 1, tzinfo=UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    built = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    built = built.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=days))
+    built = built.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    return built.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def test_the_first_certificate_to_end_counts_wherever_it_lies() -> None:
+    conf = json.dumps({"users": [{"user": {"client-certificate-data": base64.b64encode(certificate(10)).decode()}}]})
+    assert certificates.first_end([certificate(30), conf.encode(), certificate(20)]) == "2026-01-11T00:00:00Z"
+    assert certificates.first_end([]) == ""
+    assert certificates.names_of(certificate(1, "api")) == {"api"}
+    assert len(certificates.ca_hash(certificate(1).decode())) == len("sha256:") + 64
+
+
+def test_which_requests_wait_for_us() -> None:
+    mine = {"spec": {"username": "system:node:two"}}
+    granted = {**mine, "status": {"conditions": [{"type": "Approved"}]}}
+    assert requests_of([mine, {"spec": {"username": "system:node:one"}}], "two") == [mine]
+    assert is_open(mine) and not is_open(granted) and is_granted(granted)
+
+
+# nodes
+
+
+def test_labels_and_taints_of_others_stay() -> None:
+    assert settings.labels({"a": "1", "b": "2", "os": "linux"}, {"a": "1", "b": "2"}, {"a": "3"}) == {
+        "b": None,
+        "a": "3",
+    }
+    live = [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}, {"key": "mine", "effect": "NoSchedule"}]
+    old, new = [Taint(key="mine", effect="NoSchedule")], [Taint(key="new", value="x", effect="NoExecute")]
+    assert settings.taints(live, old, new) == [live[0], {"key": "new", "value": "x", "effect": "NoExecute"}]
+
+
+def pod(name: str, phase: str = "Running", owner: str | None = None, mirror: bool = False) -> dict[str, Any]:
+    about: dict[str, Any] = {"name": name, "namespace": "default"}
+    if owner:
+        about["ownerReferences"] = [{"kind": owner}]
+    if mirror:
+        about["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    return {"metadata": about, "status": {"phase": phase}}
+
+
+def test_what_a_drain_moves() -> None:
+    pods = [
+        pod("web", owner="ReplicaSet"),
+        pod("bare"),
+        pod("proxy", owner="DaemonSet"),
+        pod("etcd", mirror=True),
+        pod("done", phase="Succeeded", owner="Job"),
+    ]
+    assert [item["metadata"]["name"] for item in to_move(pods)] == ["web", "bare"]
+
+
+def test_a_worker_gets_no_image_that_only_a_control_plane_runs() -> None:
+    images = {
+        "images/a.tar": ["registry.k8s.io/kube-apiserver:v1.34.2"],
+        "images/e.tar": ["registry.k8s.io/etcd:3.6.5-0"],
+        "images/p.tar": ["registry.k8s.io/kube-proxy:v1.34.2"],
+    }
+    assert list(software.wanted_images(images, "worker")) == ["images/p.tar"]
+    assert len(software.wanted_images(images, "control-plane")) == 3
+
+
+@pytest.mark.parametrize(
+    ("reference", "known"),
+    [
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("rancher/local:v1", "docker.io/rancher/local:v1"),
+        ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
+        ("localhost/a", "localhost/a:latest"),
+        ("reg:5000/a", "reg:5000/a:latest"),
+    ],
+)
+def test_a_reference_as_containerd_has_it(reference: str, known: str) -> None:
+    assert software.canonical(reference) == known
+
+
+def test_a_reason_without_advice_and_without_a_token() -> None:
+    out = "[preflight] Running\n\t[WARNING Hostname]: x\n[init] token abcdef.0123456789abcdef\n"
+    err = (
+        "error execution phase preflight: some errors:\n\t[ERROR Swap]: abcdef.0123456789abcdef\nTo see the stack trace"
+    )
+    said = kubeadm.reason(out, err)
+    assert said == "error execution phase preflight: some errors:; [ERROR Swap]: (token)"
+    assert kubeadm.reason("", "") == "it says nothing"
+
+
+SAVED = """# Generated by iptables-save
+*nat
+:PREROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:DOCKER - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -j KUBE-SVC-X
+-A POSTROUTING -m comment --comment "flanneld masq" -j MASQUERADE
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+-A FORWARD -j DOCKER-USER
+COMMIT
+"""
+
+
+def test_rules_of_a_cluster_go_and_others_stay() -> None:
+    assert onnode.rules(SAVED).splitlines() == [
+        "*nat",
+        '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        '-D POSTROUTING -m comment --comment "flanneld masq" -j MASQUERADE',
+        "-F KUBE-SERVICES",
+        "-F CNI-HOSTPORT-DNAT",
+        "-X KUBE-SERVICES",
+        "-X CNI-HOSTPORT-DNAT",
+        "COMMIT",
+    ]
+    assert onnode.rules("*filter\n:FORWARD ACCEPT\n-A FORWARD -j DOCKER\nCOMMIT\n") == ""
+
+
+LINE = st.one_of(
+    st.sampled_from(
+        ["*nat", "COMMIT", ":KUBE-X - [0:0]", ":INPUT ACCEPT [0:0]", "-A INPUT -j KUBE-X", "-A KUBE-X -j DROP"]
+    ),
+    st.text(alphabet=st.characters(exclude_categories=["Cs", "Zl", "Zp", "Cc"]), max_size=30),
+)
+
+
+@given(st.lists(LINE, max_size=20))
+def test_whatever_iptables_says_only_a_clusters_chains_are_emptied(lines: list[str]) -> None:
+    for line in onnode.rules("\n".join(lines)).splitlines():
+        assert line.startswith(
+            ("*", "-D ", "-F KUBE-", "-X KUBE-", "-F CNI-", "-X CNI-", "-F FLANNEL-", "-X FLANNEL-")
+        ) or (line == "COMMIT")
+
+
+# images
+
+
+def saved(folder: Path, config: bytes, links: bool = False) -> Path:
+    """As `docker save` writes it: layers may be links to others."""
+    file = folder / "saved.tar"
+    with tarfile.open(file, "w") as made:
+        layer = tarfile.TarInfo("blobs/sha256/aa")
+        layer.size = 5
+        made.addfile(layer, io.BytesIO(b"layer"))
+        if links:
+            link = tarfile.TarInfo("other/layer.tar")
+            link.type, link.linkname = tarfile.SYMTYPE, "../blobs/sha256/aa"
+            made.addfile(link)
+        second = "other/layer.tar" if links else "blobs/sha256/aa"
+        manifest = [{"Config": "c.json", "RepoTags": None, "Layers": ["blobs/sha256/aa", second]}]
+        for name, data in (("c.json", config), ("manifest.json", json.dumps(manifest).encode())):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+    return file
+
+
+def read(file: Path) -> tuple[dict[str, Any], bytes, list[bytes]]:
+    with tarfile.open(file) as made:
+        get = lambda name: made.extractfile(name).read()  # type: ignore[union-attr] # noqa: E731
+        (entry,) = json.loads(get("manifest.json"))
+        return entry, get(entry["Config"]), [get(name) for name in entry["Layers"]]
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_an_image_without_another_signal_is_the_same_image(tmp_path: Path, links: bool) -> None:
+    config = b'{"config": {"Cmd":["x"]},  "rootfs": {}}'
+    digest = archive.rewrite(saved(tmp_path, config, links), tmp_path / "new.tar", "anytier.local/web:1", None)
+    entry, kept, layers = read(tmp_path / "new.tar")
+    assert kept == config and layers == [b"layer", b"layer"]
+    assert entry["RepoTags"] == ["anytier.local/web:1"] and digest == f"sha256:{entry['Config'].removesuffix('.json')}"
+
+
+def test_a_stop_signal_is_put_into_the_image_and_nothing_else_changes(tmp_path: Path) -> None:
+    config = {"config": {"Cmd": ["x"], "StopSignal": "SIGTERM"}, "rootfs": {"diff_ids": ["sha256:1"]}, "os": "linux"}
+    source = saved(tmp_path, json.dumps(config).encode())
+    first = archive.rewrite(source, tmp_path / "a.tar", "a:1", "SIGQUIT")
+    assert first == archive.rewrite(source, tmp_path / "b.tar", "a:1", "SIGQUIT")
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    _, data, layers = read(tmp_path / "a.tar")
+    assert (
+        json.loads(data) == {**config, "config": {"Cmd": ["x"], "StopSignal": "SIGQUIT"}} and layers == [b"layer"] * 2
+    )
+
+
+def test_a_broken_archive_is_an_error_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / "saved.tar"
+    with tarfile.open(file, "w") as made:
+        info = tarfile.TarInfo("manifest.json")
+        data = json.dumps([{"Config": "gone.json", "Layers": []}]).encode()
+        info.size = len(data)
+        made.addfile(info, io.BytesIO(data))
+    with pytest.raises(Rejected, match=r"gone\.json"):
+        archive.rewrite(file, tmp_path / "new.tar", "a:1", None)
+
+
+def test_another_content_or_signal_is_another_name() -> None:
+    base = {"machines": [MACHINE], "image": "sha256:1", "name": "shop/web"}
+    refs = {
+        ref_of(ImageInputs.model_validate({**base, **more})) for more in ({}, {"image": "x"}, {"stopSignal": "SIGINT"})
+    }
+    assert len(refs) == 3 and all(item.startswith("anytier.local/shop/web:") for item in refs)

@@ -1,0 +1,110 @@
+"""Every object of every example is taken by a real API server of each supported minor, unknown fields forbidden.
+
+Nothing but namespaces and definitions is really made: all else is a dry run of server-side apply. The server warns
+where a pod would break the namespace's PodSecurity level, and of what is deprecated: no example may make it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.render.kubernetes import apiserver
+from tests.render.kubernetes.samples import OFFERS, SPECS, TARGET, finished
+
+from anytier.render.kubernetes import Rendered, Target, addons, render
+from anytier.spec.load import load
+
+pytestmark = pytest.mark.e2e
+
+FIRST = ("Namespace", "CustomResourceDefinition")
+WHY = "ANYTIER_KUBERNETES_BIN names no folder with etcd and <version>/kube-apiserver"
+
+
+@pytest.fixture(scope="module", params=apiserver.versions() or [pytest.param("", marks=pytest.mark.skip(WHY))])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with apiserver.running(request.param, tmp_path_factory.mktemp("api")) as found:
+        found.version = request.param.rpartition(".")[0]
+        yield found
+
+
+TARGETS = {
+    "router": {},
+    "ingress": {"offers": OFFERS | {"ingress"}, "ingress_class": "nginx"},
+    "load-balancer": {"offers": OFFERS | {"load-balancer"}, "addresses": ()},
+}
+# What an Ingress has no words for.
+WITHOUT_INGRESS = ("conformance", "everything")
+
+
+def items(name: str, way: str, version: str) -> list[Rendered]:
+    path = SPECS[name]
+    given: dict[str, Any] = TARGETS[way]
+    target: Target = replace(TARGET, namespace=f"anytier-{way}-{name}", version=version, **given)
+    return render(load(path, "kubeadm"), target, path.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(name, way) for name in SPECS for way in TARGETS if not (way == "ingress" and name in WITHOUT_INGRESS)],
+)
+def test_every_object_is_taken_and_nothing_is_warned_of(server: Any, name: str, way: str) -> None:
+    refused: list[str] = []
+    server.warnings.clear()
+    for item in items(name, way, server.version):
+        made = finished(item.object)
+        _settle(made)
+        try:
+            server.apply(made, dry=made["kind"] not in FIRST)
+        except apiserver.Refused as error:
+            refused.append(f"{item.key}: {error}")
+    # A certificate's value is made up here.
+    said = [warning for warning in server.warnings if "failed to find any PEM data" not in warning]
+    assert (refused, said) == ([], [])
+
+
+def _settle(made: dict[str, Any]) -> None:
+    """A custom resource's definition is known to the server only a moment later: that is not what is tested here."""
+    if made["kind"] == "Toy":
+        made |= {"apiVersion": "v1", "kind": "ConfigMap"}
+        made.pop("spec")
+
+
+@pytest.mark.parametrize("cni", ["flannel", "flannel-vxlan"])
+def test_the_addons_are_taken_too(server: Any, cni: Any) -> None:
+    refused: list[str] = []
+    for item in addons.render(addons.Choice("10.244.0.0/16", cni=cni, metrics=True)):
+        try:
+            if item.object["kind"] != "APIService":  # it leads to a server that is not there
+                server.apply(item.object, dry=item.object["kind"] not in FIRST)
+        except apiserver.Refused as error:
+            refused.append(f"{item.object['kind']} {item.object['metadata']['name']}: {error}")
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda pod: pod["containers"][0].update(livenessprobe={}), "field not declared in schema"),
+        (lambda pod: pod["containers"][0].update(name="Upper"), "Invalid value"),
+    ],
+)
+def test_what_is_wrong_is_refused(server: Any, spoil: Any, word: str) -> None:
+    """Otherwise the tests above could not fail."""
+    found = {item.key: finished(item.object) for item in items("guestbook", "router", server.version)}
+    server.apply(found["app/namespace"], dry=False)
+    spoil(found["web"]["spec"]["template"]["spec"])
+    with pytest.raises(apiserver.Refused, match=word):
+        server.apply(found["web"])
+
+
+def test_a_pod_that_is_less_strict_is_warned_of(server: Any) -> None:
+    found = {item.key: finished(item.object) for item in items("guestbook", "router", server.version)}
+    server.apply(found["app/namespace"], dry=False)
+    found["web"]["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] = False
+    found["web"]["spec"]["template"]["spec"]["containers"][0]["securityContext"].pop("runAsNonRoot")
+    server.warnings.clear()
+    server.apply(found["web"])
+    assert any("PodSecurity" in warning for warning in server.warnings)

@@ -1,0 +1,219 @@
+"""Services, routes by what the cluster offers, the app's own router, and who may call whom."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.render.kubernetes.samples import TARGET, finished, objects, pod, rendered, served, spec, workload
+
+from anytier.errors import CapabilityError, SpecError
+from anytier.render.kubernetes import Offer, Target
+from anytier.render.kubernetes.names import service_name
+
+ROUTE = {"workload": "web", "port": "http"}
+
+
+def offering(*more: Offer, **fields: Any) -> Target:
+    return replace(TARGET, offers=TARGET.offers | set(more), **fields)
+
+
+INGRESS = offering("ingress", ingress_class="nginx")
+GATEWAY = offering("gateway", gateway="infra/main")
+
+
+def routed(route: dict[str, Any], target: Target = TARGET, **more: Any) -> dict[str, Any]:
+    return objects(spec({"web": served()}, routes=[{**ROUTE, **route}], **more), target)
+
+
+# services
+
+
+def test_a_service_leads_to_the_apps_own_ports() -> None:
+    ports = {"http": {"port": 80, "targetPort": 8080, "appProtocol": "http"}, "dns": {"port": 53, "protocol": "UDP"}}
+    made = objects(spec({"web": workload(service={"ports": ports})}))["web.service"]["spec"]
+    assert made["ports"] == [
+        {"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP", "appProtocol": "http"},
+        {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
+    ]
+
+
+def test_a_service_begins_with_a_letter_and_is_found_by_its_placeholder() -> None:
+    app = spec({"9a": served(), "web": workload({"variables": {"URL": "${workloads.9a.host}"}})})
+    made = objects(app)
+    name = made["9a.service"]["metadata"]["name"]
+    assert name == service_name("9a") and name[0].isalpha()
+    assert made["web"]["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "URL", "value": name}]
+
+
+def test_a_workload_without_ports_has_a_name_only_where_somebody_says_it() -> None:
+    app = spec({"a": workload(), "b": workload({"variables": {"A": "${workloads.a.host}"}})})
+    made = objects(app)
+    assert made["a.service"]["spec"]["clusterIP"] == "None" and "b.service" not in made
+
+
+@pytest.mark.parametrize("expose", ["host", "public"])
+def test_what_is_exposed_is_on_the_clusters_addresses_or_a_load_balancers(expose: str) -> None:
+    app = spec({"web": workload(service={"ports": {"tcp": {"port": 5000, "expose": expose}}})})
+    assert objects(app)["web.exposed"]["spec"]["externalIPs"] == ["10.0.0.1", "10.0.0.2"]
+    balanced = objects(app, offering("load-balancer"))["web.exposed"]["spec"]
+    assert balanced["type"] == "LoadBalancer" and "externalIPs" not in balanced
+    with pytest.raises(CapabilityError, match="takes requests from outside"):
+        rendered(app, replace(TARGET, addresses=()))
+
+
+def test_an_exposed_port_does_not_take_the_routes() -> None:
+    exposed = {"http": {"port": 8080, "expose": "public"}}
+    with pytest.raises(SpecError, match="the routes' own"):
+        rendered(spec({"web": workload(service={"ports": exposed})}, routes=[ROUTE]))
+
+
+def test_a_protocol_that_no_cluster_takes_is_refused() -> None:
+    ports = {"http": {"port": 80, "appProtocol": "a b"}}
+    with pytest.raises(SpecError, match="no protocol's name"):
+        rendered(spec({"web": workload(service={"ports": ports})}))
+
+
+# routes
+
+
+def test_an_ingress_where_the_cluster_has_a_class_of_it() -> None:
+    pair = {"secrets": {"c": {"from": "config"}, "k": {"from": "config"}}}
+    tls = {"secretRef": {"certificate": "c", "key": "k"}}
+    made = routed({"host": "a.test", "path": "/x", "tls": tls}, INGRESS, **pair)
+    found = made["route/a.test"]
+    assert (found["kind"], found["spec"]["ingressClassName"]) == ("Ingress", "nginx")
+    [rule] = found["spec"]["rules"]
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    assert rule["host"] == "a.test"
+    assert rule["http"]["paths"] == [{"path": "/x", "pathType": "Prefix", "backend": backend}]
+    held = made["certificate/c"]
+    assert held["type"] == "kubernetes.io/tls"
+    assert found["spec"]["tls"] == [{"hosts": ["a.test"], "secretName": held["metadata"]["name"]}]
+    assert "router/proxy" not in made
+
+
+@pytest.mark.parametrize("field", [{"path": "/x", "stripPrefix": True}, {"timeout": 5}, {"host": "a.b", "tls": {}}])
+def test_what_an_ingress_cannot_say_is_refused(field: dict[str, Any]) -> None:
+    with pytest.raises(CapabilityError, match=r"routes\[0\]\."):
+        routed(field, INGRESS)
+
+
+def test_a_gateway_takes_prefixes_off_and_has_time_limits() -> None:
+    made = routed({"path": "/x", "stripPrefix": True, "timeout": 1.5}, GATEWAY)["route/any"]
+    assert made["kind"] == "HTTPRoute" and made["spec"]["parentRefs"] == [{"name": "main", "namespace": "infra"}]
+    [rule] = made["spec"]["rules"]
+    assert rule["filters"][0]["urlRewrite"]["path"] == {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    assert rule["timeouts"] == {"request": "1500ms"} and rule["backendRefs"] == [{"name": "web", "port": 80}]
+    with pytest.raises(CapabilityError, match="a Gateway's own listeners"):
+        routed({"host": "a.b", "tls": {}}, GATEWAY)
+
+
+# the router
+
+
+def caddy(made: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(made["router/config"]["data"]["caddy.json"])
+    return found
+
+
+def proxies(made: dict[str, Any], server: str = "public") -> list[dict[str, Any]]:
+    routes = caddy(made)["apps"]["http"]["servers"][server]["routes"]
+    return [handler for route in routes for handler in route["handle"] if handler["handler"] == "reverse_proxy"]
+
+
+def test_the_router_leads_to_services_and_keeps_no_connection() -> None:
+    made = routed({"path": "/x", "stripPrefix": True, "timeout": 7})
+    [proxy] = proxies(made)
+    assert proxy["upstreams"] == [{"dial": "web:80"}]
+    assert proxy["transport"]["keep_alive"] == {"enabled": False}
+    assert proxy["transport"]["response_header_timeout"] == "7s" and proxy["load_balancing"]["try_duration"] == "5s"
+    assert "strip_path_prefix" in json.dumps(caddy(made)) and caddy(made)["admin"]["disabled"]
+
+
+def test_the_router_is_two_that_start_first_and_is_reached_where_the_stack_says() -> None:
+    made = routed({})
+    assert made["router/proxy"]["kind"] == "Deployment" and made["router/proxy"]["spec"]["replicas"] == 2
+    service = made["router/service"]["spec"]
+    assert service["ports"] == [{"name": "http", "port": 8080, "targetPort": 8080, "protocol": "TCP"}]
+    assert service["externalIPs"] == ["10.0.0.1", "10.0.0.2"]
+    name = made["router/config"]["metadata"]["name"]
+    assert pod(made["router/proxy"])["volumes"][0]["configMap"]["name"] == name
+    assert routed({"path": "/other"})["router/config"]["metadata"]["name"] != name
+
+
+def test_given_certificates_lie_beside_the_router() -> None:
+    pair = {"secrets": {"c": {"from": "config"}, "k": {"from": "config"}}}
+    made = routed({"host": "a.test", "tls": {"secretRef": {"certificate": "c", "key": "k"}}}, **pair)
+    held = made["certificate/c"]["metadata"]["name"]
+    volume = next(item for item in pod(made["router/proxy"])["volumes"] if item["name"] == "certificates")
+    assert volume["projected"]["sources"][0]["secret"]["name"] == held
+    loaded = caddy(made)["apps"]["tls"]["certificates"]["load_files"]
+    assert loaded == [
+        {"certificate": "/etc/anytier/certificates/c.crt", "key": "/etc/anytier/certificates/c.key"},
+    ]
+    assert [port["port"] for port in made["router/service"]["spec"]["ports"]] == [8080, 8443]
+    [redirect] = [route for route in caddy(made)["apps"]["http"]["servers"]["public"]["routes"] if "match" in route]
+    assert ":8443" in json.dumps(redirect)
+
+
+def test_automatic_certificates_need_one_router_with_a_volume() -> None:
+    made = routed({"host": "a.test", "tls": {}})
+    assert made["router/proxy"]["kind"] == "StatefulSet" and made["router/proxy"]["spec"]["replicas"] == 1
+    assert made["router/volume"]["kind"] == "PersistentVolumeClaim" and "router/budget" not in made
+    with pytest.raises(CapabilityError, match="makes volumes"):
+        routed({"host": "a.test", "tls": {}}, replace(TARGET, offers=frozenset()))
+
+
+def test_the_routers_name_is_its_own() -> None:
+    with pytest.raises(SpecError, match="the app's own router"):
+        rendered(spec({"anytier-router": workload()}))
+
+
+# policies
+
+
+def test_nothing_goes_in_and_only_what_must_goes_out() -> None:
+    made = objects(spec())["policy/default"]["spec"]
+    assert made["podSelector"] == {} and set(made["policyTypes"]) == {"Ingress", "Egress"} and "ingress" not in made
+    assert (
+        "169.254.0.0/16" in json.dumps(made["egress"]) and {"protocol": "UDP", "port": 53} in made["egress"][0]["ports"]
+    )
+
+
+def test_who_depends_on_a_workload_or_names_it_may_call_it() -> None:
+    app = spec(
+        {
+            "db": served(),
+            "a": workload(dependsOn={"db": {}}),
+            "b": workload({"variables": {"DB": "${workloads.db.ports.http}"}}),
+            "c": workload(),
+        },
+        jobs={"j": workload(trigger="preDeploy", dependsOn={"db": {}})},
+    )
+    made = objects(app)
+    [rule] = made["db.policy"]["spec"]["ingress"]
+    labels = [tuple(item["podSelector"]["matchLabels"].items()) for item in rule["from"]]
+    assert labels == [
+        (("anytier.dev/job", "j"),), (("anytier.dev/workload", "a"),), (("anytier.dev/workload", "b"),),
+    ]  # fmt: skip
+    assert rule["ports"] == [{"protocol": "TCP", "port": 8080}], "by then a Service's number is gone"
+    assert made["a.policy"]["spec"]["egress"] and made["job/j.policy"]["spec"]["egress"] and "c.policy" not in made
+
+
+def test_a_route_opens_its_port_for_the_router_only_and_an_exposed_one_is_for_all() -> None:
+    ports = {"http": {"port": 80, "targetPort": 8080}, "raw": {"port": 5000, "expose": "public"}}
+    app = spec({"web": workload(service={"ports": ports})}, routes=[ROUTE])
+    by_router, by_all = objects(app)["web.policy"]["spec"]["ingress"]
+    assert by_router["from"] == [{"podSelector": {"matchLabels": {"anytier.dev/router": "anytier-router"}}}]
+    assert by_router["ports"] == [{"protocol": "TCP", "port": 8080}]
+    assert by_all == {"ports": [{"protocol": "TCP", "port": 5000}]}
+    [by_ingress] = objects(spec({"web": served()}, routes=[ROUTE]), INGRESS)["web.policy"]["spec"]["ingress"]
+    assert by_ingress == {"ports": [{"protocol": "TCP", "port": 8080}]}
+
+
+def test_a_load_balancers_service_of_the_router() -> None:
+    found = rendered(spec({"web": served()}, routes=[ROUTE]), offering("load-balancer", addresses=()))
+    assert finished(found["router/service"].object)["spec"]["type"] == "LoadBalancer"

