@@ -26,10 +26,6 @@ from bootstrap.paths import Paths
 
 TOKEN = "anytier-test"
 STARTING = 90.0  # seconds
-CONTROLLERS = (
-    "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,"
-    "namespace-controller,garbage-collector-controller,disruption-controller"
-)
 
 
 def programs() -> dict[str, Path] | None:
@@ -95,7 +91,7 @@ def control_plane(folder: Path) -> Iterator[str]:
             f"--secure-port={manager}",
             f"--cert-dir={folder / 'manager'}",
             "--leader-elect=false",
-            f"--controllers={CONTROLLERS}",
+            "--controllers=*",
         ],
     }
     with contextlib.ExitStack() as stack:
