@@ -153,8 +153,6 @@ def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
             found = live(f"/apis/apps/v1/namespaces/{NS}/deployments/web")
             return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
-        (stack.folder / "app.yaml").write_text(yaml.safe_dump(app("x:1")))
-        stack.pulumi("preview")
         stack.up("x:1")
         assert image() == "x:1"
         began = time.monotonic()
@@ -171,7 +169,6 @@ def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
         assert image() == "x:2"
         stack.up("crash:1", code=1)  # pulumi-kubernetes sees no change; the rollout does
         stack.up("x:2")
-        stack.up("x:2", "--expect-no-changes")
 
         status = json.loads(stack.anytier("status", "-s", "test", "--json"))
         assert {item["workload"]: item["replicas"] for item in status} == {
@@ -180,11 +177,10 @@ def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
         }
         stack.anytier("rollback", "-s", "test", "1", "web")
         assert image() == "x:1"
-        stack.up("x:2")
-        assert image() == "x:2"
 
         (stack.folder / "secret").write_text("another")
         stack.up("x:2")
+        assert image() == "x:2"
         found = live(f"/apis/apps/v1/namespaces/{NS}/deployments/web")
         name = found["spec"]["template"]["spec"]["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["name"]
         secrets = [item["metadata"]["name"] for item in live(f"/api/v1/namespaces/{NS}/secrets")["items"]]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -24,10 +26,6 @@ from bootstrap.paths import Paths
 
 TOKEN = "anytier-test"
 STARTING = 90.0  # seconds
-CONTROLLERS = (
-    "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,"
-    "namespace-controller,garbage-collector-controller,disruption-controller"
-)
 
 
 def programs() -> dict[str, Path] | None:
@@ -93,17 +91,28 @@ def control_plane(folder: Path) -> Iterator[str]:
             f"--secure-port={manager}",
             f"--cert-dir={folder / 'manager'}",
             "--leader-elect=false",
-            f"--controllers={CONTROLLERS}",
+            "--controllers=*",
         ],
     }
     with contextlib.ExitStack() as stack:
         for name, flags in commands.items():
             log = stack.enter_context((folder / f"{name}.log").open("wb"))
-            process = subprocess.Popen([str(found[name]), *flags], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+            process = subprocess.Popen(
+                [str(found[name]), *flags],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                preexec_fn=_goes_with_us,
+            )
             stack.callback(_stop, process)
             if name == "kube-apiserver":
                 asyncio.run(_answers(kubeconfig, process, folder / f"{name}.log"))
         yield kubeconfig
+
+
+def _goes_with_us() -> None:
+    """A test run that is killed leaves nothing: the kernel ends this process with its parent (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
