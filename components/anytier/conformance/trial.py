@@ -64,6 +64,7 @@ class Trial:
 
     def __init__(self, project: Path, place: Place, config: Mapping[str, Any], env: Mapping[str, str]) -> None:
         self.project, self.place = project, place
+        self.patience = getattr(place, "patience", self.patience)
         self.name = f"anytier-test-{secrets.token_hex(3)}"
         self.ns = f"anytier-{self.name}-{APP}"
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))

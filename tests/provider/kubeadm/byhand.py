@@ -217,6 +217,7 @@ spec:
           env:
             - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
             - {name: CONFIG_MOUNT_PATH, value: /etc/config/}
+            - {name: SERVICE_ACCOUNT_NAME, value: default}
           volumeMounts: [{name: config, mountPath: /etc/config}]
       volumes: [{name: config, configMap: {name: local-path-config}}]
 ---

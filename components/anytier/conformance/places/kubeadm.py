@@ -28,6 +28,7 @@ class KubeadmPlace:
     tier = "kubeadm"
     mode: str | None = None
     containers = True
+    patience = 900.0  # the first run makes the cluster
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         from anytier.tiers import kubeadmplan

@@ -118,8 +118,7 @@ def _provisioner(settings: dict[str, Any]) -> dict[str, Any]:
                 "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}},
             },
             {"name": "CONFIG_MOUNT_PATH", "value": "/etc/config/"},
-            # Of the pods that make and remove folders: one that may do nothing in the cluster.
-            {"name": "SERVICE_ACCOUNT_NAME", "value": "default"},
+            {"name": "SERVICE_ACCOUNT_NAME", "value": "default"},  # of the helper's pod, which may do nothing
         ],
         "securityContext": parts.LOCKED | {"runAsNonRoot": True, "runAsUser": 65534, "readOnlyRootFilesystem": True},
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
