@@ -26,6 +26,12 @@ def test_a_schedule_is_a_cron_job() -> None:
     assert (pod["restartPolicy"], pod["activeDeadlineSeconds"]) == ("Never", 3600)
 
 
+def test_a_job_has_time_for_all_of_its_runs() -> None:
+    made = job(trigger="preDeploy", backoffLimit=2, timeout=30)["spec"]
+    assert made["template"]["spec"]["activeDeadlineSeconds"] == 30
+    assert made["activeDeadlineSeconds"] == 3 * 30 + 10 + 20 + 120
+
+
 def test_by_hand_is_a_suspended_cron_job() -> None:
     assert job()["spec"]["suspend"] is True and job(schedule="@daily")["spec"]["timeZone"] == "Etc/UTC"
 

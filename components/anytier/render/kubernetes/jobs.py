@@ -16,6 +16,7 @@ from anytier.render.kubernetes.target import Json
 
 # For a CronJob that is suspended: it has to have one.
 _NEVER = "0 0 1 1 *"
+_START = 120  # seconds until a node has taken it
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
@@ -39,12 +40,21 @@ def job(scope: Scope, name: str, revisions: Iterable[str] = ()) -> tuple[Json, P
 
 
 def _spec(scope: Scope, name: str, made: Pod) -> Json:
-    """The timeout is one run's, so it is the pod's."""
+    """The timeout is one run's, so it is the pod's. The job as a whole has time for all of its runs: else one that no
+    node takes would never end.
+    """
     body = scope.app.jobs[name]
     seconds = max(1, round(body.timeout))
     spec = {**made.spec, "restartPolicy": "Never", "activeDeadlineSeconds": seconds}
     marks = filled(labels=scope.part_labels("job", name), annotations=scope.annotations("job", name))
-    return {"backoffLimit": body.backoff_limit, "template": {"metadata": marks, "spec": spec}}
+    template = {"metadata": marks, "spec": spec}
+    whole = patience(seconds, body.backoff_limit)
+    return {"backoffLimit": body.backoff_limit, "activeDeadlineSeconds": whole, "template": template}
+
+
+def patience(seconds: int, retries: int) -> int:
+    """Time for all runs: before each try again Kubernetes waits twice as long, from 10 s to 10 min."""
+    return seconds * (retries + 1) + sum(min(10 << number, 600) for number in range(retries)) + _START
 
 
 def schedule(text: str) -> str:
