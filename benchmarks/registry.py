@@ -14,5 +14,8 @@ CASES: dict[str, tuple[str, str]] = {
     "memory-docker": ("benchmarks.cases.memory:volumes", "the plugin's memory while a stack has 500 volumes on Docker"),
     "proxy": ("benchmarks.cases.proxy:run", "requests per second through the proxy and without it"),
     "machines": ("benchmarks.cases.machines:run", "a service on 5 machines over SSH: anytier, Ansible and pyinfra"),
+    "shop": ("benchmarks.cases.shop:run", "the shop on a bare machine over SSH: anytier and an Ansible role"),
+    "domains": ("benchmarks.cases.domains:run", "100 virtual machines with volumes, defined: anytier and OpenTofu"),
+    "vm": ("benchmarks.cases.vm:run", "from nothing to SSH on a virtual machine: anytier, and by hand"),
     "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
 }

@@ -29,7 +29,7 @@ GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
-    "hypervisor": ("provider/libvirt", "e2e/test_libvirt"),
+    "hypervisor": ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt"),
 }
 
 

@@ -21,6 +21,9 @@ from anytier.errors import AnytierError, ConfigError
 class FakePlace:
     tier, mode = "local", "supervisord"
 
+    def versions(self) -> dict[str, str]:
+        return {"machine": "one"}
+
 
 class FakeTrial:
     name, port, folder = "anytier-test-0", 1, Path("/nowhere")
@@ -28,6 +31,8 @@ class FakeTrial:
 
     def __init__(self) -> None:
         self.did: list[str] = []
+
+    versions: dict[str, str] = {}  # noqa: RUF012
 
     def make(self) -> None:
         self.did.append("make")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Report = Mapping[str, Any]
 
@@ -36,3 +36,12 @@ class Place(Protocol):
 
     def leftovers(self, ns: str) -> list[str]:
         """What is still there of an app, in words."""
+
+
+@runtime_checkable
+class Made(Protocol):
+    """What a place says besides, if its machines are made by the stack that is tested."""
+
+    pace: float  # how much longer everything may take there than on a real machine: 1 for one that is as fast
+    network: str  # in CIDR: one that is of this machine only, where the suite may ask and load them
+    key_file: str  # of their login
