@@ -31,8 +31,8 @@ test: dev ## all checks and every test that needs no Docker daemon
 e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where one answers
 	@tools/e2e.sh $(ARGS)
 
-e2e-vm: dev ## virtual machines at length: another image, two machines, and the conformance suite in one
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_conformance_libvirt.py $(ARGS)
+e2e-vm: dev ## virtual machines at length: another image, two machines, the shop, the conformance suite
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py $(ARGS)
 
 bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside it
 	@$(BIN)/python -m benchmarks $(ARGS)

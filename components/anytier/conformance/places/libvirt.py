@@ -15,7 +15,6 @@ from anytier.conformance.places.baremetal import BaremetalPlace
 from anytier.errors import ConfigError, leaves
 
 EMULATED = 10.0  # the pace of a processor that is emulated, beside other work of this machine
-APP = "-conformance"  # what a namespace has after the stack's name
 
 
 class LibvirtPlace(BaremetalPlace):
@@ -69,7 +68,8 @@ class LibvirtPlace(BaremetalPlace):
         return found + ([f"folder {folder}"] if folder.exists() else [])
 
     def _ground(self, ns: str) -> str:
-        return self.config.name or ns.removesuffix(APP)
+        """What the tier's things are called; a namespace has the app's name, one word, behind it."""
+        return self.config.name or ns.rpartition("-")[0]
 
     async def _hypervisor(self, look: Any) -> Any:
         from anytier.provider.libvirt.connection import Hypervisor, There
