@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ import yaml
 from tests.e2e.suite import ROOT
 from tests.provider.host.systemd_box import Box, box
 
+from bootstrap import engine
+from bootstrap.paths import Paths
+
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
-PROJECT, STACK = "/root/anytier", "anytier-test-shop"
+HOME, STACK = "/root", "anytier-test-shop"
+PROJECT = f"{HOME}/anytier"
 PARTS = ("Pulumi.yaml", "__main__.py", "bin", "components", "apps", "stacks")
 CONFIG = {"anytier:app": "apps/shop/app.yaml", "anytier:tier": "local", "anytier:port": 8080}
 ASK = """
@@ -37,12 +42,9 @@ class Shop:
         self.pulumi("stack", "init", STACK, "--secrets-provider", "passphrase")
 
     def pulumi(self, *args: str, fails: bool = False) -> str:
-        environment = self.machine.python_environment(
-            PULUMI_BACKEND_URL=f"file://{PROJECT}/state", PULUMI_CONFIG_PASSPHRASE="for tests only"
-        )
         named = () if args[:2] == ("stack", "init") else ("--stack", STACK)
         command = ["pulumi", "--non-interactive", "--color", "never", *args, *named]
-        done = self.machine.run("env", "-C", PROJECT, *environment, f"PYTHONPATH={PROJECT}/components", *command)
+        done = self.machine.run("env", "-C", PROJECT, *environment(), *command)
         assert (done.returncode != 0) == fails, done.stdout[-4000:] + done.stderr[-2000:]
         return done.stdout
 
@@ -54,6 +56,22 @@ class Shop:
     def ran(done: subprocess.CompletedProcess[str]) -> str:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout
+
+
+def environment() -> list[str]:
+    """The engine itself, and this virtual environment's Python."""
+    known = engine.remembered(Paths.here())
+    assert known is not None, "set-up has got no Pulumi engine for this clone; run: make engine"
+    given = {
+        "HOME": HOME,
+        "PATH": f"{known.folder}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "VIRTUAL_ENV": sys.prefix,
+        "PYTHONPATH": f"{PROJECT}/components",
+        "PULUMI_BACKEND_URL": f"file://{PROJECT}/state",
+        "PULUMI_CONFIG_PASSPHRASE": "for tests only",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    return [f"{name}={value}" for name, value in given.items()]
 
 
 @pytest.fixture

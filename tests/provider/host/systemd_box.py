@@ -52,10 +52,6 @@ class Box:
         options = ["-p", "no:cacheprovider", "-p", "no:randomly", f"--basetemp={temporary}", "-m", "not docker"]
         return self.run("env", *environment, sys.executable, "-m", "pytest", *options, *arguments, user=user)
 
-    def python_environment(self, home: str = "/root", **more: str) -> list[str]:
-        """For `env`: this virtual environment's programs, and the engine."""
-        return [*_python(home), f"VIRTUAL_ENV={sys.prefix}", *(f"{name}={value}" for name, value in more.items())]
-
     def conformance(self, *arguments: str, user: str = "root") -> subprocess.CompletedProcess[str]:
         """The suite on the stack `local` of a copy of this project, as JSON, under the systemd of this user."""
         home = "/root" if user == "root" else f"/home/{user}"
