@@ -34,8 +34,8 @@ e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where
 e2e-all: dev ## the e2e suite with all that CI leaves out for want of time
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh $(ARGS)
 
-e2e-vm: dev ## virtual machines at length: another image in the place of a machine that runs
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py $(ARGS)
+e2e-vm: dev ## virtual machines at length: another image, two machines, the shop, the conformance suite
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py $(ARGS)
 
 bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside it
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -42,6 +42,19 @@ COMPOSE = Program(
 BOMBARDIER = Program(
     "bombardier", "github.com/codesenberg/bombardier", "github.com/codesenberg/bombardier", "20 s", "main.version"
 )
+TOFU = Program(
+    "tofu",
+    "github.com/opentofu/opentofu",
+    "github.com/opentofu/opentofu/cmd/tofu",
+    "5 minutes on two cores",
+)
+# Its name is what OpenTofu looks for in a folder.
+TOFU_LIBVIRT = Program(
+    "terraform-provider-libvirt",
+    "github.com/dmacvicar/terraform-provider-libvirt",
+    "github.com/dmacvicar/terraform-provider-libvirt",
+    "1 minute",
+)
 
 
 def ensure(program: Program) -> Path:

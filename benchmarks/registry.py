@@ -19,5 +19,8 @@ CASES: dict[str, tuple[str, str]] = {
         "benchmarks.cases.kubeadm:run",
         "3 machines to a cluster whose nodes are Ready: anytier and kubeadm by hand",
     ),
+    "shop": ("benchmarks.cases.shop:run", "the shop on a bare machine over SSH: anytier and an Ansible role"),
+    "domains": ("benchmarks.cases.domains:run", "100 virtual machines with volumes, defined: anytier and OpenTofu"),
+    "vm": ("benchmarks.cases.vm:run", "from nothing to SSH on a virtual machine: anytier, and by hand"),
     "replicas": ("benchmarks.cases.replicas:run", "50 replicas on Docker, 60, and none: anytier and Docker Compose"),
 }

@@ -12,7 +12,7 @@ from anytier.spec.load import diagnose
 from benchmarks import machine
 from benchmarks.cases import proxy, replicas, validate
 from benchmarks.measure import CommandFailed
-from benchmarks.programs import BOMBARDIER, COMPOSE, Program, pinned
+from benchmarks.programs import BOMBARDIER, COMPOSE, TOFU, TOFU_LIBVIRT, Program, pinned
 from benchmarks.registry import CASES
 
 
@@ -63,7 +63,7 @@ def test_an_answer_that_is_no_answer_makes_no_rate() -> None:
             proxy.rate_in({**good, **wrong}, "u")
 
 
-@pytest.mark.parametrize("program", [COMPOSE, BOMBARDIER], ids=lambda program: program.name)
+@pytest.mark.parametrize("program", [COMPOSE, BOMBARDIER, TOFU, TOFU_LIBVIRT], ids=lambda program: program.name)
 def test_programs_are_pinned_with_every_hash(program: Program) -> None:
     version = pinned(program, (program.folder / "go.mod").read_text())
     assert version.startswith("v")

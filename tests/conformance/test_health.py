@@ -8,11 +8,14 @@ import pytest
 
 from anytier.conformance.check import Failed
 from anytier.conformance.checks import health
+from anytier.conformance.load import until
 
 BEFORE = {"one": {"started": 1.0}, "two": {"started": 2.0}}
 
 
 class Trial:
+    until = staticmethod(until)
+
     def __init__(self, *looks: dict[str, Any]) -> None:
         self.looks = list(looks)
 

@@ -115,6 +115,13 @@ def test_only_this_machine_is_loaded(host: str) -> None:
         Target(host, 80)
 
 
+def test_a_guest_on_a_network_inside_this_machine_may_be_loaded_and_nobody_else() -> None:
+    assert Target("10.213.0.10", 80, "10.213.0.0/24").host == "10.213.0.10"
+    for host, network in (("10.214.0.10", "10.213.0.0/24"), ("8.8.8.8", "8.8.8.0/24"), ("8.8.8.8", "0.0.0.0/0")):
+        with pytest.raises(ValueError, match="this machine only"):
+            Target(host, 80, network)
+
+
 def test_it_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "MOST", 20)
     with server(well) as port, Load(port, SHAPE) as running:

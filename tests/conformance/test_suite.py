@@ -12,7 +12,7 @@ from anytier import capabilities
 from anytier.capabilities import Support
 from anytier.conformance import report, suite
 from anytier.conformance.check import Check, Failed, Result, expect, same
-from anytier.conformance.checks.state import clean, import_file
+from anytier.conformance.checks.state import acquainted, clean, import_file, importable
 from anytier.conformance.registry import CHECKS, FIRST, LAST
 from anytier.conformance.trial import free_ports, reason_in, stack_config
 from anytier.errors import AnytierError, ConfigError
@@ -21,6 +21,9 @@ from anytier.errors import AnytierError, ConfigError
 class FakePlace:
     tier, mode = "local", "supervisord"
 
+    def versions(self) -> dict[str, str]:
+        return {"machine": "one"}
+
 
 class FakeTrial:
     name, port, folder = "anytier-test-0", 1, Path("/nowhere")
@@ -28,6 +31,8 @@ class FakeTrial:
 
     def __init__(self) -> None:
         self.did: list[str] = []
+
+    versions: dict[str, str] = {}  # noqa: RUF012
 
     def make(self) -> None:
         self.did.append("make")
@@ -210,3 +215,51 @@ def test_expectations_say_what_was_found_and_what_was_wanted() -> None:
     same(1, 1, "fine")
     with pytest.raises(Failed, match="mode of x: '0644', wanted '0600'"):
         same("0644", "0600", "mode of x")
+
+
+def machine(address: str, **inputs: Any) -> dict[str, Any]:
+    given = {"machine": {"kind": "ssh", "address": address}, **inputs}
+    return {"type": "anytier:host:Machine", "inputs": given, "outputs": {"hostKey": f"ssh-ed25519 {address}"}}
+
+
+def test_what_is_imported_is_what_lives_on_at_the_place() -> None:
+    kinds = ("host:Workload", "host:Job", "host:Image", "docker:Volume", "libvirt:Domain", "index:Secret")
+    assert [kind for kind in kinds if importable({"type": f"anytier:{kind}", "inputs": {}})] == [
+        "host:Workload",
+        "docker:Volume",
+    ]
+    assert importable(machine("10.0.0.1"))
+    assert not importable(machine("10.0.0.1", firstBoot={"timeout": 1}))  # the wait for one that we start ourselves
+
+
+def test_an_import_knows_the_machines_that_the_stack_has_made_and_nobody_elses_home_is_touched(tmp_path: Path) -> None:
+    class Made:
+        pace, network, key_file = 1.0, "10.0.0.0/24", str(tmp_path / "key")
+
+    class Trial:
+        folder, made, env = tmp_path, Made, {"ANYTIER_TOOLS_DIR": "/tools"}
+
+    (tmp_path / "key").write_text("private")
+    state = {"deployment": {"resources": [machine("10.0.0.1"), {"type": "anytier:host:Proxy"}, machine("10.0.0.2")]}}
+    found = acquainted(Trial, state)  # type: ignore[arg-type]
+    home = Path(found["HOME"])
+    assert tmp_path in home.parents and found["ANYTIER_TOOLS_DIR"] == "/tools"
+    assert (
+        home / ".ssh" / "known_hosts"
+    ).read_text() == "10.0.0.1 ssh-ed25519 10.0.0.1\n10.0.0.2 ssh-ed25519 10.0.0.2\n"
+    assert (home / ".ssh" / "id_ed25519").read_text() == "private"
+    Trial.made = None  # type: ignore[assignment]
+    assert acquainted(Trial, state) == {}  # type: ignore[arg-type]
+
+
+def test_what_the_place_is_made_of_is_asked_while_it_is_there() -> None:
+    trial = FakeTrial()
+    suite.run(trial, [check("passes"), check("passes", LAST)], lambda text: None)  # type: ignore[arg-type]
+    assert trial.versions == {"machine": "one"}
+
+    class Gone(FakePlace):
+        def versions(self) -> dict[str, str]:
+            raise AnytierError("machine", "does not answer")
+
+    trial.place = Gone()
+    assert suite.versions(trial) == {}  # type: ignore[arg-type]

@@ -19,11 +19,13 @@ LONGEST = 1500.0  # seconds
 AT_LENGTH = bool(os.environ.get("ANYTIER_AT_LENGTH"))
 
 
-def conformance(stack: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def conformance(
+    stack: str, *arguments: str, longest: float = LONGEST, **environ: str
+) -> subprocess.CompletedProcess[str]:
     """`anytier conformance --json` of a stack of this project, as a user runs it."""
-    command = [sys.executable, "-m", "anytier", "conformance", "--stack", stack, "--json"]
+    command = [sys.executable, "-m", "anytier", "conformance", "--stack", stack, "--json", *arguments]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "components"), **environ}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST, check=False)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=longest, check=False)
 
 
 def table(done: subprocess.CompletedProcess[str]) -> str:

@@ -1,4 +1,5 @@
-"""A steady, bounded load on one address of this machine: keep-alive, new-connection and slow requests.
+"""A steady, bounded load on one address of this machine, or of a guest of it: keep-alive, new-connection and slow
+requests.
 
 Every request that does not come back whole with status 200 is counted as lost, also on a connection that was kept
 alive: what a real client would retry is not forgiven here. Only a connection that the other side had closed before a
@@ -18,7 +19,7 @@ from typing import Any, Literal, Self
 
 Kind = Literal["keep-alive", "new connection", "slow"]
 
-LONGEST = 120.0  # seconds; a load ends by itself, whatever its owner does
+LONGEST = 120.0  # seconds at pace 1; a load ends by itself, whatever its owner does
 MOST = 20_000  # requests
 
 
@@ -68,19 +69,34 @@ class BadAnswer(Exception):
 
 @dataclass(frozen=True)
 class Target:
+    """`network`: the CIDR of one inside this machine, whose guests were made for this load."""
+
     host: str
     port: int
+    network: str | None = None
 
     def __post_init__(self) -> None:
-        if not ipaddress.ip_address(self.host).is_loopback:
+        address = ipaddress.ip_address(self.host)
+        ours = self.network is not None and address.is_private and address in ipaddress.ip_network(self.network)
+        if not (address.is_loopback or ours):
             raise ValueError(f"load goes to this machine only, not to {self.host}")
 
 
 class Load:
-    """`with Load(port) as load: ...`: it runs in a thread of its own; afterwards `load.outcome` holds what happened."""
+    """`with Load(port) as load: ...`: it runs in a thread of its own; afterwards `load.outcome` holds what happened.
 
-    def __init__(self, port: int, shape: Shape = Shape(), host: str = "127.0.0.1") -> None:
-        self.target, self.shape = Target(host, port), shape
+    `pace`: how much longer everything may take there, and how much longer clients wait between two requests.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        shape: Shape = Shape(),
+        host: str = "127.0.0.1",
+        network: str | None = None,
+        pace: float = 1.0,
+    ) -> None:
+        self.target, self.shape, self.pace = Target(host, port, network), shape, pace
         self.outcome = Outcome()
         self._stop = threading.Event()
         self._start = 0.0
@@ -97,13 +113,14 @@ class Load:
 
     @property
     def over(self) -> bool:
-        return self._stop.is_set() or time.monotonic() - self._start > LONGEST or self.outcome.total >= MOST
+        late = time.monotonic() - self._start > LONGEST * self.pace
+        return self._stop.is_set() or late or self.outcome.total >= MOST
 
     async def _run(self) -> None:
         shape = self.shape
         clients: list[Coroutine[Any, Any, None]] = [
-            *(self._client("keep-alive", "/", shape.pause) for _ in range(shape.kept)),
-            *(self._client("new connection", "/", shape.pause * 2) for _ in range(shape.fresh)),
+            *(self._client("keep-alive", "/", shape.pause * self.pace) for _ in range(shape.kept)),
+            *(self._client("new connection", "/", shape.pause * 2 * self.pace) for _ in range(shape.fresh)),
             *(self._client("slow", f"/slow?ms={shape.slow_ms}", 0) for _ in range(shape.slow)),
         ]
         await asyncio.gather(*clients)
@@ -116,8 +133,8 @@ class Load:
                 if connection is None or connection.gone or kind == "new connection":
                     if connection:
                         connection.close()
-                    connection = await Connection.open(self.target)
-                answer = await asyncio.wait_for(connection.get(path), timeout=30)
+                    connection = await Connection.open(self.target, 5 * self.pace)
+                answer = await asyncio.wait_for(connection.get(path), timeout=30 * self.pace)
                 self._count(kind, answer, time.monotonic() - begun)
             except (OSError, EOFError, TimeoutError, ValueError, BadAnswer) as error:
                 why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -154,8 +171,8 @@ class Connection:
         return self.closed or self.reader.at_eof()
 
     @classmethod
-    async def open(cls, target: Target) -> Connection:
-        return cls(*await asyncio.wait_for(asyncio.open_connection(target.host, target.port), timeout=5))
+    async def open(cls, target: Target, patience: float) -> Connection:
+        return cls(*await asyncio.wait_for(asyncio.open_connection(target.host, target.port), timeout=patience))
 
     async def get(self, path: str) -> dict[str, Any]:
         self.writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode())

@@ -42,6 +42,7 @@ def run(trial: Trial, checks: Sequence[Check], say: Say, keep: bool = False, col
             results.append(judge(trial, check))
             tell(results[-1], say, colour)
         over = True
+        trial.versions = versions(trial)
     finally:
         last = [check for check in checks if check.id == LAST]
         if keep:
@@ -113,5 +114,13 @@ def environment(trial: Trial, stack: str) -> dict[str, Any]:
         "pulumi": trial.run(("pulumi", "version"), fails=True).output.strip().splitlines()[-1],
         "python": platform.python_version(),
         "platform": sys.platform,
-        **trial.place.versions(),
+        **(trial.versions or versions(trial)),
     }
+
+
+def versions(trial: Trial) -> dict[str, str]:
+    """What the place is made of, asked while it is there: a stack that makes its machines takes them away again."""
+    try:
+        return trial.place.versions()
+    except (AnytierError, Failed):  # one that does not answer has failed its checks
+        return {}

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from anytier.conformance.check import Failed, expect
+from anytier.conformance.load import Load, Shape, until
+from anytier.conformance.pace import paced
 from anytier.conformance.patch import Patch, merged, workload
-from anytier.conformance.places.base import Place
+from anytier.conformance.places.base import Made, Place
 from anytier.errors import ConfigError
 
 APP = "conformance"
@@ -58,13 +60,20 @@ class Answer:
 
 
 class Trial:
-    """A throw-away stack on a place. `patience`: seconds that a run of the engine may take."""
+    """A throw-away stack on a place. `patience`: seconds that a run of the engine may take.
+
+    `made`: what the place says of machines that this stack makes; `pace`: how much longer all may take on them.
+    """
 
     patience = PATIENCE
 
     def __init__(self, project: Path, place: Place, config: Mapping[str, Any], env: Mapping[str, str]) -> None:
         self.project, self.place = project, place
         self.patience = getattr(place, "patience", self.patience)
+        self.made = place if isinstance(place, Made) else None
+        self.pace = self.made.pace if self.made else 1.0
+        self.patience *= self.pace
+        self.versions: dict[str, str] = {}  # what the place is made of, once it was asked
         self.name = f"anytier-test-{secrets.token_hex(3)}"
         self.ns = f"anytier-{self.name}-{APP}"
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
@@ -96,6 +105,7 @@ class Trial:
         if not self.place.containers:
             # A TCP port is the machine's there: one that is taken already must not be in the way.
             self.base = merged(self.base, workload("echo", {"service": {"ports": {"tcp": {"port": self.echo_port}}}}))
+        self.base = paced(self.base, self.pace)
         self.config_file.write_text(json.dumps({"config": {**self.config, **self.own_config()}}, indent=2))
         self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
         self.pulumi("config", "set", "--secret", "anytier:secret.canary", given=self.canary)
@@ -150,20 +160,33 @@ class Trial:
     def preview(self, *args: str, fails: bool = False) -> Run:
         return self.pulumi("preview", *args, fails=fails)
 
-    def pulumi(self, *args: str, stack: bool = True, fails: bool = False, given: str | None = None) -> Run:
+    def pulumi(
+        self,
+        *args: str,
+        stack: bool = True,
+        fails: bool = False,
+        given: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Run:
         named = ("--stack", self.name) if stack else ()
-        return self.run(("pulumi", "--non-interactive", "--color", "never", *args, *named), fails, given)
+        return self.run(("pulumi", "--non-interactive", "--color", "never", *args, *named), fails, given, env)
 
     def anytier(self, verb: str, *args: str, fails: bool = False) -> Run:
         """One of anytier's own verbs, as a user calls it."""
         return self.run((sys.executable, "-m", "anytier", verb, "-s", self.name, *args), fails)
 
-    def run(self, command: tuple[str, ...], fails: bool = False, given: str | None = None) -> Run:
+    def run(
+        self,
+        command: tuple[str, ...],
+        fails: bool = False,
+        given: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Run:
         start = time.monotonic()
         process = subprocess.Popen(
             command,
             cwd=self.project,
-            env=self.env,
+            env={**self.env, **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -199,7 +222,7 @@ class Trial:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not when():
             ended = process.poll() is not None or time.monotonic() > end
             if ended:
@@ -224,6 +247,13 @@ class Trial:
 
     # looking at the app
 
+    def load(self, shape: Shape) -> Load:
+        return Load(self.port, shape, self.place.address, self.made.network if self.made else None, self.pace)
+
+    def until(self, done: Callable[[], bool], seconds: float, every: float = 0.2) -> bool:
+        """Wait for `done`, at most so long at pace 1."""
+        return until(done, seconds * self.pace, every)
+
     def request(
         self,
         path: str,
@@ -234,7 +264,8 @@ class Trial:
         timeout: float = 10,
         port: int | None = None,
     ) -> Answer:
-        connection = http.client.HTTPConnection(self.place.address, port or self.port, timeout=timeout)
+        """`timeout`: seconds at pace 1."""
+        connection = http.client.HTTPConnection(self.place.address, port or self.port, timeout=timeout * self.pace)
         try:
             connection.request(method, path, body=body, headers={"Host": host, "Connection": "close"})
             response = connection.getresponse()
@@ -267,6 +298,7 @@ class Trial:
     def replicas(self, count: int = 2, seconds: float = 15) -> dict[str, dict[str, Any]]:
         """The reports of `count` different instances of `app`, by instance; Failed if fewer or more answer."""
         found: dict[str, dict[str, Any]] = {}
+        seconds *= self.pace
         end = time.monotonic() + seconds
         quiet = 0  # answers since the last new face: so many in a row make another instance unlikely
         while quiet < 8 * count:

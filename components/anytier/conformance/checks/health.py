@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from anytier.conformance.check import Failed, expect, same
-from anytier.conformance.load import Load, Shape, until
+from anytier.conformance.load import Shape
 from anytier.conformance.trial import Trial
 
 LIGHT = Shape(kept=2, fresh=1, slow=0)
@@ -29,13 +28,13 @@ def readiness(trial: Trial) -> str:
     """An instance that says it is not ready gets no requests, is not restarted, and comes back."""
     trial.settle()
     before = trial.replicas(2)
-    chosen = trial.post("/fail-health?kind=ready&seconds=9")["instance"]
+    chosen = trial.post(f"/fail-health?kind=ready&seconds={9 * trial.pace:g}")["instance"]
     other = next(name for name in before if name != chosen)
-    alone = until(lambda: {trial.get("/")["instance"] for _ in range(12)} == {other}, seconds=7)
-    expect(alone, f"{chosen} is not ready and still gets requests after 7 s")
-    with Load(trial.port, LIGHT, trial.place.address) as load:
-        back = until(lambda: chosen in {trial.get("/")["instance"] for _ in range(6)}, seconds=15)
-    expect(back, f"{chosen} is ready again and gets no requests after 15 s")
+    alone = trial.until(lambda: {trial.get("/")["instance"] for _ in range(12)} == {other}, seconds=7)
+    expect(alone, f"{chosen} is not ready and still gets requests after {7 * trial.pace:.0f} s")
+    with trial.load(LIGHT) as load:
+        back = trial.until(lambda: chosen in {trial.get("/")["instance"] for _ in range(6)}, seconds=15)
+    expect(back, f"{chosen} is ready again and gets no requests after {15 * trial.pace:.0f} s")
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
     after = trial.replicas(2)
     same(after[chosen]["started"], before[chosen]["started"], "start time of the instance that was not ready")
@@ -55,7 +54,7 @@ def liveness_exec(trial: Trial) -> str:
     trial.settle()
     before = trial.report("store")
     trial.post("/store/fail-health?kind=live&seconds=600")
-    took = came_back(lambda: trial.report("store"), before, "store")
+    took = came_back(trial, "store", before)
     return f"exec: restarted and serving again after {took:.1f} s"
 
 
@@ -111,17 +110,17 @@ def restarted(trial: Trial, before: dict[str, dict[str, Any]], chosen: str) -> f
         return False
 
     others = {report["started"] for name, report in before.items() if name != chosen}
-    expect(until(healed, HEALED_WITHIN), f"{chosen} is not restarted within {HEALED_WITHIN:.0f} s")
+    expect(trial.until(healed, HEALED_WITHIN), f"{chosen} is not restarted within {HEALED_WITHIN:.0f} s")
     return time.monotonic() - start
 
 
-def came_back(look: Callable[[], dict[str, Any]], before: dict[str, Any], name: str) -> float:
+def came_back(trial: Trial, name: str, before: dict[str, Any]) -> float:
     start = time.monotonic()
 
     def healed() -> bool:
         with suppress(Failed):
-            return bool(look()["started"] > before["started"])
+            return bool(trial.report(name)["started"] > before["started"])
         return False
 
-    expect(until(healed, HEALED_WITHIN), f"{name} is not restarted within {HEALED_WITHIN:.0f} s")
+    expect(trial.until(healed, HEALED_WITHIN), f"{name} is not restarted within {HEALED_WITHIN:.0f} s")
     return time.monotonic() - start

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 
 from anytier.conformance.check import expect
-from anytier.conformance.load import until
 from anytier.conformance.patch import container
 from anytier.conformance.trial import Trial
 
@@ -26,7 +25,7 @@ def memory(trial: Trial) -> str:
         status = "killed"
     expect(status != "granted", "300 MiB were granted to an instance whose limit is 128 MiB")
     if status == "killed":
-        gone = until(lambda: set(before_starts(trial)) != {r["started"] for r in before.values()}, 15)
+        gone = trial.until(lambda: set(before_starts(trial)) != {r["started"] for r in before.values()}, 15)
         expect(gone, "nobody was restarted after running out of memory")
     trial.replicas(2)
     return f"limit 128 MiB: 40 granted, 300 {status}, two replicas serve"

@@ -7,7 +7,6 @@ from typing import Any
 
 from anytier.conformance.check import expect, same
 from anytier.conformance.checks.release import LIGHT, starts
-from anytier.conformance.load import Load
 from anytier.conformance.patch import Patch, behaviour, version, workload
 from anytier.conformance.trial import Trial
 
@@ -74,7 +73,7 @@ def failing_job(trial: Trial) -> str:
     trial.settle()
     before = starts(trial, 2)
     broken: Patch = {"jobs": {"before": {"containers": {"before": {"variables": {"CONF_BEHAVIOUR": "exit"}}}}}}
-    with Load(trial.port, LIGHT, trial.place.address) as load:
+    with trial.load(LIGHT) as load:
         run = trial.up(behaviour("app", ""), broken, fails=True)
     expect(run.code != 0, "a failed preDeploy job did not fail the release", run.tail())
     expect("told to exit at once" in run.output, "the message does not have the job's last words", run.tail())

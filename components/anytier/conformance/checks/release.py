@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anytier.conformance.check import expect, same
-from anytier.conformance.load import Load, Shape
+from anytier.conformance.load import Shape
 from anytier.conformance.patch import (
     Patch,
     behaviour,
@@ -24,7 +24,7 @@ def scale(trial: Trial) -> str:
     """Up and down by the verb and by the spec; those who stay are not touched."""
     trial.settle()
     before = starts(trial, 2)
-    with Load(trial.port, LIGHT, trial.place.address) as load:
+    with trial.load(LIGHT) as load:
         trial.anytier("scale", "app=4")
         more = starts(trial, 4)
         expect(before <= more, "scaling out has restarted instances")
@@ -40,7 +40,7 @@ def scale(trial: Trial) -> str:
 def rolling(trial: Trial) -> str:
     trial.settle()
     before = starts(trial, 2)
-    with Load(trial.port, STEADY, trial.place.address) as load:
+    with trial.load(STEADY) as load:
         run = trial.up(version("app", "v2"), ONE_BY_ONE)
     after = trial.replicas(2)
     same({report["version"] for report in after.values()}, {"v2"}, "versions that serve")
@@ -54,7 +54,7 @@ def drains(trial: Trial) -> str:
     """Requests that take five seconds, always some under way: each is answered whole by the version that took it."""
     trial.ready()
     old = trial.report()["version"]
-    with Load(trial.port, Shape(kept=0, fresh=0, slow=8, slow_ms=5000), trial.place.address) as load:
+    with trial.load(Shape(kept=0, fresh=0, slow=8, slow_ms=5000)) as load:
         trial.up(version("app", "v7"), ONE_BY_ONE)
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())
     same(sorted(load.outcome.versions), sorted({old, "v7"}), "versions seen by the load")
@@ -76,7 +76,7 @@ def fixed_port(trial: Trial) -> str:
 def killed_run(trial: Trial) -> str:
     """kill -9 of engine and plugin in the midst of a rollout: all is served, and the next run goes on from there."""
     trial.ready()
-    with Load(trial.port, LIGHT, trial.place.address) as load:
+    with trial.load(LIGHT) as load:
         trial.killed_up(merged(version("app", "v9"), ONE_BY_ONE), lambda: bool(load.outcome.versions.get("v9")))
         trial.pulumi("cancel", "--yes")
         run = trial.up(version("app", "v9"), ONE_BY_ONE)
@@ -121,7 +121,7 @@ def rollback(trial: Trial) -> str:
     trial.ready()
     old = trial.report()["version"]
     trial.up(version("app", "v5"))
-    with Load(trial.port, LIGHT, trial.place.address) as load:
+    with trial.load(LIGHT) as load:
         run = trial.anytier("rollback", "-w", "app")
     trial.deployed = None
     same({report["version"] for report in trial.replicas(2).values()}, {old}, "versions that serve after the rollback")
@@ -150,7 +150,9 @@ def never_healthy(trial: Trial) -> str:
 
 
 def dies(trial: Trial) -> str:
-    return bad(trial, behaviour("app", "die-after=1"), "died after")
+    """After it was found healthy, and before it was well for long enough."""
+    gate = workload("app", {"update": {"minHealthyTime": f"{1500 * trial.pace:.0f}ms"}})
+    return bad(trial, merged(behaviour("app", f"die-after={trial.pace:g}"), gate), "died after")
 
 
 def wrong_port(trial: Trial) -> str:
@@ -171,7 +173,7 @@ def bad(trial: Trial, patch: Patch, *reasons: str) -> str:
     if served is None:
         trial.settle()
         served = starts(trial, 2)
-    with Load(trial.port, LIGHT, trial.place.address) as load:
+    with trial.load(LIGHT) as load:
         run = trial.up(patch, fails=True)
     expect(run.code != 0, "the engine took a bad release for good", run.tail())
     expect(not load.outcome.lost, load.outcome.text(), load.outcome.losses())

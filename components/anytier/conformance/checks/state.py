@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from anytier.conformance.check import Failed, expect, same
 from anytier.conformance.checks.release import starts
-from anytier.conformance.load import until
 from anytier.conformance.places.base import Heals
 from anytier.conformance.trial import Trial
 
@@ -34,7 +35,8 @@ def drift(trial: Trial) -> str:
     stays = {float(report["started"]) for name, report in before.items() if name != chosen}
     trial.place.remove_instance(trial.ns, before[chosen])
     expect(
-        until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 10), "the instance is still there"
+        trial.until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 10),
+        "the instance is still there",
     )
     if isinstance(trial.place, Heals):
         return healed(trial, trial.place, stays)
@@ -79,7 +81,8 @@ def imports(trial: Trial) -> str:
     listed.write_text(json.dumps(import_file(ours), indent=2))
     try:
         trial.pulumi(
-            "import", "--file", str(listed), "--yes", "--protect=false", "--generate-code=false", "--skip-preview"
+            *("import", "--file", str(listed), "--yes", "--protect=false", "--generate-code=false", "--skip-preview"),
+            env=acquainted(trial, whole),
         )
     except Failed:
         put_state(trial, whole)  # or nobody could destroy what is deployed
@@ -94,9 +97,27 @@ def imports(trial: Trial) -> str:
 
 
 def importable(item: dict[str, Any]) -> bool:
-    """What lives on at the place. A job has run and is over, an image is what it was built from."""
+    """What lives on at the place. A job has run and is over, an image is what it was built from, and to have waited
+    for the first boot of a machine is part of making it."""
     kind = item["type"].removeprefix(OURS)
-    return item["type"].startswith(OURS) and kind.startswith(MADE) and not kind.endswith((":Job", ":Image"))
+    over = kind.endswith((":Job", ":Image")) or "firstBoot" in (item.get("inputs") or {})
+    return item["type"].startswith(OURS) and kind.startswith(MADE) and not over
+
+
+def acquainted(trial: Trial, state: dict[str, Any]) -> Mapping[str, str]:
+    """A home whose SSH knows the machines that the stack has made: an import goes by the user's own SSH, and nobody's
+    can know them. Nothing where they were there before."""
+    if trial.made is None:
+        return {}
+    ssh = trial.folder / "home" / ".ssh"
+    ssh.mkdir(parents=True, mode=0o700)
+    shutil.copy(trial.made.key_file, ssh / "id_ed25519")
+    found = [item for item in resources(state) if item["type"] == "anytier:host:Machine"]
+    lines = [f"{item['inputs']['machine']['address']} {item['outputs']['hostKey']}\n" for item in found]
+    (ssh / "known_hosts").write_text("".join(lines))
+    home = Path.home()
+    kept = {"ANYTIER_TOOLS_DIR": home / ".cache" / "anytier" / "tools", "PULUMI_HOME": home / ".pulumi"}
+    return {"HOME": str(ssh.parent), **{name: trial.env.get(name) or str(path) for name, path in kept.items()}}
 
 
 def resources(state: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from anytier.conformance.certificate import Pair, self_signed
 from anytier.conformance.check import Failed, expect, same
 from anytier.conformance.checks.release import starts
-from anytier.conformance.load import until
 from anytier.conformance.patch import Patch, workload
 from anytier.conformance.trial import Trial, free_ports
 
@@ -68,7 +67,7 @@ def proxy_restart(trial: Trial) -> str:
     trial.settle()
     before = starts(trial, 2)
     trial.place.kill_proxy(trial.ns)
-    expect(until(lambda: answers(trial), seconds=20, every=0.1), "the proxy has not come back within 20 s")
+    expect(trial.until(lambda: answers(trial), seconds=20, every=0.1), "the proxy has not come back within 20 s")
     same(starts(trial, 2), before, "start times of what serves")
     routes(trial)
     trial.preview("--refresh", "--expect-no-changes")
@@ -93,7 +92,7 @@ def tls(trial: Trial) -> str:
     expect(moved.status in (301, 302, 307, 308), f"a plain request gets HTTP {moved.status}, no redirect")
     expect(re.match(rf"https://{TLS_HOST}(:{trial.tls_port})?/report\?x=1$", location), f"redirected to {location!r}")
     trial.up(with_tls(trial, second))
-    renewed = until(lambda: served_certificate(trial) == second.der, seconds=10)
+    renewed = trial.until(lambda: served_certificate(trial) == second.der, seconds=10)
     expect(renewed, "the renewed certificate is not served within 10 s")
     same(starts(trial, 2), before, "start times of what serves, after the renewal")
     return "given certificate served, HTTP redirected, renewed without a restart of the app"
@@ -112,7 +111,7 @@ def served_certificate(trial: Trial) -> bytes:
     """What the proxy shows for TLS_HOST, if a request over it is answered by the app."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared byte for byte instead
-    connection = http.client.HTTPConnection(trial.place.address, trial.tls_port, timeout=10)
+    connection = http.client.HTTPConnection(trial.place.address, trial.tls_port, timeout=10 * trial.pace)
     try:
         connection.connect()
         connection.sock = wrapped = context.wrap_socket(connection.sock, server_hostname=TLS_HOST)

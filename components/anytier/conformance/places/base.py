@@ -44,3 +44,12 @@ class Heals(Protocol):
 
     def meddle(self, ns: str, workload: str, replicas: int) -> None:
         """Behind our back: another number of instances is wanted there."""
+
+
+@runtime_checkable
+class Made(Protocol):
+    """What a place says besides, if its machines are made by the stack that is tested."""
+
+    pace: float  # how much longer everything may take there than on a real machine: 1 for one that is as fast
+    network: str  # in CIDR: one that is of this machine only, where the suite may ask and load them
+    key_file: str  # of their login
