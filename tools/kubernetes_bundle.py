@@ -4,7 +4,7 @@ module proxy and Debian's archive, and no image registry. Tests use it; users ha
 
 The result lies in the cache, named by all that it is made from.
 
-    usage: tools/kubernetes_bundle.py [--programs DIR]
+    usage: tools/kubernetes_bundle.py [--cached | --programs DIR]
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "components")]
 
 from anytier.bundle import archive, manifest  # noqa: E402
-from bootstrap import modules  # noqa: E402
+from bootstrap import modules, plugin  # noqa: E402
 from bootstrap.engine import alone  # noqa: E402
 from bootstrap.paths import Paths  # noqa: E402
 from bootstrap.say import SetupError, clock, run  # noqa: E402
@@ -50,6 +50,8 @@ OTHERS = {
 FLANNEL = "github.com/flannel-io/flannel"
 # The one of flannel's backends that needs a C compiler, and which nobody takes any more.
 FLANNEL_IN_C = f'"{FLANNEL}/pkg/backend/udp"'
+# Imports by a name in another case what others import: Go builds no such two at once.
+ALONE = "github.com/rancher/local-path-provisioner"
 CNI = {
     "bridge": "bridge",
     "loopback": "loopback",
@@ -104,7 +106,11 @@ DO = "is a Go module proxy reachable? `go env GOPROXY` says which one is used"
 def main() -> int:
     parser = argparse.ArgumentParser(description="build a bundle from pinned Go modules")
     parser.add_argument("--programs", type=Path, help="take the programs of a folder instead of building them")
+    parser.add_argument("--cached", action="store_true", help="build nothing: 1 if this or the plugin is not there yet")
     args = parser.parse_args()
+    if args.cached:
+        here = Paths.here()
+        return 0 if (folder(here) / manifest.FILE).is_file() and (plugin.cached(here) / plugin.NAME).is_file() else 1
     try:
         print(ensure(Paths.here(), args.programs))
     except (SetupError, OSError) as error:
@@ -169,16 +175,20 @@ def sources() -> str:
 
 
 def build(paths: Paths, target: Path) -> None:
-    """All programs of a module by one `go build`: what they share is compiled once."""
+    """The programs of a module by one `go build`: what they share is compiled once."""
     go = modules.toolchain(paths)
     target.mkdir(parents=True, exist_ok=True)
     options = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-o", f"{target}/"]
     with clock("bundle", f"building Kubernetes {version()} from pinned Go modules", "8 minutes on two cores"):
         with tempfile.TemporaryDirectory(dir=target) as scratch:
-            packages = [*(f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS), *OTHERS]
+            packages = [
+                *(f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS),
+                *(one for one in OTHERS if one != ALONE),
+            ]
             own = [f"-ldflags=-s -w {stamps(version())}", f"-overlay={flannel(go, Path(scratch))}"]
             argv = [go.program, "build", *options, *own, *packages]
             run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE)
+        run([go.program, "build", *options, "-ldflags=-s -w", ALONE], DO, env=go.env, cwd=ROOT / "tools" / MODULE)
     with clock("bundle", "building CoreDNS from pinned Go modules", "2 minutes on two cores"):
         run([go.program, "build", *options, "-ldflags=-s -w", "."], DO, env=go.env, cwd=ROOT / "tools" / DNS)
 

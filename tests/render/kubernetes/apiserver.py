@@ -1,6 +1,6 @@
 """A real API server on 127.0.0.1, with an etcd of its own and nothing behind it: what it takes Kubernetes takes.
 
-The programs lie in the folder that ANYTIER_KUBERNETES_BIN names: `etcd`, and `<version>/kube-apiserver`.
+The programs are those of clusters under test (tests/provider/kubernetes/controlplane.py).
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-FOLDER = os.environ.get("ANYTIER_KUBERNETES_BIN", "")
+from bootstrap.paths import Paths
+
 PATIENCE = 180.0
 TOKEN = "anytier-test"
 
 
-def versions() -> list[str]:
-    """Those that can be started here, such as `1.34.2`."""
-    if not FOLDER or not (Path(FOLDER) / "etcd").is_file():
-        return []
-    return sorted(path.parent.name for path in Path(FOLDER).glob("*/kube-apiserver"))
+def programs() -> dict[str, tuple[Path, Path]]:
+    """Version, such as `1.34.2` -> etcd and the API server: of the folder that ANYTIER_KUBERNETES_BIN names (`etcd`, a
+    folder for each version), else what a bundle was made of (tools/kubernetes_bundle.py)."""
+    if given := os.environ.get("ANYTIER_KUBERNETES_BIN"):
+        found = {path.parent.name: (Path(given, "etcd"), path) for path in Path(given).glob("*/kube-apiserver")}
+    else:
+        made = sorted(Paths.here().cache.glob("kubernetes-programs-*/kube-apiserver"))
+        found = {path.parent.name.split("-")[2]: (path.with_name("server"), path) for path in made}
+    return {version: pair for version, pair in sorted(found.items()) if all(file.is_file() for file in pair)}
 
 
 @dataclass
@@ -92,7 +97,7 @@ def running(version: str, folder: Path) -> Iterator[Server]:
     (folder / "sa.key").write_bytes(key.private_bytes(*form))
     (folder / "tokens.csv").write_text(f'{TOKEN},tester,1,"system:masters"\n')
     etcd = [
-        f"{FOLDER}/etcd",
+        str(programs()[version][0]),
         f"--data-dir={folder}/etcd",
         f"--listen-client-urls=http://127.0.0.1:{store}",
         f"--advertise-client-urls=http://127.0.0.1:{store}",
@@ -101,7 +106,7 @@ def running(version: str, folder: Path) -> Iterator[Server]:
         f"--initial-cluster=default=http://127.0.0.1:{peer}",
     ]
     server = [
-        f"{FOLDER}/{version}/kube-apiserver",
+        str(programs()[version][1]),
         f"--etcd-servers=http://127.0.0.1:{store}",
         "--bind-address=127.0.0.1",
         f"--secure-port={api}",
