@@ -74,7 +74,7 @@ def test_the_suite_must_know_the_address_and_the_key(tmp_path: Path) -> None:
     assert (machine.user, machine.sudo, machine.called) == ("anytier", True, "anytier-conformance")
     second = LibvirtPlace({**given, "machines": 2}).machines[1]
     assert (second.called, second.address) == ("anytier-conformance-2", "10.213.9.11")
-    for name, path in (("keyFile", "keyFile"), ("network", "network")):
+    for name, path in (("keyFile", "keyFile"), ("network", "network.subnet")):
         with pytest.raises(ConfigError) as caught:
             LibvirtPlace({key_: value for key_, value in given.items() if key_ != name})
         assert caught.value.path == f"anytier:libvirt.{path}" and caught.value.do
