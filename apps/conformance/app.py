@@ -19,6 +19,7 @@
     POST /crash             ends at once, without clean-up, with exit code 9
 
 CONF_BEHAVIOUR makes a bad release: `exit`, `never-healthy`, `die-after=SECONDS`, `wrong-port`, `oom`, `needs=VARIABLE`.
+CONF_GRPC_PORT=PORT: `serve` answers gRPC's health protocol there, too, for the services live, ready and startup.
 CONF_START_DELAY=SECONDS keeps startup and liveness failing for so long. CONF_FILES and CONF_SECRETS name, separated by
 commas, the files and the variables to report; a secret's value never leaves the process, only its SHA-256 does.
 """
@@ -348,12 +349,59 @@ def ask_peer(name: str, line: str) -> str:
         return connection.makefile().readline().rstrip("\n")
 
 
+# --- gRPC -----------------------------------------------------------------------------------------------------------
+
+
+class Grpc(socketserver.StreamRequestHandler):
+    """As much of HTTP/2 as grpc.health.v1.Health/Check takes: one small message each way, whatever the headers say."""
+
+    DATA, HEADERS, SETTINGS, PING, GOAWAY = 0, 1, 4, 6, 7
+    ACK, END_STREAM, END_HEADERS = 1, 1, 4
+    OPENING = b"\x88" + b"\x0f\x10\x10application/grpc"  # :status 200, content-type
+    CLOSING = b"\x00\x0bgrpc-status\x010"
+    timeout = 120
+
+    def handle(self) -> None:
+        self.rfile.read(24)  # the client's preface
+        self.send(self.SETTINGS, 0, 0)
+        asked: dict[int, bytes] = {}
+        while len(head := self.rfile.read(9)) == 9:
+            kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+            payload = self.rfile.read(int.from_bytes(head[:3], "big"))
+            if kind in (self.SETTINGS, self.PING) and not flags & self.ACK:
+                self.send(kind, self.ACK, 0, payload if kind == self.PING else b"")
+            elif kind == self.DATA:
+                asked[stream] = asked.get(stream, b"") + payload
+                if flags & self.END_STREAM:
+                    self.answer(stream, asked.pop(stream))
+            elif kind == self.GOAWAY:
+                return
+
+    def answer(self, stream: int, message: bytes) -> None:
+        """`message`: five bytes of prefix, then field 1, the service's name."""
+        kind = message[7:].decode() or "ready"
+        serving = 1 if kind in KINDS and Health.well(kind) else 2
+        self.send(self.HEADERS, self.END_HEADERS, stream, self.OPENING)
+        self.send(self.DATA, 0, stream, b"\x00\x00\x00\x00\x02\x08" + bytes([serving]))
+        self.send(self.HEADERS, self.END_HEADERS | self.END_STREAM, stream, self.CLOSING)
+
+    def send(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
+        self.wfile.write(len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload)
+
+
+def answer_grpc(port: int) -> None:
+    server = EchoServer(("", port), Grpc)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
 # --- the modes ------------------------------------------------------------------------------------------------------
 
 
 def serve() -> int:
     threading.stack_size(STACK)
     server = Server(http_port() + misbehave())
+    if port := os.environ.get("CONF_GRPC_PORT"):
+        answer_grpc(int(port))
 
     def stop(number: int, _: object) -> None:
         Health.stopping = True

@@ -264,6 +264,8 @@ def test_no_bundle_at_all_is_told_with_the_command_that_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "ANYTIER_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(ExceptionGroup) as caught:
         Here(args(*THREE, version="1.33.6"), "dev")
     (error,) = leaves(caught.value)

@@ -70,6 +70,7 @@ class Trial:
     def __init__(self, project: Path, place: Place, config: Mapping[str, Any], env: Mapping[str, str]) -> None:
         self.project, self.place = project, place
         self.patience = getattr(place, "patience", self.patience)
+        self.backoff = getattr(place, "backoff", 0.0)
         self.made = place if isinstance(place, Made) else None
         self.pace = self.made.pace if self.made else 1.0
         self.patience *= self.pace
@@ -248,7 +249,7 @@ class Trial:
     # looking at the app
 
     def load(self, shape: Shape) -> Load:
-        return Load(self.port, shape, self.place.address, self.made.network if self.made else None, self.pace)
+        return Load(self.port, shape, self.place.address, getattr(self.place, "network", None), self.pace)
 
     def until(self, done: Callable[[], bool], seconds: float, every: float = 0.2) -> bool:
         """Wait for `done`, at most so long at pace 1."""

@@ -12,6 +12,7 @@ from anytier.conformance.trial import Trial
 
 LIGHT = Shape(kept=2, fresh=1, slow=0)
 HEALED_WITHIN = 20.0
+GRPC_PORT = 9091
 
 
 def startup(trial: Trial) -> str:
@@ -76,8 +77,19 @@ def tcp_probe(trial: Trial) -> str:
 
 
 def grpc_probe(trial: Trial) -> str:
-    """No tier that is built has one. The first that has brings its server into apps/conformance."""
-    raise Failed("the capability table says that gRPC probes work here, and the suite has no gRPC server to prove it")
+    """Readiness and liveness asked by gRPC's own health protocol: they let the instance serve, and restart it."""
+    from anytier.conformance.patch import container
+
+    trial.ready()
+    asked = {
+        f"{name}Probe": {"httpGet": None, "grpc": {"port": GRPC_PORT, "service": service}}
+        for name, service in (("readiness", "ready"), ("liveness", "live"))
+    }
+    trial.up(container("app", {**asked, "variables": {"CONF_GRPC_PORT": str(GRPC_PORT)}}))
+    before = trial.replicas(2)
+    chosen = trial.post("/fail-health?kind=live&seconds=600")["instance"]
+    took = restarted(trial, before, chosen)
+    return f"let it serve; restarted and serving again after {took:.1f} s, the other replica untouched"
 
 
 def heal_process(trial: Trial) -> str:

@@ -27,12 +27,12 @@ def memory(trial: Trial) -> str:
     if status == "killed":
         gone = trial.until(lambda: set(before_starts(trial)) != {r["started"] for r in before.values()}, 15)
         expect(gone, "nobody was restarted after running out of memory")
-    trial.replicas(2)
+    trial.replicas(2, 15 + trial.backoff)
     return f"limit 128 MiB: 40 granted, 300 {status}, two replicas serve"
 
 
 def before_starts(trial: Trial) -> list[float]:
-    return [report["started"] for report in trial.replicas(2).values()]
+    return [report["started"] for report in trial.replicas(2, 15 + trial.backoff).values()]
 
 
 def cpu(trial: Trial) -> str:

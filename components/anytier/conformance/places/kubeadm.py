@@ -7,7 +7,9 @@ that comes over stdin (`oncluster.py`).
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
+import subprocess
 from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ class KubeadmPlace:
     mode: str | None = None
     containers = True
     patience = 900.0  # the first run makes the cluster
+    backoff = 90.0  # seconds that a kubelet may wait with what has died several times
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         from anytier.tiers import kubeadmplan
@@ -42,6 +45,7 @@ class KubeadmPlace:
         here = Here(args, "conformance")
         plan = kubeadmplan.decide(args, here.listed, here.vms, here.bundle, "conformance", "the suite")
         self.address = plan.address
+        self.network = bridged(plan.address)
         self.machines: dict[str, NodeArgs] = {
             member.name: item for member, item in zip(plan.members, here.listed, strict=True)
         }
@@ -120,3 +124,21 @@ class KubeadmPlace:
             return await call(machine)
         finally:
             await machine.close()
+
+
+def bridged(address: str) -> str | None:
+    """The network of a bridge of this machine, in CIDR, that holds `address`: who is there is inside this machine. Only
+    such machines are loaded, and this one."""
+    try:
+        argv = ["ip", "-json", "-4", "address", "show", "type", "bridge"]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True).stdout
+        return network_of(address, json.loads(said or "[]"))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
+def network_of(address: str, links: list[dict[str, Any]]) -> str | None:
+    """The same from what `ip -json address` says."""
+    infos = [info for link in links for info in link.get("addr_info", ())]
+    networks = [ipaddress.ip_network(f"{info['local']}/{info['prefixlen']}", strict=False) for info in infos]
+    return next((str(one) for one in networks if ipaddress.ip_address(address) in one), None)

@@ -126,7 +126,11 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         if now is None:
             raise NotFound(f"node {node}", "has joined, and is not in the cluster", "run again")
         ctx.status(f"{inputs.name} has joined" if mark.stage == "prepared" else f"{inputs.name} is {inputs.version}")
-        return await seen(api, now, hash)
+        done = await seen(api, now, hash)
+        if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
+            await approve.grant(ctx, api, node, wait=False)
+            done = await seen(api, now, hash)
+        return done
 
     async def _join(
         self, ctx: Context, node: Node, mark: Mark, api: Api, inputs: WorkerInputs, found: dict[str, Any] | None
