@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 from tests.e2e.suite import ROOT, assert_conforms, conformance, table
 from tests.provider.host.ssh_box import SshBox, ssh_boxes
+
+from bootstrap.paths import Paths
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -48,7 +49,7 @@ def home(boxes: list[SshBox], tmp_path: Path) -> dict[str, str]:
     ssh.mkdir(parents=True, mode=0o700)
     shutil.copy(boxes[0].key_file, ssh / "id_ed25519")
     (ssh / "known_hosts").write_text("".join(f"[127.0.0.1]:{box.port} {box.host_key}\n" for box in boxes))
-    tools = os.environ.get("ANYTIER_TOOLS_DIR") or str(Path.home() / ".cache" / "anytier" / "tools")
+    tools = str(Paths.here().tools)
     return {"HOME": str(ssh.parent), "ANYTIER_TOOLS_DIR": tools}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 from tests.e2e.suite import ROOT, assert_conforms, conformance, table
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import bundle, config
+
+from bootstrap.paths import Paths
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
 
@@ -41,7 +42,7 @@ def home(boxes: list[KubeBox], tmp_path: Path, pulumi_env: dict[str, str]) -> di
     (ssh / "id_ed25519").write_bytes(boxes[0].key_file.read_bytes())
     (ssh / "id_ed25519").chmod(0o600)
     (ssh / "known_hosts").write_text("".join(f"{box.address} {box.host_key}\n" for box in boxes))
-    tools = os.environ.get("ANYTIER_TOOLS_DIR") or str(Path.home() / ".cache" / "anytier" / "tools")
+    tools = str(Paths.here().tools)
     return {"HOME": str(ssh.parent), "ANYTIER_TOOLS_DIR": tools, "PULUMI_HOME": pulumi_env["PULUMI_HOME"]}
 
 

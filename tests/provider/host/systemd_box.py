@@ -7,13 +7,14 @@ what runs here.
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from bootstrap.paths import Paths
 
 IMAGE = "anytier-test-systemd"
 USER = "tester"
@@ -99,7 +100,7 @@ def started(image: str, *options: str) -> Iterator[Box]:
 
 def _engine() -> list[str]:
     """The folder of the project's own engine, where it has been set up."""
-    tools = Path(os.environ.get("ANYTIER_TOOLS_DIR") or Path.home() / ".cache" / "anytier" / "tools")
+    tools = Paths.here().tools
     return [str(tools)] if tools.is_dir() else []
 
 
