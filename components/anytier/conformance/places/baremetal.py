@@ -36,7 +36,7 @@ class BaremetalPlace:
             raise ConfigError("anytier:baremetal", "the suite asks the app at 127.0.0.1 only", do)
 
     def versions(self) -> dict[str, str]:
-        found = asyncio.run(self._with(self.machines[0], lambda machine: machine.about()))
+        found = asyncio.run(over_ssh(self.machines[0], lambda machine: machine.about()))
         told = {"machine": str(found["pretty"]), "kernel": str(found["kernel"]), "systemd": str(found["systemd"])}
         return told if len(self.machines) == 1 else {"machines": str(len(self.machines)), **told}
 
@@ -80,7 +80,7 @@ class BaremetalPlace:
     @cached_property
     def _hostnames(self) -> dict[str, str]:
         async def ask() -> dict[str, str]:
-            calls = [self._with(item, lambda machine: machine.about()) for item in self.machines]
+            calls = [over_ssh(item, lambda machine: machine.about()) for item in self.machines]
             found = await asyncio.gather(*calls)
             return {item.called: str(about["hostname"]) for item, about in zip(self.machines, found, strict=True)}
 
@@ -99,21 +99,23 @@ class BaremetalPlace:
         asked = json.dumps({"root": root, "ns": ns, "pid": pid, "sockets": sockets})
         program = (resources.files("anytier.conformance.places") / "onmachine.py").read_bytes()
         argv = ["/usr/bin/python3", "-I", "-", verb, asked]
-        done = asyncio.run(self._with(one, lambda machine: machine.run(argv, program)))
+        done = asyncio.run(over_ssh(one, lambda machine: machine.run(argv, program)))
         if done.code != 0:
             raise Failed(f"{verb} on {one.called}: {done.err.strip()[-300:]}")
         return json.loads(done.out)
 
-    async def _with(self, one: MachineArgs, call: Any) -> Any:
-        from anytier.provider.host.dial import learn
-        from anytier.provider.host.machine import with_keys
-        from anytier.provider.host.ssh import SshMachine
-        from anytier.provider.host.sshref import SshRef
-        from anytier.tiers.baremetal import ref_props
 
-        ref = SshRef.model_validate(ref_props(one))
-        machine = SshMachine(with_keys(ref, await learn(ref)))
-        try:
-            return await call(machine)
-        finally:
-            await machine.close()
+async def over_ssh(one: MachineArgs, call: Any) -> Any:
+    """What `call` makes of a machine, on a connection of its own."""
+    from anytier.provider.host.dial import learn
+    from anytier.provider.host.machine import with_keys
+    from anytier.provider.host.ssh import SshMachine
+    from anytier.provider.host.sshref import SshRef
+    from anytier.tiers.baremetal import ref_props
+
+    ref = SshRef.model_validate(ref_props(one))
+    machine = SshMachine(with_keys(ref, await learn(ref)))
+    try:
+        return await call(machine)
+    finally:
+        await machine.close()

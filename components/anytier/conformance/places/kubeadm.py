@@ -15,6 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from anytier.conformance.check import Failed
+from anytier.conformance.places.baremetal import over_ssh
 from anytier.conformance.places.base import Report
 from anytier.errors import ConfigError
 
@@ -106,24 +107,10 @@ class KubeadmPlace:
             raise Failed(f"no machine is called {machine}: there are {', '.join(self.machines)}")
         program = (resources.files("anytier.conformance.places") / "oncluster.py").read_bytes()
         argv = ["/usr/bin/python3", "-I", "-", verb, json.dumps(asked)]
-        done = asyncio.run(self._with(self.machines[machine], lambda there: there.run(argv, program)))
+        done = asyncio.run(over_ssh(self.machines[machine], lambda there: there.run(argv, program)))
         if done.code != 0:
             raise Failed(f"{verb} on {machine}: {done.err.strip()[-300:]}")
         return json.loads(done.out)
-
-    async def _with(self, one: NodeArgs, call: Any) -> Any:
-        from anytier.provider.host.dial import learn
-        from anytier.provider.host.machine import with_keys
-        from anytier.provider.host.ssh import SshMachine
-        from anytier.provider.host.sshref import SshRef
-        from anytier.tiers.baremetal import ref_props
-
-        ref = SshRef.model_validate(ref_props(one))
-        machine = SshMachine(with_keys(ref, await learn(ref)))
-        try:
-            return await call(machine)
-        finally:
-            await machine.close()
 
 
 def bridged(address: str) -> str | None:
