@@ -315,6 +315,12 @@ TABLE: dict[str, dict[str, Support]] = {
         _emulated("anytier's own rollout"),
         _emulated("an instance serves on for it before it is stopped; one that stops first, for 3 s of it"),
     ),
+    "workloads.*.update.minHealthyTime": _both(
+        _emulated("anytier's own rollout"),
+        _emulated(
+            "the readiness probe passes for so long first; one that asks less often lets requests come meanwhile"
+        ),
+    ),
     "workloads.*.update.strategy=canary": _PLANNED,
     "workloads.*.update.strategy=bluegreen": _PLANNED,
     "workloads.*.update.canary": _PLANNED,

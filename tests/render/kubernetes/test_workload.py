@@ -39,6 +39,22 @@ def test_the_deadlines_and_revisions_are_the_specs() -> None:
     assert made.waits == "rollout" and made.update is not None and made.update.retain == 7
 
 
+@pytest.mark.parametrize(
+    ("period", "least", "passes", "gate"),
+    [(1, 1.5, 3, None), (2, 4, 3, None), (2, 1, 1, 1), (10, 0, 1, None)],
+    ids=["rounded up", "exactly", "asked too seldom", "not wanted"],
+)
+def test_nobody_is_sent_to_what_is_not_well_for_long_enough(
+    period: int, least: float, passes: int, gate: int | None
+) -> None:
+    """Where its probe can tell; else the instance is watched while it serves, which is Kubernetes' own way."""
+    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": period}
+    body = served({"readinessProbe": probe}, update={"minHealthyTime": least})
+    found = objects(spec({"web": body}))["web"]["spec"]
+    assert found["template"]["spec"]["containers"][0]["readinessProbe"]["successThreshold"] == passes
+    assert found.get("minReadySeconds") == gate
+
+
 def test_what_writes_to_a_volume_is_one_and_never_two() -> None:
     made = rendered(spec({"db": workload(VOLUME)}, **DATA))["db"]
     assert made.object["kind"] == "StatefulSet" and made.object["spec"]["replicas"] == 1

@@ -40,8 +40,9 @@ class Pod:
     claims: list[str]
 
 
-def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float = 60) -> Pod:
+def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float = 60, least: float = 0) -> Pod:
     """`drain`: seconds that it still serves after it was told to go. `patience`: for a sidecar to become healthy.
+    `least`: how many seconds it has to be healthy before anybody is sent there, where its probe can tell.
 
     CapabilityError for what has no containers, or for what a container cannot be told here.
     """
@@ -56,7 +57,8 @@ def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float =
         for item in template.containers
     }
     main, _ = main_container(name, body)
-    made[main] |= filled(ports=_ports(template))
+    ready = probes.held_back(made[main].get("readinessProbe"), least)
+    made[main] |= filled(ports=_ports(template), readinessProbe=ready)
     early = [item for item in in_order(template.containers) if item.role != "main"]
     for item in early:
         made[item.name] |= _early(item, body.containers, patience, f"{path}.containers.{item.name}")

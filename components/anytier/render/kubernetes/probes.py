@@ -34,6 +34,23 @@ def probe(item: Probe | None, path: str) -> Json | None:
     )
 
 
+def held_back(given: Json | None, least: float) -> Json | None:
+    """A readiness probe that lets nobody in before it has passed for `least` seconds, where it asks that often.
+
+    `minReadySeconds` alone sends requests to an instance that is only being watched.
+    """
+    if not holds_back(given, least):
+        return given
+    assert given is not None
+    passes = 1 + math.ceil(least / given["periodSeconds"])
+    return {**given, "successThreshold": max(given["successThreshold"], passes)}
+
+
+def holds_back(given: Json | None, least: float) -> bool:
+    """Whether this readiness probe can tell of `least` seconds: one that asks less often would take too long."""
+    return given is not None and 0 < given["periodSeconds"] <= least
+
+
 def startup_of(item: Any, patience: float, path: str) -> Json | None:
     """The startup probe of a sidecar that others want to see healthy: its own, else what its readiness asks."""
     if item.startup_probe is not None:

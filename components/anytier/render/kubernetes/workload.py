@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from anytier.errors import CapabilityError, ConfigError, SpecError
+from anytier.render.kubernetes import probes
 from anytier.render.kubernetes.finish import content_hash
 from anytier.render.kubernetes.names import filled, fitted, selector, service_name
 from anytier.render.kubernetes.pod import SETTLE, Pod, pod
@@ -70,7 +71,9 @@ def running(scope: Scope, name: str) -> Running:
     policy = update_policy(scope.app, name, count, single_writer_stops_first=False)
     if kind == "StatefulSet":
         policy = policy.model_copy(update={"order": "stop-first"})
-    made = pod(scope, "workload", name, _drain(body, policy), policy.healthy_deadline)
+    least = policy.min_healthy_time
+    made = pod(scope, "workload", name, _drain(body, policy), policy.healthy_deadline, least)
+    held = any(probes.holds_back(item.get("readinessProbe"), least) for item in made.spec["containers"])
     called = fitted(name, _MOST[kind])
     spec = {**made.spec, **_spread(name, body, kind, count)}
     template = {"metadata": _template_marks(scope, name), "spec": spec}
@@ -80,7 +83,7 @@ def running(scope: Scope, name: str) -> Running:
         replicas=None if kind == "DaemonSet" or body.scale.max is not None else count,
         selector={"matchLabels": selector("workload", name)},
         template=template,
-        minReadySeconds=math.ceil(policy.min_healthy_time) or None,
+        minReadySeconds=None if held else math.ceil(least) or None,
         revisionHistoryLimit=policy.retain,
         **_update(kind, body, policy),
         **({"serviceName": service_name(name), "podManagementPolicy": "Parallel"} if kind == "StatefulSet" else {}),
