@@ -35,10 +35,10 @@ e2e-all: dev ## the e2e suite with all that CI leaves out for want of time
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh $(ARGS)
 
 e2e-cluster: dev ## Kubernetes clusters at length, their software and the engine's plugin built first where they must be
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_kubeadm.py tests/e2e/test_conformance_kubeadm.py tests/e2e/test_kubernetes.py tests/provider/kubeadm tests/provider/kubernetes tests/render/kubernetes $(ARGS)
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_kubeadm.py tests/e2e/test_conformance_kubeadm.py tests/e2e/test_shop_kubeadm.py tests/e2e/test_kubernetes.py tests/provider/kubeadm tests/provider/kubernetes tests/render/kubernetes $(ARGS)
 
 e2e-vm: dev ## virtual machines at length: another image, two machines, the shop, the conformance suite
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py $(ARGS)
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py tests/e2e/test_vm_cluster.py $(ARGS)
 
 bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside it
 	@$(BIN)/python -m benchmarks $(ARGS)

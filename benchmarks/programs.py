@@ -55,6 +55,7 @@ TOFU_LIBVIRT = Program(
     "github.com/dmacvicar/terraform-provider-libvirt",
     "1 minute",
 )
+KUBECTL = Program("kubectl", "k8s.io/kubernetes", "k8s.io/kubernetes/cmd/kubectl", "1 minute on two cores")
 
 
 def ensure(program: Program) -> Path:

@@ -19,6 +19,7 @@ CASES: dict[str, tuple[str, str]] = {
         "benchmarks.cases.kubeadm:run",
         "3 machines to a cluster whose nodes are Ready: anytier and kubeadm by hand",
     ),
+    "apply": ("benchmarks.cases.apply:run", "200 workloads onto an API server: anytier and kubectl"),
     "shop": ("benchmarks.cases.shop:run", "the shop on a bare machine over SSH: anytier and an Ansible role"),
     "domains": ("benchmarks.cases.domains:run", "100 virtual machines with volumes, defined: anytier and OpenTofu"),
     "vm": ("benchmarks.cases.vm:run", "from nothing to SSH on a virtual machine: anytier, and by hand"),

@@ -30,8 +30,8 @@ GROUPS = {
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "kubernetes": ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server"),
-    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "provider/kubeadm"),
-    "hypervisor": ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt"),
+    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "shop_kubeadm", "provider/kubeadm"),
+    "hypervisor": ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt", "vm_cluster"),
 }
 
 

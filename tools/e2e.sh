@@ -31,7 +31,9 @@ why_no_libvirt() {
 # lines, which takes longer than all other tests together: that is done only where it is asked for.
 why_no_cluster() {
     if [ -n "${ANYTIER_AT_LENGTH:-}" ]; then
-        .venv/bin/python tools/kubernetes_bundle.py >&2 || echo "its software cannot be had"
+        for minor in 1.34 1.33; do
+            .venv/bin/python tools/kubernetes_bundle.py --minor "$minor" >&2 || echo "its software ($minor) cannot be had"
+        done
         .venv/bin/python tools/setup.py --extra kubernetes >&2 || echo "the engine's plugin for it cannot be had"
     elif ! .venv/bin/python tools/kubernetes_bundle.py --cached >/dev/null; then
         echo "its software is not in the cache; make e2e-cluster builds it, which takes half an hour of two cores"

@@ -4,7 +4,7 @@ module proxy and Debian's archive, and no image registry. Tests use it; users ha
 
 The result lies in the cache, named by all that it is made from.
 
-    usage: tools/kubernetes_bundle.py [--cached | --programs DIR]
+    usage: tools/kubernetes_bundle.py [--minor 1.33] [--cached | --programs DIR]
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from bootstrap.engine import alone  # noqa: E402
 from bootstrap.paths import Paths  # noqa: E402
 from bootstrap.say import SetupError, clock, run  # noqa: E402
 
-MODULE = "kubernetes"  # in tools/
+NEWEST = "1.34"
+# Minor -> its module in tools/. An older one has Kubernetes alone, to upgrade from: the rest is the newest's.
+MODULES = {NEWEST: "kubernetes", "1.33": "kubernetes-1.33"}
 DNS = "coredns"  # a module of its own: it wants another client of Kubernetes than this Kubernetes is
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm")
 # Package -> what its program is called; those of Kubernetes come before.
@@ -105,29 +107,33 @@ DO = "is a Go module proxy reachable? `go env GOPROXY` says which one is used"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="build a bundle from pinned Go modules")
+    parser.add_argument("--minor", choices=MODULES, default=NEWEST, help="of Kubernetes")
     parser.add_argument("--programs", type=Path, help="take the programs of a folder instead of building them")
-    parser.add_argument("--cached", action="store_true", help="build nothing: 1 if this or the plugin is not there yet")
+    parser.add_argument(
+        "--cached", action="store_true", help="build nothing: 1 if programs or plugin are not there yet"
+    )
     args = parser.parse_args()
     if args.cached:
         here = Paths.here()
-        return 0 if (folder(here) / manifest.FILE).is_file() and (plugin.cached(here) / plugin.NAME).is_file() else 1
+        built = (place(here, minor) / "whole" for minor in {args.minor, NEWEST})
+        return 0 if all(file.is_file() for file in (*built, plugin.cached(here) / plugin.NAME)) else 1
     try:
-        print(ensure(Paths.here(), args.programs))
+        print(ensure(Paths.here(), args.programs, args.minor))
     except (SetupError, OSError) as error:
         print(f"bundle   {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def ensure(paths: Paths, programs: Path | None = None) -> Path:
+def ensure(paths: Paths, programs: Path | None = None, minor: str = NEWEST) -> Path:
     """The bundle's folder, made now if the cache does not have it. SetupError says what is in the way."""
-    target = folder(paths)
+    target = folder(paths, minor)
     with alone(target.parent):
         if (target / manifest.FILE).is_file():
             return target
         stage = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
         try:
-            assemble(stage, version(), programs_of(paths, programs))
+            assemble(stage, version(minor), programs_of(paths, programs, minor))
             shutil.rmtree(target, ignore_errors=True)
             stage.rename(target)
         finally:
@@ -135,60 +141,72 @@ def ensure(paths: Paths, programs: Path | None = None) -> Path:
     return target
 
 
-def folder(paths: Paths) -> Path:
+def folder(paths: Paths, minor: str = NEWEST) -> Path:
     """Where its bundle lies, or will."""
-    return paths.cache / f"kubernetes-{version()}-{digest()[:12]}"
+    return paths.cache / f"kubernetes-{version(minor)}-{digest(minor)[:12]}"
 
 
-def version() -> str:
+def version(minor: str = NEWEST) -> str:
     """`1.34.2`, of the module's go.mod."""
-    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", (ROOT / "tools" / MODULE / "go.mod").read_text(), re.MULTILINE)
+    text = (ROOT / "tools" / MODULES[minor] / "go.mod").read_text()
+    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", text, re.MULTILINE)
     assert found is not None  # a test holds it
     return found[1]
 
 
-def digest() -> str:
+def digest(minor: str = NEWEST) -> str:
     """Of everything that a bundle is made from."""
-    return hashlib.sha256(Path(__file__).read_bytes() + sources().encode()).hexdigest()
+    older = "" if minor == NEWEST else sources(minor)
+    return hashlib.sha256(Path(__file__).read_bytes() + sources().encode() + older.encode()).hexdigest()
 
 
-def programs_of(paths: Paths, given: Path | None) -> dict[str, Path]:
-    """Name -> program. Built ones stay in the cache beside the bundle: another image does not build them again."""
-    built = given or paths.cache / f"kubernetes-programs-{version()}-{sources()[:12]}"
-    wanted = [*COMMANDS, *OTHERS.values(), DNS]
+def programs_of(paths: Paths, given: Path | None, minor: str = NEWEST) -> dict[str, Path]:
+    """Name -> program. Built ones stay in the cache beside the bundle: another image does not build them again.
+    `given` has those of the minor's own module."""
+    built = given or place(paths, minor)
+    wanted = [*COMMANDS, *([*OTHERS.values(), DNS] if minor == NEWEST else [])]
     if given is None and not (built / "whole").is_file():
-        build(paths, built)
+        build(paths, built, minor)
         (built / "whole").touch()
     missing = [name for name in wanted if not (built / name).is_file()]
     if missing:
         raise SetupError(f"{built} has no {', '.join(missing)}", "remove that folder, then again")
-    return {name: built / name for name in wanted}
+    rest = {} if minor == NEWEST else programs_of(paths, None)
+    return {**rest, **{name: built / name for name in wanted}}
 
 
-def sources() -> str:
+def place(paths: Paths, minor: str = NEWEST) -> Path:
+    """Where its built programs lie, or will."""
+    return paths.cache / f"kubernetes-programs-{version(minor)}-{sources(minor)[:12]}"
+
+
+def sources(minor: str = NEWEST) -> str:
     """Of what programs are built from."""
-    made = hashlib.sha256(" ".join(OTHERS).encode())
-    for name in (MODULE, DNS):
+    newest = minor == NEWEST
+    made = hashlib.sha256(" ".join(OTHERS if newest else COMMANDS).encode())
+    for name in (MODULES[minor], *([DNS] if newest else [])):
         for file in sorted(path for path in (ROOT / "tools" / name).rglob("*") if path.is_file()):
             made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return made.hexdigest()
 
 
-def build(paths: Paths, target: Path) -> None:
+def build(paths: Paths, target: Path, minor: str) -> None:
     """The programs of a module by one `go build`: what they share is compiled once."""
     go = modules.toolchain(paths)
     target.mkdir(parents=True, exist_ok=True)
     options = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-o", f"{target}/"]
-    with clock("bundle", f"building Kubernetes {version()} from pinned Go modules", "8 minutes on two cores"):
+    module = ROOT / "tools" / MODULES[minor]
+    own = [f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS]
+    stamped = f"-ldflags=-s -w {stamps(version(minor))}"
+    with clock("bundle", f"building Kubernetes {version(minor)} from pinned Go modules", "8 minutes on two cores"):
+        if minor != NEWEST:
+            run([go.program, "build", *options, stamped, *own], DO, env=go.env, cwd=module)
+            return
         with tempfile.TemporaryDirectory(dir=target) as scratch:
-            packages = [
-                *(f"k8s.io/kubernetes/cmd/{name}" for name in COMMANDS),
-                *(one for one in OTHERS if one != ALONE),
-            ]
-            own = [f"-ldflags=-s -w {stamps(version())}", f"-overlay={flannel(go, Path(scratch))}"]
-            argv = [go.program, "build", *options, *own, *packages]
-            run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE)
-        run([go.program, "build", *options, "-ldflags=-s -w", ALONE], DO, env=go.env, cwd=ROOT / "tools" / MODULE)
+            packages = [*own, *(one for one in OTHERS if one != ALONE)]
+            overlaid = f"-overlay={flannel(go, Path(scratch))}"
+            run([go.program, "build", *options, stamped, overlaid, *packages], DO, env=go.env, cwd=module)
+        run([go.program, "build", *options, "-ldflags=-s -w", ALONE], DO, env=go.env, cwd=module)
     with clock("bundle", "building CoreDNS from pinned Go modules", "2 minutes on two cores"):
         run([go.program, "build", *options, "-ldflags=-s -w", "."], DO, env=go.env, cwd=ROOT / "tools" / DNS)
 
@@ -196,10 +214,10 @@ def build(paths: Paths, target: Path) -> None:
 def flannel(go: modules.Go, scratch: Path) -> Path:
     """An overlay for `go build` with flannel's own main file as a package of our module, less the backend in C."""
     argv = [go.program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", FLANNEL]
-    own = Path(run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULE).strip()) / "main.go"
+    own = Path(run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULES[NEWEST]).strip()) / "main.go"
     lines = [line for line in own.read_text().splitlines(keepends=True) if FLANNEL_IN_C not in line]
     (scratch / "main.go").write_text("".join(lines))
-    place = ROOT / "tools" / MODULE / "flanneld" / "main.go"
+    place = ROOT / "tools" / MODULES[NEWEST] / "flanneld" / "main.go"
     (scratch / "overlay.json").write_text(json.dumps({"Replace": {str(place): str(scratch / "main.go")}}))
     return scratch / "overlay.json"
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.suite import AT_LENGTH
+from tests.provider.host.systemd_box import docker
 from tests.provider.kubeadm.box import QUIRKS, KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import Asking, KubeStack, bundle, config, leftovers
+
+import kubernetes_bundle
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
 at_length = pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it")
@@ -70,6 +74,30 @@ def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox]) 
 
 
 @at_length
+def test_a_minor_upgrade_with_the_app_serving(stack: KubeStack, boxes: list[KubeBox]) -> None:
+    """1.33 to 1.34. What is asked for does not need the guestbook's store, whose one writer moves with its volume."""
+    stack.write(config(boxes, bundle("1.33")))
+    stack.up()
+    assert stack.post(name="Ada", message="before the upgrade") == 303
+    assert {node["version"] for node in stack.status()["nodes"]} == {f"v{kubernetes_bundle.version('1.33')}"}
+    with Asking(stack, "/style.css") as asking:
+        stack.write(config(boxes, bundle()))
+        stack.up()
+    assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    assert {node["version"] for node in stack.status()["nodes"]} == {f"v{kubernetes_bundle.version()}"}
+    assert stack.serves("before the upgrade", within=30)
+    stack.up("--expect-no-changes", "--refresh")
+
+    # and never back
+    stack.write(config(boxes, bundle("1.33")))
+    with pytest.raises(AssertionError, match="is older than"):
+        stack.pulumi("preview")
+    stack.write(config(boxes, bundle()))
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert not [left for box in boxes for left in leftovers(box)]
+
+
+@at_length
 def test_what_a_cluster_is_made_of_may_die(stack: KubeStack, boxes: list[KubeBox]) -> None:
     """kubelet, containerd and the API server are killed; what serves, serves on."""
     stack.up()
@@ -95,6 +123,42 @@ def test_a_killed_run_is_gone_on_with(stack: KubeStack, boxes: list[KubeBox], at
     assert stack.serves("Guestbook", within=10)
     stack.pulumi("destroy", "--yes", "--skip-preview")
     assert not [left for box in boxes for left in leftovers(box)]
+
+
+@at_length
+def test_certificates_are_renewed_before_they_end(stack: KubeStack, boxes: list[KubeBox]) -> None:
+    """They are made anew for three weeks, as if the year were nearly over."""
+    stack.up()
+    given, config_file = "/tmp/anytier-test.yaml", "/etc/kubernetes/anytier/kubeadm.yaml"
+    soon = "s/^kind: ClusterConfiguration$/&\\ncertificateValidityPeriod: 504h0m0s/"
+    renew = f"sed '{soon}' {config_file} >{given} && kubeadm certs renew all --config {given} && rm {given}"
+    boxes[0].ssh(renew)
+    assert min(item["days"] for item in stack.status()["certificates"]) < 30
+    with Asking(stack) as asking:
+        stack.up("--refresh")
+    assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    assert min(item["days"] for item in stack.status()["certificates"]) > 300
+    stack.up("--expect-no-changes", "--refresh")
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+@at_length
+def test_a_dead_cluster_is_never_taken_for_empty(stack: KubeStack, boxes: list[KubeBox]) -> None:
+    """Its control plane is switched off for good: only who says `forget` gets rid of it."""
+    stack.up()
+    made = stack.resources()
+    docker("stop", "--time", "1", boxes[0].name)
+    now = ("--yes", "--skip-preview")
+    for command in (("preview", "--refresh"), ("refresh", *now), ("destroy", *now)):
+        with pytest.raises(AssertionError, match=r"does not answer|unreachable|no answer") as error:
+            stack.pulumi(*command)
+        assert "Traceback" not in str(error.value)
+        assert stack.resources() == made, command
+    stack.write({**config(boxes, bundle()), "forget": True})
+    with contextlib.suppress(AssertionError):
+        stack.up()  # so that the state knows; what does not answer is told again
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert not stack.resources()
 
 
 @at_length

@@ -9,16 +9,13 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.provider.kubernetes.controlplane import Kubelet, control_plane, programs
+from tests.provider.kubernetes.controlplane import control_plane, kubelet, programs
 
 from anytier.provider.kubernetes.client import Api
 
@@ -111,32 +108,12 @@ class Stack:
         return self.run(sys.executable, "-m", "anytier", *argv, code=code)
 
 
-@contextmanager
-def kubelet(kubeconfig: str) -> Iterator[Kubelet]:
-    """In a thread, since the engine is waited for."""
-    loop, there = asyncio.new_event_loop(), Api(kubeconfig)
-    made = Kubelet(there, NS)
-    made.images = dict(FATES)
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    running = asyncio.run_coroutine_threadsafe(made._run(), loop)
-    try:
-        yield made
-    finally:
-        running.cancel()
-        time.sleep(0.3)
-        asyncio.run_coroutine_threadsafe(there.close(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
-
-
 def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
     tmp_path: Path, pulumi_env: dict[str, str], kubernetes_plugin: None
 ) -> None:
     (tmp_path / "control-plane").mkdir()
     (tmp_path / "project").mkdir()
-    with control_plane(tmp_path / "control-plane") as kubeconfig, kubelet(kubeconfig):
+    with control_plane(tmp_path / "control-plane") as kubeconfig, kubelet(kubeconfig, NS, FATES):
         stack = Stack(tmp_path / "project", kubeconfig, pulumi_env)
 
         def live(path: str) -> Any:

@@ -12,8 +12,10 @@ import pytest
 
 import kubernetes_bundle as made
 from anytier.bundle.manifest import Bundle
+from anytier.tiers.kubeadmargs import MINORS
 from bootstrap.paths import Paths
 
+NEWEST = made.MODULES[made.NEWEST]
 LISTED = [
     "registry.k8s.io/kube-apiserver:v1.34.2",
     "registry.k8s.io/kube-controller-manager:v1.34.2",
@@ -29,33 +31,41 @@ def module(name: str) -> str:
     return (made.ROOT / "tools" / name / "go.mod").read_text()
 
 
-def test_the_module_pins_all_of_kubernetes_to_one_version() -> None:
-    said = made.version()
-    staged = re.findall(r"^replace (k8s\.io/\S+) => \1 v0\.(\S+)$", module(made.MODULE), re.MULTILINE)
+@pytest.mark.parametrize("minor", made.MODULES)
+def test_the_module_pins_all_of_kubernetes_to_one_version(minor: str) -> None:
+    said = made.version(minor)
+    staged = re.findall(r"^replace (k8s\.io/\S+) => \1 v0\.(\S+)$", module(made.MODULES[minor]), re.MULTILINE)
     assert len(staged) > 20 and {pin for _, pin in staged} == {said.removeprefix("1.")}
+    assert said.startswith(f"{minor}.")
+
+
+def test_there_is_a_module_for_each_minor_that_a_stack_may_ask_for() -> None:
+    assert {f"{major}.{minor}" for major, minor in MINORS} == set(made.MODULES)
 
 
 def test_every_program_is_a_tool_of_the_module_so_that_its_sums_are_kept() -> None:
-    text = module(made.MODULE)
+    text = module(made.MODULES[made.NEWEST])
     wanted = [f"k8s.io/kubernetes/cmd/{name}" for name in made.COMMANDS]
     for package in wanted + [name for name in made.OTHERS if not name.startswith("./")]:
         assert f"\t{package}\n" in text
+    for name in made.MODULES.values():
+        assert all(f"\t{package}\n" in module(name) for package in wanted)
     assert f"\t{made.FLANNEL}\n" in text
     for package in (name for name in made.OTHERS if name.startswith("./") and name != "./flanneld"):
-        assert (made.ROOT / "tools" / made.MODULE / package / "main.go").is_file()
+        assert (made.ROOT / "tools" / NEWEST / package / "main.go").is_file()
 
 
 def test_images_that_kubeadm_does_not_name_have_their_modules_versions() -> None:
     for reference in made.MORE:
         name, _, tag = reference.rpartition("/")[2].partition(":")
-        assert re.search(rf"/{name} {re.escape(tag)}\b", module(made.MODULE)), reference
+        assert re.search(rf"/{name} {re.escape(tag)}\b", module(NEWEST)), reference
 
 
 def test_another_source_is_another_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = made.folder(Paths(made.ROOT, tmp_path))
-    tools = tmp_path / "tools" / made.MODULE
+    tools = tmp_path / "tools" / NEWEST
     tools.mkdir(parents=True)
-    (tools / "go.mod").write_text(f"{module(made.MODULE)}\n// changed\n")
+    (tools / "go.mod").write_text(f"{module(NEWEST)}\n// changed\n")
     monkeypatch.setattr(made, "ROOT", tmp_path)
     assert made.folder(Paths(made.ROOT, tmp_path)) != before
 

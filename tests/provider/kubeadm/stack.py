@@ -28,12 +28,12 @@ from bootstrap.say import SetupError
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def bundle() -> Path:
+def bundle(minor: str = kubernetes_bundle.NEWEST) -> Path:
     """The software, built once for this user. That it cannot be had is a failure: a skipped test proves nothing."""
-    if given := os.environ.get("ANYTIER_TEST_BUNDLE"):
+    if minor == kubernetes_bundle.NEWEST and (given := os.environ.get("ANYTIER_TEST_BUNDLE")):
         return Path(given)
     try:
-        return kubernetes_bundle.ensure(Paths.here())
+        return kubernetes_bundle.ensure(Paths.here(), minor=minor)
     except SetupError as error:
         pytest.fail(f"no software for a cluster: {error}", pytrace=False)
 
@@ -47,14 +47,16 @@ def config(boxes: Sequence[KubeBox], software: Path, **more: Any) -> dict[str, A
 
 
 class KubeStack:
-    """`env` is that of tests' own engine home and state. The file goes with `close`."""
+    """`env` is that of tests' own engine home and state. The file goes with `close`. `longest`: seconds of a run."""
+
+    longest = 900.0
 
     def __init__(self, boxes: Sequence[KubeBox], env: dict[str, str], app: str, software: Path, **more: Any) -> None:
         self.boxes, self.app, self.port = list(boxes), app, free_port()
         self.name = f"anytier-test-{secrets.token_hex(3)}"
         self.env = {**env, "PYTHONPATH": str(ROOT / "components"), "NO_COLOR": "1"}
         self.file = ROOT / "stacks" / f"Pulumi.{self.name}.yaml"
-        self.write(config(boxes, software, **more))
+        self.write(config(boxes, software, **more) if boxes else {})
         self.pulumi("stack", "init", "--secrets-provider", "passphrase")
 
     def write(self, kubeadm: dict[str, Any], **more: Any) -> None:
@@ -70,11 +72,29 @@ class KubeStack:
     def up(self, *argv: str) -> str:
         return self.pulumi("up", "--yes", "--skip-preview", *argv)
 
+    def timed(self, *argv: str) -> float:
+        """Seconds of such a run."""
+        start = time.monotonic()
+        self.pulumi(*argv)
+        return time.monotonic() - start
+
     def anytier(self, verb: str, *argv: str) -> str:
         return self.run(sys.executable, "-m", "anytier", *verb.split(), "--stack", self.name, *argv)
 
+    def status(self) -> dict[str, Any]:
+        """As `anytier cluster status` tells it."""
+        found: dict[str, Any] = json.loads(self.anytier("cluster status", "--json"))
+        return found
+
+    def resources(self) -> set[str]:
+        """What the state says is there, less the stack and providers: urns."""
+        found = json.loads(self.pulumi("stack", "export"))["deployment"].get("resources", [])
+        return {item["urn"] for item in found if not item["type"].startswith("pulumi:")}
+
     def run(self, *command: str) -> str:
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=self.longest, check=False
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done.stdout
 
@@ -137,8 +157,8 @@ class KubeStack:
 class Asking:
     """Asks all the time, on a connection of its own each; `lost` are the answers that were not 200, and why."""
 
-    def __init__(self, stack: KubeStack, pause: float = 0.05) -> None:
-        self.stack, self.pause = stack, pause
+    def __init__(self, stack: KubeStack, path: str = "/", pause: float = 0.05) -> None:
+        self.stack, self.path, self.pause = stack, path, pause
         self.asked, self.lost = 0, list[str]()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
@@ -155,7 +175,7 @@ class Asking:
         while not self._over.wait(self.pause):
             self.asked += 1
             try:
-                status, _ = self.stack.get(timeout=15)
+                status, _ = self.stack.get(self.path, timeout=15)
                 if status != 200:
                     self.lost.append(f"{time.strftime('%X')} status {status}")
             except (OSError, http.client.HTTPException) as error:

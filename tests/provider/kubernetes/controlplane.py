@@ -14,8 +14,9 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,26 @@ class Kubelet:
             await self.there.patch(
                 f"/api/v1/namespaces/{self.ns}/pods/{pod['metadata']['name']}/status", {"status": wanted}
             )
+
+
+@contextlib.contextmanager
+def kubelet(kubeconfig: str, ns: str, images: Mapping[str, str]) -> Iterator[Kubelet]:
+    """One in a thread, for who waits for the engine. `images`: what becomes of them."""
+    loop, there = asyncio.new_event_loop(), Api(kubeconfig)
+    made = Kubelet(there, ns)
+    made.images = dict(images)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    running = asyncio.run_coroutine_threadsafe(made._run(), loop)
+    try:
+        yield made
+    finally:
+        running.cancel()
+        time.sleep(0.3)
+        asyncio.run_coroutine_threadsafe(there.close(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 def status(container: dict[str, Any], fate: str) -> dict[str, Any]:

@@ -34,8 +34,11 @@ def programs() -> dict[str, tuple[Path, Path]]:
     if given := os.environ.get("ANYTIER_KUBERNETES_BIN"):
         found = {path.parent.name: (Path(given, "etcd"), path) for path in Path(given).glob("*/kube-apiserver")}
     else:
-        made = sorted(Paths.here().cache.glob("kubernetes-programs-*/kube-apiserver"))
-        found = {path.parent.name.split("-")[2]: (path.with_name("server"), path) for path in made}
+        cache = Paths.here().cache
+        made = sorted(cache.glob("kubernetes-programs-*/kube-apiserver"))
+        # an older minor has no etcd of its own
+        etcd = max(cache.glob("kubernetes-programs-*/server"), default=cache / "none")
+        found = {path.parent.name.split("-")[2]: (etcd, path) for path in made}
     return {version: pair for version, pair in sorted(found.items()) if all(file.is_file() for file in pair)}
 
 
