@@ -1,7 +1,7 @@
-"""The program's side of Kubernetes objects: plain data becomes resources of the plugin `kubernetes`, without its SDK.
+"""The program's side of Kubernetes objects: plain data becomes resources of pulumi-kubernetes.
 
-An object's own `apiVersion` and `kind` are its resource's token, so that custom resources are no special case, and none
-of the SDK's thousand modules is loaded.
+An object's own `apiVersion` and `kind` are its resource's token, so that custom resources are no special case. Of the
+SDK the provider is taken; the thousand modules of its kinds are not loaded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pulumi
+from pulumi_kubernetes import Provider
 
 PLUGIN_VERSION = "4.25.0"
 SKIP_AWAIT = "pulumi.com/skipAwait"
@@ -22,19 +23,19 @@ def cluster_provider(
     forget: bool = False,
     identity: Any = None,
     opts: pulumi.ResourceOptions | None = None,
-) -> pulumi.ProviderResource:
+) -> Provider:
     """The plugin, on one cluster. `kubeconfig` is its text. `forget`: what is on a cluster that does not answer may be
     taken out of the state; without it that is an error. `identity` says which cluster it is: another one has nothing
     of what is on this one, and all is made there anew; without, the plugin compares addresses."""
-    props = {
-        "kubeconfig": pulumi.Output.secret(kubeconfig),
-        "enableServerSideApply": "true",
-        "suppressHelmHookWarnings": "true",
-        **({"deleteUnreachable": "true"} if forget else {}),
-        **({} if identity is None else {"clusterIdentifier": identity}),
-    }
-    merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(version=PLUGIN_VERSION))
-    return pulumi.ProviderResource("kubernetes", name, props, merged)
+    return Provider(
+        name,
+        kubeconfig=pulumi.Output.secret(kubeconfig),
+        enable_server_side_apply=True,
+        suppress_helm_hook_warnings=True,
+        delete_unreachable=True if forget else None,
+        cluster_identifier=identity,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(version=PLUGIN_VERSION)),
+    )
 
 
 def token(object: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def drift(trial: Trial) -> str:
     stays = {float(report["started"]) for name, report in before.items() if name != chosen}
     trial.place.remove_instance(trial.ns, before[chosen])
     expect(
-        trial.until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 10),
+        trial.until(lambda: chosen not in {trial.get("/")["instance"] for _ in range(6)}, 30),
         "the instance is still there",
     )
     if isinstance(trial.place, Heals):
