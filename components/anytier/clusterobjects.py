@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pulumi
 from pulumi_kubernetes import Provider
+
+import pulumi
 
 PLUGIN_VERSION = "4.25.0"
 SKIP_AWAIT = "pulumi.com/skipAwait"
