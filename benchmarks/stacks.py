@@ -140,6 +140,18 @@ def _text(file: Path) -> str:
     return file.read_text() if file.is_file() else ""
 
 
+def kubernetes_plugin() -> None:
+    """The engine's plugin for clusters is where it looks for it; got now, as set-up does, if need be. SetupError."""
+    from bootstrap import engine, plugin
+    from bootstrap.paths import Paths
+
+    paths = Paths.here()
+    found = engine.remembered(paths)
+    if found is None:
+        raise CommandFailed("set-up has got no Pulumi engine for this clone; run: make engine")
+    plugin.ensure(paths, found, "kubernetes")
+
+
 def base_image() -> None:
     """The image that the example apps are built from, on the daemon."""
     timed([str(ROOT / ".venv" / "bin" / "python"), str(ROOT / "tools" / "base_image.py")], ROOT, os.environ)

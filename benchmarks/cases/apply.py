@@ -24,7 +24,7 @@ from anytier.spec import App
 from benchmarks.measure import CommandFailed, timed
 from benchmarks.programs import KUBECTL, ensure
 from benchmarks.row import Limit, Options, Row
-from benchmarks.stacks import program
+from benchmarks.stacks import kubernetes_plugin, program
 
 NS, IMAGE = "anytier-test-bench", "example.org/team/app:1.0"
 APPLIED, UNCHANGED = Limit("ratio", 1.5), Limit("ratio", 1.5)
@@ -62,6 +62,7 @@ class Bench:
 
 def run(options: Options) -> list[Row]:
     kubectl, rows = ensure(KUBECTL), list[Row]()
+    kubernetes_plugin()
     for size in (2, 5) if options.quick else SIZES:
         samples: dict[str, list[Sample]] = {"anytier": [], "kubectl": []}
         with place(size, kubectl) as bench:

@@ -25,7 +25,7 @@ from anytier.conformance.trial import free_ports
 from anytier.render.kubernetes.addons.local_path import HELPER
 from benchmarks.measure import CommandFailed
 from benchmarks.row import Limit, Options, Row
-from benchmarks.stacks import ours
+from benchmarks.stacks import kubernetes_plugin, ours
 
 READY = Limit("ratio", 1.2)
 LONGEST = 900.0  # seconds until the nodes are Ready
@@ -35,6 +35,7 @@ Sample = Mapping[str, float]
 def run(options: Options) -> list[Row]:
     count = 1 if options.quick else 3
     bundle = Bundle.read(software())
+    kubernetes_plugin()
     ways = {"anytier": by_anytier, "by hand": by_hand}
     samples: dict[str, list[Sample]] = {name: [] for name in ways}
     for index in range(min(options.repeat, 3)):
