@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,9 @@ def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox]) 
 @at_length
 def test_a_minor_upgrade_with_the_app_serving(stack: KubeStack, boxes: list[KubeBox]) -> None:
     """1.33 to 1.34. What is asked for does not need the guestbook's store, whose one writer moves with its volume."""
-    stack.write(config(boxes, bundle("1.33")))
+    # That kubeadm, built with a Go that is newer than its own, cannot write an address down (fixed in 1.34).
+    older = config(boxes, bundle("1.33"), ignorePreflight=[*QUIRKS["ignorePreflight"], "HTTPProxyCIDR"])
+    stack.write(older)
     stack.up()
     assert stack.post(name="Ada", message="before the upgrade") == 303
     assert {node["version"] for node in stack.status()["nodes"]} == {f"v{kubernetes_bundle.version('1.33')}"}
@@ -89,7 +92,7 @@ def test_a_minor_upgrade_with_the_app_serving(stack: KubeStack, boxes: list[Kube
     stack.up("--expect-no-changes", "--refresh")
 
     # and never back
-    stack.write(config(boxes, bundle("1.33")))
+    stack.write(older)
     with pytest.raises(AssertionError, match="is older than"):
         stack.pulumi("preview")
     stack.write(config(boxes, bundle()))
@@ -144,21 +147,39 @@ def test_certificates_are_renewed_before_they_end(stack: KubeStack, boxes: list[
 
 @at_length
 def test_a_dead_cluster_is_never_taken_for_empty(stack: KubeStack, boxes: list[KubeBox]) -> None:
-    """Its control plane is switched off for good: only who says `forget` gets rid of it."""
+    """Its control plane is switched off: a run says so and forgets nothing; only `forget` lets go of one for good."""
     stack.up()
+    assert stack.post(name="Ada", message="before the lights went out") == 303
     made = stack.resources()
     docker("stop", "--time", "1", boxes[0].name)
     now = ("--yes", "--skip-preview")
-    for command in (("preview", "--refresh"), ("refresh", *now), ("destroy", *now)):
+    for command in (("preview", "--refresh"), ("refresh", *now)):
         with pytest.raises(AssertionError, match=r"does not answer|unreachable|no answer") as error:
             stack.pulumi(*command)
         assert "Traceback" not in str(error.value)
         assert stack.resources() == made, command
+    with pytest.raises(AssertionError, match=r"does not answer|unreachable|no answer"):
+        stack.pulumi("destroy", *now)
+    # What goes with its namespace the engine lets go of first; the namespace and the cluster it does not.
+    assert {urn for urn in made if "::kubernetes:" not in urn or ":Namespace::" in urn} - stack.resources() == set()
+
+    docker("start", boxes[0].name)
+    eventually(lambda: boxes[0].run("systemctl", "is-active", "--quiet", "kubelet.service").returncode == 0)
+    stack.up()
+    assert stack.serves("before the lights went out", within=120)
+    docker("stop", "--time", "1", boxes[0].name)
     stack.write({**config(boxes, bundle()), "forget": True})
     with contextlib.suppress(AssertionError):
         stack.up()  # so that the state knows; what does not answer is told again
-    stack.pulumi("destroy", "--yes", "--skip-preview")
+    stack.pulumi("destroy", *now)
     assert not stack.resources()
+
+
+def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < until, "that takes too long"
+        time.sleep(0.5)
 
 
 @at_length
