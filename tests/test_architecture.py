@@ -176,6 +176,9 @@ def test_a_clouds_sdk_is_imported_in_its_own_tier_only() -> None:
         if file.is_relative_to(PACKAGE / "provider" / "libvirt"):
             assert file.name == "connection.py" or not found, file
             continue
+        if file.name == "clusterobjects.py":
+            assert found == {"pulumi_kubernetes"}, file
+            continue
         if part(file) not in ("tiers", "runtimes"):
             assert not found, f"{file.relative_to(PROJECT)} imports {sorted(found)}"
         assert len(found) <= 2, file
