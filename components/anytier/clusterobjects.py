@@ -7,11 +7,12 @@ SDK the provider is taken; the thousand modules of its kinds are not loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from pulumi_kubernetes import Provider
+from typing import TYPE_CHECKING, Any
 
 import pulumi
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes import Provider
 
 PLUGIN_VERSION = "4.25.0"
 SKIP_AWAIT = "pulumi.com/skipAwait"
@@ -28,6 +29,8 @@ def cluster_provider(
     """The plugin, on one cluster. `kubeconfig` is its text. `forget`: what is on a cluster that does not answer may be
     taken out of the state; without it that is an error. `identity` says which cluster it is: another one has nothing
     of what is on this one, and all is made there anew; without, the plugin compares addresses."""
+    from pulumi_kubernetes import Provider  # by a stack on a cluster only
+
     return Provider(
         name,
         kubeconfig=pulumi.Output.secret(kubeconfig),
