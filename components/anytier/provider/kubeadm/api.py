@@ -22,6 +22,7 @@ from anytier.render.kubeadm.names import split_endpoint
 ADMIN = "/etc/kubernetes/admin.conf"
 MERGE = "application/merge-patch+json"
 _TIMEOUT = 20.0
+_SERVER = "API server"
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,25 @@ class Credentials:
 
 
 class Api:
-    """One cluster."""
+    """One cluster. `patience`: for how many seconds it may be away in the middle of a change, while its own pods restart;
+    what was asked for is asked again, and has to bear that."""
 
-    def __init__(self, node: Node, credentials: Credentials) -> None:
-        self.node, self.credentials = node, credentials
+    def __init__(self, node: Node, credentials: Credentials, patience: float = 0) -> None:
+        self.node, self.credentials, self.patience = node, credentials, patience
 
     async def ask(self, *calls: Call, timeout: float = _TIMEOUT) -> list[tuple[int, Any]]:
         """Status and body of each, over one connection."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.patience
+        while True:
+            try:
+                return await self._ask(*calls, timeout=timeout)
+            except Unreachable as error:
+                if loop.time() >= end or not error.path.startswith(_SERVER):
+                    raise  # it is given up, or the machine is away
+            await asyncio.sleep(0.5)
+
+    async def _ask(self, *calls: Call, timeout: float) -> list[tuple[int, Any]]:
         given = self.credentials
         host, port = given.endpoint
         asked = {"host": host, "port": port, "ca": given.ca, "cert": given.cert, "key": given.key, "patience": timeout}
@@ -67,7 +80,7 @@ class Api:
         said = await self.node.verb("ask", timeout=timeout * (len(calls) + 1) + 30, calls=wired, **asked)
         if "error" in said:
             do = "`journalctl -u kubelet` on its control plane says more; then run again"
-            raise Unreachable(f"API server {given.server}", str(said["error"]), do)
+            raise Unreachable(f"{_SERVER} {given.server}", str(said["error"]), do)
         return [(status, _json(body)) for status, body in said["answers"]]
 
     async def get(self, path: str) -> Any:
@@ -110,14 +123,26 @@ class Api:
                 raise problem
             await asyncio.sleep(0.5)
 
+    async def steady(self, quiet: float, seconds: float) -> None:
+        """Until it has been ready for `quiet` seconds without a break; the last reason if that takes longer."""
+        loop = asyncio.get_running_loop()
+        end, since = loop.time() + seconds, loop.time()
+        while loop.time() - since < quiet:
+            problem = await self._not_ready()
+            if problem is not None:
+                since = loop.time()
+                if since >= end:
+                    raise problem
+            await asyncio.sleep(0.5)
+
     async def _not_ready(self) -> AnytierError | None:
         try:
-            ((status, body),) = await self.ask(Call("GET", "/readyz"), timeout=5)
+            ((status, body),) = await self._ask(Call("GET", "/readyz"), timeout=5)
         except Unreachable as error:
             return error
         if status == 200:
             return None
-        return Unreachable(f"API server {self.credentials.server}", f"is not ready ({status}: {str(body)[:200]})", "")
+        return Unreachable(f"{_SERVER} {self.credentials.server}", f"is not ready ({status}: {str(body)[:200]})", "")
 
 
 async def api_of(node: Node) -> Api:

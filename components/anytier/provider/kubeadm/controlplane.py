@@ -30,6 +30,7 @@ from anytier.render.kubeadm import authentication, config, encryption, kubelet, 
 RENEW = timedelta(days=60)
 CONFIG, NEW_CONFIG = f"{GIVEN}/kubeadm.yaml", f"{GIVEN}/kubeadm-new.yaml"
 _ANSWER = 120.0  # seconds until an API server that runs answers
+_STEADY = 10.0  # seconds in which nothing of it restarts any more
 
 
 class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
@@ -152,10 +153,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             await self._change(ctx, node, api, inputs)
         await settings.apply(api, node.name, (old.labels, taints_of(old)), (inputs.labels, taints_of(inputs)))
         await approve.grant(ctx, api, node, wait=mark.stage == "prepared")
-        done = await self._seen(node, inputs, config_hash(inputs))
+        done = await self._seen(node, inputs, config_hash(inputs), _ANSWER)
         if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
             await approve.grant(ctx, api, node, wait=False)
-            done = await self._seen(node, inputs, config_hash(inputs))
+            done = await self._seen(node, inputs, config_hash(inputs), _ANSWER)
         ctx.status(f"{inputs.cluster} is {done.version}")
         return done
 
@@ -175,6 +176,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
     async def _change(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs) -> None:
         """Upgrade, then configuration, then certificates; each only if need be."""
         await api.ready(_ANSWER)
+        api.patience = _ANSWER  # from here on its own pods may restart
         live = await api.version()
         problem = versions.problem("version", live, inputs.version)
         if problem is not None:
@@ -206,6 +208,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
                 ctx.warn(f"left {node.name} against their budgets: {', '.join(forced)}")
         await node.switch(inputs.version, "kubeadm", "kubelet")
         await restart_kubelet(ctx, node, api, inputs.version)
+        await api.steady(_STEADY, _ANSWER)  # a new kubelet may make its static pods anew
         if moves:
             await cordon(api, node.name, False)
 
@@ -261,9 +264,12 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         there = [f"{GIVEN}/{name}" for name in await node.machine.list(GIVEN)]
         await node.machine.remove([path for path in there if path not in wanted and path not in secret])
 
-    async def _seen(self, node: Node, inputs: ControlPlaneInputs, known_hash: str) -> ControlPlaneOutputs:
+    async def _seen(
+        self, node: Node, inputs: ControlPlaneInputs, known_hash: str, patience: float = 0
+    ) -> ControlPlaneOutputs:
         """`known_hash`: of the configuration that was last written; the files themselves say whether it still is."""
         api = await api_of(node)
+        api.patience = patience
         live = await api.version()
         found = await api.find(node.name)
         current = known_hash and not await self._differs(node, inputs, await encryption_keys(node))
