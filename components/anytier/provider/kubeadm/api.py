@@ -54,8 +54,8 @@ class Credentials:
 
 
 class Api:
-    """One cluster. `patience`: for how many seconds it may be away in the middle of a change, while its pods restart; what
-    was asked for is asked again, and has to bear that."""
+    """One cluster. `patience`: for how many seconds it may be away in the middle of a change, while its pods restart;
+    what was asked for is asked again, and has to bear that."""
 
     def __init__(self, node: Node, credentials: Credentials, patience: float = 0) -> None:
         self.node, self.credentials, self.patience = node, credentials, patience
