@@ -79,9 +79,10 @@ class _Engine(mocks.MockEngine):
             self.warnings.append(request.message)
 
 
-def _settings(monitor: Monitor, engine: _Engine, stack: str, project: str, folder: Path | None) -> mocks.MockSettings:
+def _settings(monitor: Any, engine: _Engine, stack: str, project: str, folder: Path | None) -> mocks.MockSettings:
     """As `set_mocks` makes them, but without its stack: `run_in_stack` makes the one that takes the exports."""
-    return mocks.MockSettings(
+    untyped: Any = mocks.MockSettings
+    made: mocks.MockSettings = untyped(
         monitor=monitor,
         monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),
         engine=engine,
@@ -91,6 +92,7 @@ def _settings(monitor: Monitor, engine: _Engine, stack: str, project: str, folde
         dry_run=True,
         organization=None,
     )
+    return made
 
 
 async def _ended(running: Any, longest: float) -> None:
@@ -98,7 +100,8 @@ async def _ended(running: Any, longest: float) -> None:
     task = asyncio.ensure_future(running)
     done, _ = await asyncio.wait({task}, timeout=longest)
     if done:
-        return await task
+        task.result()
+        return
     others = [item for item in asyncio.all_tasks() if item is not asyncio.current_task()]
     for item in others:
         item.cancel()

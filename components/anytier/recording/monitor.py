@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import empty_pb2
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
@@ -81,14 +82,15 @@ class Monitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if _STACK in request.urn.split("::")[2]:
             self._exports = values.read(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return empty_pb2.Empty()
 
     def Invoke(self, request: Any) -> Any:
         found = self._packages.function(request.tok, values.plain(values.read(request.args)))
         if found is None:
             what = f"the program asks for {request.tok}, and a plan has nothing to answer"
             raise AnytierError("plan", what, "a stand-in for it belongs into anytier/recording/packages")
-        return resource_pb2.ResourceInvokeResponse(**{"return": values.write(found)})
+        answer: Any = {"return": values.write(found)}  # a word of Python's
+        return resource_pb2.ResourceInvokeResponse(**answer)
 
     # nodes
 
@@ -134,7 +136,7 @@ class Monitor(mocks.MockMonitor):
             if isinstance(value, Mapping):
                 if value.get(SIGNATURE) == _REFERENCE:
                     return f"<{str(value.get('urn', '')).rpartition('::')[2]}>"
-                return {key: show(item, (*path, key)) for key, item in value.items()}
+                return {key: show(value[key], (*path, key)) for key in sorted(value)}  # the wire has no order
             if isinstance(value, list):
                 return [show(item, (*path, index)) for index, item in enumerate(value)]
             return self._anywhere(value) if isinstance(value, str) else value

@@ -19,8 +19,8 @@ from anytier.frozen import Frozen
 
 Path = tuple[str | int, ...]
 FORMAT = 1
-# What stands in inputs for a secret, or for what only a run knows. `Node.secrets` and `Node.unknown` say where that is: a
-# text of the user's that reads the same is in neither.
+# What stands in inputs for a secret, or for what only a run knows. `Node.secrets` and `Node.unknown` say where that is:
+# a text of the user's that reads the same is in neither.
 REDACTED, UNKNOWN_TEXT = "[secret]", "[unknown]"
 _MOST = 64 << 20  # bytes of a file that holds a graph
 
