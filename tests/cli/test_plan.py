@@ -57,7 +57,7 @@ def test_a_plan_is_compared_with_an_earlier_one(project: Path) -> None:
     base = plan(project, "--json")
     (project / "base.json").write_text(base.out)
     assert plan(project, "--diff", "base.json").out == "stack dev: no changes, 5 as before\n"
-    (project / "app.yaml").write_text(SPEC.replace("data", "date"))
+    (project / "app.yaml").write_text(SPEC.replace("{data: {t", "{date: {t").replace("source: data", "source: date"))
     told = plan(project, "--diff", "base.json", "--fail-on", "data-loss")
     assert told.code == 1 and "- remove docker:Volume anytier-dev-shop-data  [data loss]" in told.out
     assert plan(project, "--diff", "base.json").code == 0
