@@ -144,6 +144,20 @@ def test_only_what_is_recorded_plans() -> None:
     assert seen == [True, True] and not planning.active()
 
 
+def test_a_program_that_fails_leaves_no_task_behind(capfd: pytest.CaptureFixture[str]) -> None:
+    import gc
+
+    def broken() -> None:
+        made = Resource("docker:Image", "image", {}, ("ref",))
+        made.output("ref").apply(lambda _: 1 / 0)
+        Resource("docker:Image", "other", {"x": made.output("ref")}, ("ref",))
+
+    with pytest.raises(ZeroDivisionError):
+        graph(broken)
+    gc.collect()
+    assert "destroyed" not in capfd.readouterr().err
+
+
 # packages
 
 
@@ -185,6 +199,12 @@ def test_gcp_has_zones_accounts_and_a_cluster_to_reach() -> None:
     assert account["email"] == "nodes@shop.iam.gserviceaccount.com"
     _, cluster = made.resource(Asked("gcp:container/cluster:Cluster", "c", {}))
     assert cluster["endpoint"] and cluster["masterAuth"]["clusterCaCertificate"]
+
+
+def test_what_azure_takes_in_parts_may_come_back_in_another_form() -> None:
+    given = {"location": "westeurope", "identity": {"userAssignedIdentities": ["a"]}, "list": []}
+    assert Packages({}).echoed("azure-native:containerservice:ManagedCluster", given) == {"location": "westeurope"}
+    assert Packages({}).echoed("aws:eks/cluster:Cluster", given) == given
 
 
 def test_azure_has_a_caller_names_and_credentials_that_are_secret() -> None:

@@ -32,6 +32,7 @@ secrets:
   d: {from: command, command: [touch, was-run]}
 """
 CANARY = "Canary-4c1d"
+SDKS = {"eks": "pulumi_aws", "gke": "pulumi_gcp", "aks": "pulumi_azure_native"}
 
 
 @pytest.fixture
@@ -52,6 +53,8 @@ def refused(project: Path, config: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("tier", REGISTRY)
 def test_the_stack_of_every_tier_has_a_plan(tier: str) -> None:
     """As they lie in the project: without their images, bundles, keys, machines."""
+    if tier in SDKS:
+        pytest.importorskip(SDKS[tier], reason="the cloud's SDK is its tier's extra")
     file = ROOT / "stacks" / f"Pulumi.{tier}.yaml"
     made = plan(ROOT, tier, yaml.safe_load(file.read_text())["config"])
     assert any(node.type.startswith("anytier:tier:") for node in made.graph.resources)

@@ -62,6 +62,7 @@ def record(
     finally:
         set_all_config({})
         reset_options()
+        _settled(loop)
         asyncio.set_event_loop(None)
         loop.close()
     return Recording(monitor.graph(), tuple(engine.warnings))
@@ -93,6 +94,14 @@ def _settings(monitor: Any, engine: _Engine, stack: str, project: str, folder: P
         organization=None,
     )
     return made
+
+
+def _settled(loop: asyncio.AbstractEventLoop) -> None:
+    """Nothing is left of a program that failed: outputs that nobody will ever resolve wait in their tasks."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
 
 async def _ended(running: Any, longest: float) -> None:

@@ -69,8 +69,9 @@ class Monitor(mocks.MockMonitor):
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn, object=request.object)
         id, outputs = self._packages.resource(Asked(request.type, request.name, values.plain(given)))
+        echoed = self._packages.echoed(request.type, given)
         sealed = set(request.additionalSecretOutputs)
-        whole = {key: Secret(item) if key in sealed else item for key, item in {**outputs, **given}.items()}
+        whole = {key: Secret(item) if key in sealed else item for key, item in {**outputs, **echoed}.items()}
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=values.write(whole))
 
     def ReadResource(self, request: Any) -> Any:

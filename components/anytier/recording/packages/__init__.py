@@ -1,7 +1,8 @@
 """What a plan invents in a provider's place: one file for each package, with the outputs that programs read on in.
 
 A file has `resource(asked, config)`, the outputs beside the inputs (`id` among them, if the usual `<name.id>` does not
-do), and `function(token, args, config)`, None for one that it does not know. What no file invents is unknown.
+do), and `function(token, args, config)`, None for one that it does not know. `echoed(inputs)`, where it is, are those
+inputs that come back as they are; elsewhere all do. What no file invents is unknown.
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ class Packages:
         module = _module(asked.package)
         outputs = dict(module.resource(asked, self._config)) if module else {}
         return str(outputs.pop("id", asked.text("id"))), outputs
+
+    def echoed(self, type: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of the inputs those that are outputs, too."""
+        chosen = getattr(_module(type.partition(":")[0]), "echoed", None)
+        found: Mapping[str, Any] = given if chosen is None else chosen(given)
+        return found
 
     def function(self, token: str, args: Mapping[str, Any]) -> Mapping[str, Any] | None:
         module = _module(token.partition(":")[0])

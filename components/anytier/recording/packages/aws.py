@@ -50,6 +50,13 @@ def function(token: str, args: Mapping[str, Any], config: Mapping[str, str]) -> 
             "dnsSuffix": "amazonaws.com",
             "reverseDnsPrefix": "com.amazonaws",
         },
+        "getSessionContext": {
+            "id": args.get("arn") or "plan",
+            "issuerArn": args.get("arn") or f"arn:aws:iam::{ACCOUNT}:user/plan",
+            "issuerId": "PLAN",
+            "issuerName": "plan",
+            "sessionName": "",
+        },
         "getRegion": {"id": region, "name": region, "region": region, "description": region},
     }
     found = known.get(token.rpartition(":")[2])

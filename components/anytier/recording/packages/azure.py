@@ -43,6 +43,11 @@ def resource(asked: Asked, config: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def echoed(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what has no parts: a list that goes in, of identities say, may come back as a map."""
+    return {name: value for name, value in inputs.items() if not isinstance(value, Mapping | list | Secret)}
+
+
 def _names(asked: Asked, kind: str) -> list[Any]:
     """Inputs that may hold the name: `resourceName`, or `subnetName` of a Subnet."""
     return [asked.inputs.get("resourceName"), asked.inputs.get(f"{kind[:1].lower()}{kind[1:]}Name")]
@@ -57,6 +62,15 @@ def function(token: str, args: Mapping[str, Any], config: Mapping[str, str]) -> 
             "objectId": _NOBODY,
             "subscriptionId": _NOBODY,
             "tenantId": _NOBODY,
+        },
+        "getUserAssignedIdentity": {
+            "id": str(args.get("resourceName") or "identity"),
+            "name": str(args.get("resourceName") or "identity"),
+            "clientId": _NOBODY,
+            "principalId": _NOBODY,
+            "tenantId": _NOBODY,
+            "location": config.get("azure-native:location") or "location",
+            "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
         },
         "listManagedClusterUserCredentials": credentials,
         "listManagedClusterAdminCredentials": credentials,
