@@ -20,7 +20,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 import pulumi
-from anytier import capabilities, config
+from anytier import capabilities, config, planning
 from anytier.errors import AnytierError, leaves
 from anytier.frozen import Frozen
 from anytier.names import ROLLBACK_ENV, namespace
@@ -57,9 +57,11 @@ class Stack:
 
 
 def _clear_errors(step: Callable[P, R]) -> Callable[P, R]:
-    """Turn user-facing errors into the one form that Pulumi prints without a traceback."""
+    """Turn user-facing errors into the one form that Pulumi prints without a traceback; a plan prints them itself."""
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if planning.active():
+            return step(*args, **kwargs)
         try:
             return step(*args, **kwargs)
         except AnytierError as error:
@@ -172,4 +174,6 @@ def deploy(stack: Stack) -> None:
 
 def owner() -> str:
     """Who deploys from where: tells two projects with the same names apart on one machine."""
+    if planning.active():
+        return planning.stand_in("plan", "owner")
     return f"{getpass.getuser()}@{socket.gethostname()}:{Path.cwd()}"

@@ -62,7 +62,8 @@ def completed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
     from anytier.capabilities import TIERS
 
-    how: dict[str, Any] = {"stack": STACK, "files": shtab.FILE, "check": shtab.FILE, "dir": shtab.DIRECTORY}
+    files = dict.fromkeys(("files", "check", "diff", "graph"), shtab.FILE)
+    how: dict[str, Any] = {"stack": STACK, **files, "dir": shtab.DIRECTORY}
     for verb in verbs_of(parser).values():
         for action in verb._actions:
             if action.dest in how:

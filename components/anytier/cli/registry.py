@@ -19,6 +19,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("anytier.cli.validate", "find every mistake in app specs"),
     "schema": ("anytier.cli.schema", "the JSON Schema of the app spec"),
     "matrix": ("anytier.cli.matrix", "what each tier does with each field of the spec"),
+    "plan": ("anytier.cli.plan", "what a stack would make, and what a change would do, without credentials"),
+    "preview": ("anytier.cli.preview", "what a change does to every stack, in one comment"),
     "render": ("anytier.cli.render", "the Kubernetes objects of a stack's app, as YAML"),
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),
     "bundle": ("anytier.cli.bundle", "all software of a Kubernetes cluster in one folder"),

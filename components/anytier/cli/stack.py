@@ -142,9 +142,13 @@ def not_deployed(stack: str) -> NotFound:
 
 def stack_config(stack: str) -> dict[str, Any]:
     """The `config` of a stack's file. ConfigError if there is none, with the nearest name."""
+    return config_in(project_dir(), stack)
+
+
+def config_in(project: Path, stack: str) -> dict[str, Any]:
+    """The same, of any project."""
     import yaml
 
-    project = project_dir()
     file = stacks_dir(project) / f"Pulumi.{stack}.yaml"
     if not file.is_file():
         names = stack_names(project)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from anytier import planning
 from anytier.errors import AnytierError
 from anytier.resources import Resource
 from anytier.spec import App
@@ -25,7 +26,7 @@ def secret_inputs(
 ) -> dict[str, pulumi.Output[Any]]:
     """Secret name -> its value as a secret output.
 
-    Every source that has no value is told at once, before anything is registered.
+    Every source that has no value is told at once, before anything is registered. A plan reads none of them.
     """
     read: dict[str, str] = {}
     wrong: list[AnytierError] = []
@@ -46,6 +47,8 @@ def secret_inputs(
 def _read(name: str, secret: Secret, app_dir: Path, config: Callable[[str], str | None]) -> str:
     from anytier.spec.secrets import read
 
+    if planning.active():
+        return planning.stand_in("secret", name)
     return read(name, secret, app_dir, config)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from anytier import planning
 from anytier.bundle.manifest import Bundle
 from anytier.clusterobjects import KubernetesObject, cluster_provider, register
 from anytier.errors import AnytierError, ConfigError, NotFound, leaves
@@ -151,8 +152,8 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
 
 class Here:
     """What the config takes of this machine: the inventory, the bundle, the files of virtual machines. An
-    ExceptionGroup for what is not there; without `software` the bundle may be missing. `vms`: those that the stack
-    makes, decided."""
+    ExceptionGroup for what is not there; without `software` the bundle may be missing, and a plan does not look for it.
+    `vms`: those that the stack makes, decided."""
 
     def __init__(self, args: KubeadmArgs, stack: str, software: bool = True) -> None:
         found: list[Exception] = []
@@ -169,7 +170,7 @@ class Here:
             found += [_below(error) for error in leaves(group)]
         self.bundle: Bundle | None = None
         try:
-            self.bundle = _bundle(args)
+            self.bundle = None if planning.active() else _bundle(args)
         except AnytierError as error:
             found += [error] if software or not isinstance(error, NotFound) else []
         if found:
@@ -225,4 +226,6 @@ def _bundle(args: KubeadmArgs) -> Bundle:
 
 def _owner() -> str:
     """Whose cluster it is, in words for people, as a mark on its machines."""
+    if planning.active():
+        return planning.stand_in("plan", "owner")
     return f"{getpass.getuser()}@{socket.gethostname()}:{Path.cwd()}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from anytier import logins
+from anytier import logins, planning
 from anytier.errors import ConfigError
 from anytier.resources import Resource
 from anytier.tiers import vmplan
@@ -137,17 +137,20 @@ class LibvirtTier(pulumi.ComponentResource):
 
 
 class Here:
-    """What the config takes of this machine. An ExceptionGroup of ConfigErrors for what is not there."""
+    """What the config takes of this machine. An ExceptionGroup of ConfigErrors for what is not there.
+
+    A plan takes nothing: it goes by what files and variables are called.
+    """
 
     def __init__(self, args: LibvirtArgs) -> None:
-        found = [*_wrong_files(args)]
+        found = [] if planning.active() else [*_wrong_files(args)]
         if found:
             raise ExceptionGroup("config", found)
         self.key_file = str(_path(args.key_file)) if args.key_file else None
         self.public_key = _public_half(args.key_file) if args.key_file else None
         self.password: Any = None
         if args.account and args.account.password_env:
-            self.password = pulumi.Output.secret(os.environ[args.account.password_env])
+            self.password = pulumi.Output.secret(_variable(args.account.password_env))
         image = args.image or ""
         self.source = {"url": image} if "://" in image else {"file": str(_path(image))}
         self.format = _format(image)
@@ -168,7 +171,13 @@ def _wrong_files(args: LibvirtArgs) -> list[ConfigError]:
     return found
 
 
+def _variable(name: str) -> str:
+    return planning.stand_in("variable", name) if planning.active() else os.environ[name]
+
+
 def _public_half(key_file: str) -> str | None:
+    if planning.active():
+        return planning.stand_in(key_file, "pub")
     try:
         return logins.public_key(_path(f"{key_file}.pub").read_text())
     except (OSError, ValueError):
@@ -176,8 +185,8 @@ def _public_half(key_file: str) -> str | None:
 
 
 def _format(image: str) -> str:
-    """Of a file by its first bytes; of a URL by its end, as nothing is fetched yet."""
-    if "://" in image:
+    """Of a file by its first bytes; of a URL by its end, as nothing is fetched yet. So in a plan, too."""
+    if "://" in image or planning.active():
         return "raw" if image.endswith(".raw") else "qcow2"
     try:
         with _path(image).open("rb") as data:

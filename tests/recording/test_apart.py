@@ -1,0 +1,50 @@
+"""Recordings side by side: each has its own process and its own time, and takes nobody else down."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anytier.errors import ConfigError
+from anytier.recording import Recording, apart
+from anytier.recording.apart import Made, Task, record_all
+from anytier.report.plan.graph import Graph
+
+
+def planned(project: Path, stack: str, config: dict[str, Any]) -> Recording:
+    if stack == "wrong":
+        raise ExceptionGroup("all", [ConfigError("a", "is wrong", "mend it"), ConfigError("b", "too")])
+    if stack == "bug":
+        raise ZeroDivisionError("ours")
+    if stack == "dies":
+        os._exit(3)
+    if stack == "slow":
+        time.sleep(300)
+    return Recording(Graph(project="p", stack=stack, exports={"big": "x" * 300_000}), ("careful",))
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Made]:
+    monkeypatch.setattr(apart, "plan", planned)
+    names = ("slow", "good", "wrong", "bug", "dies", "other")
+    return record_all({name: Task(tmp_path, name, {}) for name in names}, 2, 2)
+
+
+def test_each_comes_to_its_own_end(made: dict[str, Made]) -> None:
+    assert list(made) == ["slow", "good", "wrong", "bug", "dies", "other"]
+    for name in ("good", "other"):
+        graph = made[name].graph
+        assert graph is not None and graph.stack == name and made[name].warnings == ("careful",)
+    assert made["wrong"].errors == ("a: is wrong -> mend it", "b: too")
+    assert made["bug"].errors == ("ZeroDivisionError: ours (a bug of anytier)",)
+    assert made["dies"].errors == ("the process that planned it ended with 3",)
+    assert made["slow"].errors == ("took longer than 2 s -> give it more by --timeout",)
+    assert all((item.graph is None) == bool(item.errors) for item in made.values())
+
+
+def test_nothing_to_do_is_done() -> None:
+    assert record_all({}, 4, 1) == {}
