@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("anytier.cli.schema", "the JSON Schema of the app spec"),
     "matrix": ("anytier.cli.matrix", "what each tier does with each field of the spec"),
     "render": ("anytier.cli.render", "the Kubernetes objects of a stack's app, as YAML"),
+    "policy": ("anytier.cli.policy", "the rules of the security baseline, which the policy pack holds"),
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),
     "bundle": ("anytier.cli.bundle", "all software of a Kubernetes cluster in one folder"),
     "conformance": ("anytier.cli.conformance", "prove that a tier keeps its promises"),

@@ -39,7 +39,7 @@ def rendered(resource: Resource) -> list[Resource]:
         return []
     try:
         made = list(make(resource.props))
-    except (AnytierError, ValidationError, ValueError, TypeError, KeyError):
+    except (AnytierError, ValidationError, ValueError, TypeError, KeyError, AttributeError):
         return []  # not known yet, or nothing that the provider would take: it says so itself
     return [Resource(type, resource.name, props, resource.urn, of=resource.key) for type, props in made]
 

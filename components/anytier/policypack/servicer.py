@@ -40,7 +40,7 @@ class Servicer(analyzer_pb2_grpc.AnalyzerServicer):
     def __init__(self, version: str, done: threading.Event) -> None:
         self._version, self._done = version, done
         self._waivers: Sequence[Waiver] = ()
-        self._levels: dict[str, int] = {}
+        self._levels: dict[str, analyzer_pb2.EnforcementLevel.ValueType] = {}
         # What was registered, by URN: at the end of a run the engine only has what the providers said.
         self._inputs: dict[str, Resource] = {}
         self._used: set[Waiver] = set()
@@ -174,9 +174,8 @@ def _info(section: str, rule: Rule) -> Any:
     )
 
 
-def _severity(rule: Rule) -> int:
-    number: int = analyzer_pb2.PolicySeverity.Value(f"POLICY_SEVERITY_{rule.severity.upper()}")
-    return number
+def _severity(rule: Rule) -> analyzer_pb2.PolicySeverity.ValueType:
+    return analyzer_pb2.PolicySeverity.Value(f"POLICY_SEVERITY_{rule.severity.upper()}")
 
 
 def tree(properties: Struct) -> dict[str, Any]:

@@ -138,7 +138,7 @@ RULES = (
         ("CIS Kubernetes 1.2.5", "CIS Kubernetes 4.2.11"),
     ),
     Rule(
-        "kubeadm-etcd-clients", "critical", "etcd answers only who has a certificate of its authority",
+        "kubeadm-etcd-clients", "critical", "Only who has a certificate of its authority is answered by etcd",
         "take client-cert-auth and auto-tls out of etcd", (KUBEADM,),
         _all(
             must("etcd.client-cert-auth", not_false), must("etcd.peer-client-cert-auth", not_false),
@@ -190,7 +190,7 @@ RULES = (
         "take seccompDefault out of kubelet", (KUBEADM,), must("kubelet.seccompDefault"), ("CIS Kubernetes 4.2.14",),
     ),
     Rule(
-        "kubeadm-proxy-metrics", "low", "kube-proxy shows its metrics on loopback only",
+        "kubeadm-proxy-metrics", "low", "The metrics of kube-proxy are on loopback only",
         "take metricsBindAddress out of kubeProxy", (KUBEADM,),
         must("kubeProxy.metricsBindAddress", lambda value: str(value).startswith(("127.0.0.1:", "[::1]:"))),
         ("CIS Kubernetes 4.3.1",),
