@@ -273,6 +273,42 @@ def test_one_property_turned_over_breaks_its_rule_and_no_other(flip: Flip) -> No
         assert item.rule.remedy in str(item) and "\n" not in str(item) and "Secret" not in item.what
 
 
+def alone(name: str, *changes: tuple[str, Any]) -> set[str]:
+    """What the good stack breaks after changes of one resource."""
+    (item,) = [one for one in ALL if one.name == name]
+    for path, value in changes:
+        item = replace(item, props=turned(item.props, path, value))
+    every = [item if one.name == name else one for one in ALL]
+    context = Context(TODAY, every)
+    return {found.rule.id for found in judge(item, context, RULES.values())}
+
+
+AUTOMATIC = ("sku.name", "Automatic")
+AUTOPILOT = ("enableAutopilot", True)
+ARM = ("vmSize", "Standard_D4pds_v6")
+PRIVATE = ("privateClusterConfig.enablePrivateEndpoint", True)
+OWN = ("clusterAutoscaling", {"autoProvisioningDefaults": {"serviceAccount": "nodes@p.iam.gserviceaccount.com"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "broken"),
+    [
+        ("aks", [AUTOMATIC, ("networkProfile.networkPolicy", GONE), ("autoUpgradeProfile", GONE)], set()),
+        ("aks", [AUTOMATIC, ("networkProfile.networkPolicy", "none")], {"aks-network-policy"}),
+        ("aks", [AUTOMATIC, ("oidcIssuerProfile", GONE)], {"aks-oidc-issuer"}),
+        ("aks-pool", [ARM, ("securityProfile.enableSecureBoot", False), ("securityProfile.enableVTPM", False)], set()),
+        ("aks-pool", [ARM, ("enableEncryptionAtHost", False)], {"aks-encryption-at-host"}),
+        ("aks-pool", [("vmSize", "Standard_D4ds_v6"), ("securityProfile.enableVTPM", False)], {"aks-vtpm"}),
+        ("gke", [AUTOPILOT, OWN, ("workloadIdentityConfig", GONE), ("datapathProvider", GONE)], set()),
+        ("gke", [AUTOPILOT, OWN, ("databaseEncryption", GONE)], {"gke-secrets-encrypted"}),
+        ("gke", [("masterAuthorizedNetworksConfig", GONE), PRIVATE], set()),
+        ("eks", [("vpcConfig.publicAccessCidrs", GONE), ("vpcConfig.endpointPublicAccess", False)], set()),
+    ],
+)  # fmt: skip
+def test_what_a_mode_brings_by_itself_need_not_be_said(name: str, changes: Any, broken: set[str]) -> None:
+    assert alone(name, *changes) == broken
+
+
 def test_every_rule_has_its_flip() -> None:
     assert {flip.rule for flip in FLIPS} == set(RULES)
 

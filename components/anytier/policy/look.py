@@ -117,7 +117,7 @@ def each(of: Callable[[Resource], Iterable[tuple[str, Any]]], path: str, test: T
     def wrong(resource: Resource, context: Context) -> Iterator[Wrong]:
         for base, part in of(resource):
             for item in judged(part, path, test):
-                yield Wrong(f"{base}.{item.path}", item.what)
+                yield Wrong(f"{base}.{item.path}" if base else item.path, item.what)
 
     return wrong
 

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from anytier.policy.look import any_address, each, get, given, items, judged, must, not_false, not_true, one_of, true
 from anytier.policy.resource import UNKNOWN, Context, Resource, Wrong
-from anytier.policy.rule import Rule
+from anytier.policy.rule import Predicate, Rule
 
 CLUSTER = "azure-native:containerservice:ManagedCluster"
 POOL = "azure-native:containerservice:AgentPool"
 SETTING = "azure-native:monitor:DiagnosticSetting"
 _AUDIT = {"kube-audit", "kube-audit-admin"}
 _GROUPS = {"audit", "allLogs"}
+_ARM = re.compile(r"(?i:standard)_[A-Z]+[0-9]+[a-z]*p[a-z]*_v[0-9]+")  # `p` among the letters of features is Arm
 
 
 def pools(resource: Resource) -> Iterable[tuple[str, Any]]:
     """A pool by itself, and those that a cluster lists."""
     return [("", resource.props)] if resource.type == POOL else items(resource.props, "agentPoolProfiles")
+
+
+def trusted(resource: Resource) -> Iterable[tuple[str, Any]]:
+    """Not asked of pools with Arm processors, which tier `aks` makes without a trusted launch."""
+    return [(path, pool) for path, pool in pools(resource) if not _ARM.fullmatch(str(get(pool, "vmSize")))]
+
+
+def _preset(path: str, *good: str) -> Predicate:
+    """An Automatic cluster, in which Azure sets this itself, may leave it out."""
+
+    def wrong(resource: Resource, context: Context) -> Iterator[Wrong]:
+        automatic = get(resource.props, "sku.name") in ("Automatic", UNKNOWN)
+        yield from judged(resource.props, path, lambda value: value in good or (automatic and value is None))
+
+    return wrong
 
 
 def _restricted(resource: Resource, context: Context) -> Iterator[Wrong]:
@@ -82,7 +99,7 @@ RULES = (
     Rule(
         "aks-network-policy", "high", "Network policies are enforced",
         "set networkProfile.networkPolicy: cilium", (CLUSTER,),
-        must("networkProfile.networkPolicy", one_of("azure", "calico", "cilium")), ("CKV_AZURE_7", "CIS AKS 5.4.4"),
+        _preset("networkProfile.networkPolicy", "azure", "calico", "cilium"), ("CKV_AZURE_7", "CIS AKS 5.4.4"),
     ),
     Rule(
         "aks-nodes-no-public-address", "high", "Nodes have no public address",
@@ -120,13 +137,13 @@ RULES = (
     Rule(
         "aks-upgrade-channel", "medium", "The cluster follows an upgrade channel",
         "set autoUpgradeProfile.upgradeChannel: patch or stable", (CLUSTER,),
-        must("autoUpgradeProfile.upgradeChannel", one_of("patch", "stable", "rapid", "node-image")),
+        _preset("autoUpgradeProfile.upgradeChannel", "patch", "stable", "rapid", "node-image"),
         ("CKV_AZURE_171",),
     ),
     Rule(
         "aks-node-upgrades", "medium", "Nodes get security updates by themselves",
         "set autoUpgradeProfile.nodeOSUpgradeChannel: NodeImage or SecurityPatch", (CLUSTER,),
-        must("autoUpgradeProfile.nodeOSUpgradeChannel", one_of("NodeImage", "SecurityPatch")),
+        _preset("autoUpgradeProfile.nodeOSUpgradeChannel", "NodeImage", "SecurityPatch"),
     ),
     Rule(
         "aks-paid-tier", "medium", "The control plane has an SLA",
@@ -135,11 +152,11 @@ RULES = (
     Rule(
         "aks-secure-boot", "medium", "Nodes boot signed software only",
         "set securityProfile.enableSecureBoot: true on every pool", (CLUSTER, POOL),
-        each(pools, "securityProfile.enableSecureBoot"),
+        each(trusted, "securityProfile.enableSecureBoot"),
     ),
     Rule(
         "aks-vtpm", "medium", "Nodes measure what they boot (vTPM)",
         "set securityProfile.enableVTPM: true on every pool", (CLUSTER, POOL),
-        each(pools, "securityProfile.enableVTPM"),
+        each(trusted, "securityProfile.enableVTPM"),
     ),
 )  # fmt: skip
