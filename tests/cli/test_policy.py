@@ -38,7 +38,9 @@ def test_list_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["list", "--section", "dcoker"], "did you mean 'docker'?"),
         (["list", "-s", "local"], "says nothing of the rules"),
+        (["list", "--plan", "plan.json"], "says nothing of the rules"),
         (["check"], "is not given"),
+        (["check", "--plan", "nowhere.json"], "No such file"),
         (["check", "-s", "local", "--section", "eks"], "is for list"),
         (["check", "-s", "local", "--markdown"], "is for list"),
     ],
@@ -82,6 +84,18 @@ def test_check_knows_the_stacks_waivers(deployed: Path, capsys: pytest.CaptureFi
     )
     with pytest.raises(ExceptionGroup):
         run("check", "-s", "dev")
+
+
+def test_check_takes_a_plan_instead(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    node = {"key": "anytier:docker:Workload::web", "name": "web", **{key: BAD[key] for key in ("type", "inputs")}}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps({"format": 1, "project": "p", "stack": "s", "resources": [node]}))
+    assert run("check", "--plan", str(file)) == 1
+    assert "docker-not-root" in capsys.readouterr().out
+    for text in ("nope", "[]", "{}", '{"resources": [{}]}'):
+        file.write_text(text)
+        with pytest.raises(UsageError, match="plan"):
+            run("check", "--plan", str(file))
 
 
 def policy_day(days: int) -> str:

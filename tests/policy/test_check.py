@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.policy.good import ALL, PARTS
 
+from anytier.policy import plan
 from anytier.policy.check import check
 from anytier.policy.registry import ELSEWHERE, RULES, SECTIONS
 from anytier.policy.rendered import rendered
@@ -121,3 +122,20 @@ def test_a_state_is_read_with_its_secrets_sealed() -> None:
     assert isinstance(found.props["machine"]["privateKey"], Secret)
     assert found.property_dependencies == {"machine": ("urn:x",), "none": ()}
     assert list(resources({})) == []
+
+
+def test_a_plan_says_where_secrets_are_and_what_only_a_run_knows() -> None:
+    node = {
+        "key": "t::m",
+        "type": "t",
+        "name": "m",
+        "inputs": {"a": [{"b": "[secret]"}], "c": "[secret]", "d": "[unknown]", "e": {"f": "x"}},
+        "secrets": [["a", 0, "b"], ["gone", 3], ["e"]],
+        "unknown": [["d"], ["e", "f"]],
+        "depends": ["t::n"],
+        "reads": {"d": ["t::n"]},
+    }
+    (found,) = plan.resources({"resources": [node]})
+    assert found.props["a"] == [{"b": Secret("[secret]")}] and found.props["c"] == "[secret]"
+    assert found.props["d"] is UNKNOWN and found.props["e"] == Secret({"f": UNKNOWN})
+    assert (found.urn, found.property_dependencies) == ("t::m", {"d": ("t::n",)})

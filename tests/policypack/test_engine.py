@@ -13,7 +13,6 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOON = (date.today() + timedelta(days=30)).isoformat()
-POLICY_BROKEN = 255  # the engine ends with -1 for it
 SPEC = """\
 apiVersion: anytier.dev/v1
 kind: App
