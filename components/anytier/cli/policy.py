@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "action", choices=ACTIONS, metavar="ACTION", help="list: every rule; check: what a state or a plan breaks"
     )
     parser.add_argument("-s", "--stack", help="with check: the stack whose state is looked at, and its waivers")
-    plan = "with check: what `anytier plan --json` wrote, in place of the state; - reads standard input"
+    plan = "with check: a plan in a file (JSON), in place of the state; - reads standard input"
     parser.add_argument("--plan", metavar="FILE", help=plan)
     parser.add_argument("--section", metavar="NAME", help="with list: only these, such as eks or docker")
     form = parser.add_mutually_exclusive_group()

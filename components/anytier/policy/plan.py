@@ -1,4 +1,4 @@
-"""A plan, as `anytier plan --json` writes it, as resources for the rules: without engine, credentials or plugin. Pure."""
+"""A plan, as `anytier plan --json` writes it, as resources for the rules: no engine, no credentials. Pure."""
 
 from __future__ import annotations
 

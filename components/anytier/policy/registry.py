@@ -50,11 +50,11 @@ ELSEWHERE = (
     Held(
         "nothing is put into a shell unquoted",
         "what runs on a machine goes to the agent as a list of words",
-        "tests/provider/host/test_agent.py",
+        "tests/provider/host/test_shell.py",
     ),
     Held(
         "digests of images are recorded",
         "`host:Image`, `docker:Image` and `kubeadm:Image` keep what a reference meant in the state",
-        "tests/runtimes/test_images.py",
+        "tests/provider/docker/test_image.py",
     ),
 )
