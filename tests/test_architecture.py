@@ -46,6 +46,8 @@ ARROWS: dict[str, set[str]] = {
     "capabilities": {"errors", "spec"},
     "rollout": {"errors"},
     "render": {"errors", "frozen", "packages", "spec"},
+    "policy": {"errors", "frozen", "hypervisors", "render", "suggest"},
+    "policypack": {"", "errors", "policy", "provider"},
     "provider": {
         "",
         "bundle",
@@ -75,7 +77,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "runtimes": {"clusterobjects", "errors", "planning", "render", "resources", "spec", "tiers.places"},
     "app": {"capabilities", "names", "runtimes", "spec", "tiers.places"},
-    "config": {"capabilities", "errors", "frozen", "spec", "suggest", "tiers.registry"},
+    "config": {"capabilities", "errors", "frozen", "policy", "spec", "suggest", "tiers.registry"},
 }
 PURE = (
     "errors",
@@ -88,6 +90,7 @@ PURE = (
     "frozen",
     "spec",
     "capabilities",
+    "policy",
     "rollout",
     "render",
 )

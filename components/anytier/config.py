@@ -5,6 +5,7 @@ Values are texts, as the engine hands them over; mappings among them are JSON.
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from anytier.spec import App
 from anytier.suggest import did_you_mean
 from anytier.tiers.registry import tier_class
 
-KEYS = ("app", "tier", "port", "tlsPort", "scale")
+KEYS = ("app", "tier", "port", "tlsPort", "scale", "policy")
 MAX_REPLICAS = 1000
 _SEE = "docs/stacks.md has what may stand there"
 _DEFAULTS = {"port": 8080, "tlsPort": 8443}
@@ -46,6 +47,7 @@ def read(values: Mapping[str, str]) -> Settings:
     reading.misplaced()
     component, tier_args = reading.tier()
     settings = (reading.app(), reading.port("port"), reading.port("tlsPort"), reading.scale())
+    reading.waivers()
     if settings[1] == settings[2] != 0:
         reading.add("tlsPort", f"is {settings[2]}, and so is anytier:port", "choose two ports")
     if reading.errors or component is None or tier_args is None:
@@ -132,6 +134,13 @@ class _Reading:
                 what = f"{str(count)[:40]!r} is not a replica count"
                 self.add(f"scale.{name}", what, f"a whole number from 0 to {MAX_REPLICAS}")
         return wanted
+
+    def waivers(self) -> None:
+        """What the policy pack will read. The rules are loaded for a stack that waives one."""
+        if text := self.values.get("policy"):
+            from anytier.policy.waivers import read
+
+            self.errors += read(text, datetime.date.today())[1]
 
     def mapping(self, key: str) -> dict[str, Any]:
         text = self.values.get(key)

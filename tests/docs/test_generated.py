@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anytier.cli.completion import full_parser, verbs_of
 from anytier.cli.registry import VERBS
-from anytier.report import manual, matrix
+from anytier.report import manual, matrix, policy
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,6 +16,12 @@ def test_the_capability_table_is_fresh() -> None:
     assert (DOCS / "capabilities.md").read_text() == matrix.as_markdown(), (
         "run: anytier matrix --markdown > docs/capabilities.md"
     )
+
+
+def test_the_rules_of_the_policy_pack_are_fresh() -> None:
+    page = (DOCS / "policy.md").read_text()
+    assert policy.refreshed(page) == page, "run: python -m anytier.report.policy docs/policy.md"
+    assert policy.refreshed(page.replace("| `ssh-host-key` |", "| `ssh-key` |")) == page
 
 
 def test_the_options_of_every_verb_are_fresh() -> None:

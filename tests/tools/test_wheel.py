@@ -58,11 +58,12 @@ def test_every_file_of_the_package_is_in_the_wheel_and_nothing_else(wheel: zipfi
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == wanted
 
 
-def test_it_installs_both_programs(wheel: zipfile.ZipFile) -> None:
+def test_it_installs_its_programs(wheel: zipfile.ZipFile) -> None:
     (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     found = configparser.ConfigParser()
     found.read_string(wheel.read(name).decode())
-    assert set(found["console_scripts"]) == {"anytier", "pulumi-resource-anytier"}
+    plugins = {"pulumi-resource-anytier", "pulumi-analyzer-policy-anytier"}
+    assert set(found["console_scripts"]) == {"anytier", *plugins}
 
 
 def test_it_has_its_licence(wheel: zipfile.ZipFile) -> None:

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("anytier.cli.plan", "what a stack would make, and what a change would do, without credentials"),
     "preview": ("anytier.cli.preview", "what a change does to every stack, in one comment"),
     "render": ("anytier.cli.render", "the Kubernetes objects of a stack's app, as YAML"),
+    "policy": ("anytier.cli.policy", "the rules of the security baseline, which the policy pack holds"),
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),
     "bundle": ("anytier.cli.bundle", "all software of a Kubernetes cluster in one folder"),
     "conformance": ("anytier.cli.conformance", "prove that a tier keeps its promises"),

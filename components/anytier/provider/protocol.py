@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
@@ -14,7 +15,7 @@ PACKAGES = ("pulumi", "pulumi.runtime")
 MODULES = ("provider_pb2", "provider_pb2_grpc", "plugin_pb2", "engine_pb2", "engine_pb2_grpc", "status_pb2")
 
 
-def import_alone() -> None:
+def import_alone(modules: Sequence[str] = MODULES) -> None:
     """Imports the messages under empty parent packages, so that neither package's own code runs.
 
     The empty parents are taken away again: whoever imports `pulumi` later gets the real one.
@@ -23,7 +24,7 @@ def import_alone() -> None:
     try:
         for name in absent:
             sys.modules[name] = _empty(name)
-        for name in MODULES:
+        for name in modules:
             import_module(f"pulumi.runtime.proto.{name}")
     finally:
         for name in absent:
