@@ -110,6 +110,7 @@ def test_what_a_cluster_is_made_of_may_die(stack: KubeStack, boxes: list[KubeBox
             assert stack.serves("Guestbook", within=20), what
         boxes[1].ssh("pkill -9 -x kubelet")
     assert len(asking.lost) <= 2, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    eventually(lambda: well(stack))
     stack.up("--expect-no-changes", "--refresh")
     stack.pulumi("destroy", "--yes", "--skip-preview")
 
@@ -173,6 +174,14 @@ def test_a_dead_cluster_is_never_taken_for_empty(stack: KubeStack, boxes: list[K
         stack.up()  # so that the state knows; what does not answer is told again
     stack.pulumi("destroy", *now)
     assert not stack.resources()
+
+
+def well(stack: KubeStack) -> bool:
+    """Not while its API server is away."""
+    try:
+        return bool(stack.status()["healthy"])
+    except (AssertionError, ValueError):
+        return False
 
 
 def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
