@@ -29,7 +29,8 @@ def code(text: str) -> str:
     shown = words.name(text, 400)
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
-    edge = " " if longest or shown != shown.strip(" ") or not shown else ""
+    # One space is taken off at both ends, but not where there is nothing else.
+    edge = " " if longest or shown.strip(" ") not in ("", shown) else ""
     return f"{fence}{edge}{shown or ' '}{edge}{fence}"
 
 
