@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Supervisor = Literal["systemd-system", "systemd-user", "supervisord"]
 Offer = Literal["gateway", "ingress", "load-balancer", "metrics", "network-policy", "storage"]
+Cloud = Literal["aws", "gcp", "azure"]  # as in the spec's `identity.cloudRoles`
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,16 @@ class DockerEndpoint:
 
 
 @dataclass(frozen=True)
+class Binding:
+    """A workload that is somebody to the cloud: `role` as the spec has it, its ServiceAccount `account`."""
+
+    workload: str
+    namespace: str
+    account: str
+    role: str
+
+
+@dataclass(frozen=True)
 class Cluster:
     """A Kubernetes cluster and what it offers. What may be an output is said so.
 
@@ -87,7 +98,9 @@ class Cluster:
     takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
     and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
     there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
-    certificate authority in the kubeconfig, which a preview may not know.
+    certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have;
+    `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its role, and returns the
+    resource that the workload waits for; SpecError for a role that is none.
     """
 
     kubeconfig: Any
@@ -106,6 +119,8 @@ class Cluster:
     ready: tuple[Any, ...] = ()
     lives_on: Any = None
     identity: Any = None
+    cloud: Cloud | None = None
+    bind: Callable[[Binding, Any], Any] | None = None
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None
