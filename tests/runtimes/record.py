@@ -46,7 +46,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 @dataclass(frozen=True)
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
-    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said."""
+    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `protect`:
+    it is not deleted."""
 
     type: str
     name: str
@@ -55,6 +56,7 @@ class Registered:
     inputs: Any
     gone_with: str = ""
     gone_first: bool | None = None
+    protect: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,19 @@ class _Monitor(mocks.MockMonitor):
             inputs=_plain(inputs),
             gone_with=_name(request.deletedWith),
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            protect=request.protect,
         )
         with self.lock:
             self.recording.resources.append(made)
         outputs = json_format.ParseDict({**inputs, **self.answers.get(request.type, {})}, struct_pb2.Struct())
         id = f"{request.name}-id" if request.custom else ""
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=outputs)
+
+    def Invoke(self, request: Any) -> Any:
+        """Of the functions of providers only those may be called that have an answer."""
+        assert request.tok in self.answers, f"no function is called: {request.tok}"
+        told = {**json_format.MessageToDict(request.args), **self.answers[request.tok]}
+        return resource_pb2.ResourceInvokeResponse(**{"return": json_format.ParseDict(told, struct_pb2.Struct())})
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "pulumi:pulumi:Stack" in request.urn:
@@ -163,7 +172,7 @@ def record(
     answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """What `program` registers and exports. Its errors come out; `into` then has what there was before them. `answers`
-    by type: what a provider says beside what it was given.
+    by type, or by function: what a provider says beside what it was given.
 
     Pulumi's state is the process's. An output that an earlier test left in it belongs to a loop that is closed, and
     would be waited for forever; its root stack would be in the way.
