@@ -96,9 +96,7 @@ _ONE_PLATFORM = _unsupported(
     "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
 )
 _BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
-_NO_BUILD_THERE = _unsupported(
-    "nothing is built for a managed cluster", "build elsewhere, push it to a registry, and use `image`"
-)
+_BUILT_AND_PUSHED = _emulated("built by the Docker daemon that the stack names, and pushed to the cloud's registry")
 _NO_IDENTITY = _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
 _MACHINES_COME_AND_GO = _unsupported(
     "a managed cluster's machines come and go, and their names with them", "use labels, which a pool's machines have"
@@ -171,7 +169,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata.extra": _everywhere(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_WINS, NATIVE),
-    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT, clouds={"eks": _NO_BUILD_THERE}),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT, clouds={"eks": _BUILT_AND_PUSHED}),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
         _ONE_PLATFORM,

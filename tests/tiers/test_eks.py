@@ -28,6 +28,8 @@ from tests.runtimes.record import Recording, Registered, Secret, record
 from anytier import program
 from anytier.config import read
 from anytier.errors import AnytierError, leaves
+from anytier.provider.check import check
+from anytier.provider.docker.push import PushInputs
 from anytier.tiers import eks, eksplan, managed
 from anytier.tiers.eks import EksTier
 from anytier.tiers.eksargs import ADDONS, REGIONS, SPOT, TYPES, VERSIONS, EksArgs, arch_of
@@ -46,6 +48,9 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "arn": "arn:aws:eks:eu-central-1:123456789012:cluster/x",
     },
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:ecr/repository:Repository": {"repositoryUrl": "registry/repository"},
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "token", "id": "1"},
+    "anytier:docker:Push": {"ref": "registry/repository@sha256:1"},
     "aws:kms/key:Key": {"arn": "arn:aws:kms:eu-central-1:123456789012:key/secrets"},
     "aws:iam/role:Role": {"arn": "arn:aws:iam::123456789012:role/made", "name": "made"},
     "aws:index/getCallerIdentity:getCallerIdentity": {
@@ -596,6 +601,20 @@ def test_a_public_service_asks_for_a_network_load_balancer(app_file: Path) -> No
         notes = router["metadata"]["annotations"]
         assert {f"{prefix}{key}": value for key, value in wanted.items()}.items() <= notes.items()
         assert [port["port"] for port in router["spec"]["ports"]] == [80]
+
+
+def test_what_the_app_builds_is_pushed_to_repositories_of_its_own() -> None:
+    made = whole(ROOT / "apps" / "guestbook" / "app.yaml")
+    found = of(made, "ecr/repository:Repository")
+    assert [item.name for item in found] == ["anytier-dev-guestbook-store-store", "anytier-dev-guestbook-web-web"]
+    assert all(item.inputs["imageScanningConfiguration"]["scanOnPush"] for item in found)
+    for item in (item for item in made.resources if item.type == "anytier:docker:Push"):
+        assert item.inputs["login"] == Secret("AWS:token") and item.inputs["repository"] == "registry/repository"
+        assert item.inputs["image"] == "sha256:0123"
+        assert check(PushInputs, item.inputs | {"login": "a:b"})[1] == []
+    (web,) = [item for item in made.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "web"]
+    assert web.inputs["spec"]["template"]["spec"]["containers"][0]["image"] == "registry/repository@sha256:1"
+    assert "AWS:token" not in repr(made.exports)
 
 
 def test_a_role_that_is_none_is_refused(tmp_path: Path) -> None:

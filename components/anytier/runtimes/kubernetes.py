@@ -107,13 +107,13 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
 
     def refuse_builds(self) -> None:
         for key, _, _ in self.builds():
-            if self.place.builder is None or not self.place.nodes:
+            if self.place.builder is None or not (self.place.nodes or self.place.push):
                 what = f"{key} is built, and this cluster has nobody who builds images and sends them to it"
                 do = "name a Docker daemon in the stack's config, or use an image of a registry"
                 raise ConfigError("workloads", what, do)
 
     def image(self, key: str, name: str, item: Container) -> pulumi.Output[Any]:
-        """Built by the place's Docker daemon, then sent to every node."""
+        """Built by the place's Docker daemon, then pushed to the place's registry, or sent to every node."""
         build = item.build
         assert build is not None and self.place.builder is not None  # `builds` and `refuse_builds`
         context = (self.app_dir / build.context).resolve()
@@ -123,6 +123,15 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         digest = context_hash(context, build.dockerfile, build.args, build.target)
         props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}
         made = Resource("docker:Image", name, props, ("ref",), self.child_options())
+        if self.place.push is not None:
+            repository, login = self.place.push(name, self.child_options())
+            where = {
+                "endpoint": endpoint,
+                "image": made.output("ref"),
+                "repository": repository,
+                "login": pulumi.Output.secret(login),
+            }
+            return Resource("docker:Push", f"{name}-pushed", where, ("ref",), self.child_options([made])).output("ref")
         sent = {
             "machines": [node.machine for node in self.place.nodes],
             "builder": endpoint,

@@ -45,7 +45,7 @@ class EksTier(pulumi.ComponentResource):
 
         made = EksCluster(plan, pulumi.ResourceOptions(parent=self))
         told = pulumi.Output.all(name=made.cluster.name, server=made.endpoint, authority=made.authority)
-        plain: pulumi.Output[str] = told.apply(lambda held: kubeconfig_of(plan.region, **held))
+        plain: Any = told.apply(lambda held: kubeconfig_of(plan.region, **held))
         kubeconfig = pulumi.Output.secret(plain)
         # Its address may change and its name come again, its authority not.
         identity = made.authority.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
@@ -71,6 +71,7 @@ class EksTier(pulumi.ComponentResource):
             provider=provider,
             ready=(*made.ready, *objects),
             bind=made.bind,
+            push=made.push,
         )
         self.register_outputs({"kubeconfig": kubeconfig, "version": args.version})
 
@@ -115,6 +116,7 @@ def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **m
         tls_port=tls_port,
         offers=eksplan.OFFERS,
         storage_class=eksplan.STORAGE_CLASS,
+        builder=managed.builder(args.builder, os.environ),
         caddy_image=args.caddy_image,
         cloud="aws",
         balancer=eksplan.balancer_notes(args),

@@ -223,4 +223,5 @@ class EksArgs(Frozen):
         Annotated[str, AfterValidator(_tag)],
         Annotated[str, Field(pattern=r"^[A-Za-z0-9 _.:/=+@-]{0,256}$")],
     ] = Field(default_factory=dict)
+    builder: Annotated[str, AfterValidator(managed.daemon)] | None = None
     caddy_image: str | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any
 
-from pulumi_aws import cloudwatch, eks, kms
+from pulumi_aws import cloudwatch, ecr, eks, kms
 
 import pulumi
 from anytier.errors import SpecError
@@ -57,6 +58,24 @@ class EksCluster(pulumi.ComponentResource):
             opts=opts,
         )
         return made
+
+    def push(self, name: str, opts: pulumi.ResourceOptions) -> tuple[Any, Any]:
+        """A repository of ECR, which goes with all its images, and a login for some hours."""
+        made = ecr.Repository(
+            name.lower(),
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            encryption_configurations=[ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS")],
+            force_delete=True,
+            tags=dict(self.plan.tags),
+            opts=opts,
+        )
+        return made.repository_url, self.registry_login
+
+    @cached_property
+    def registry_login(self) -> Any:
+        token: Any = ecr.get_authorization_token_output()
+        return pulumi.Output.secret(pulumi.Output.format("{0}:{1}", token.user_name, token.password))
 
     # the steps
 

@@ -57,6 +57,7 @@ REPLACES: Mapping[str, frozenset[str]] = {
     "aws:ec2/securityGroup:SecurityGroup": frozenset({"name", "vpcId", "description"}),
     "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"vpcId", "serviceName", "vpcEndpointType"}),
     "aws:ec2/launchTemplate:LaunchTemplate": frozenset({"name", "namePrefix"}),
+    "aws:ecr/repository:Repository": frozenset({"name", "encryptionConfigurations"}),
     "aws:kms/key:Key": frozenset({"customerMasterKeySpec", "keyUsage", "multiRegion"}),
     "aws:iam/role:Role": frozenset({"name", "namePrefix", "path"}),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": frozenset({"role", "policyArn"}),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -229,6 +230,18 @@ PRIVATE_API = (
     "the API server is reached from inside of its network only: run this there (VPN, peering, a runner), or let your"
     " own address in: `pulumi config set --path '{key}.access[0]' ADDRESS/32`"
 )
+
+
+def daemon(text: str) -> str:
+    """A Docker daemon that builds images. ValueError otherwise."""
+    if urlsplit(text).scheme not in ("unix", "ssh"):
+        raise ValueError(f"{text[:60]!r} is no Docker daemon that builds images: unix:///path or ssh://user@host")
+    return text
+
+
+def builder(text: str | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """The daemon in the plugin's form: that of the config, else what Docker's own tools would ask."""
+    return {"host": text or environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"}
 
 
 # kubeconfigs

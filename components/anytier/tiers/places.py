@@ -101,7 +101,9 @@ class Cluster:
     certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have;
     `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its role, and returns the
     resource that the workload waits for; SpecError for a role that is none. `balancer`: annotations by which a Service
-    gets a load balancer of the kind that the stack wants. `provider`: pulumi-kubernetes on this cluster, where the tier
+    gets a load balancer of the kind that the stack wants. `push` registers a repository for an image of that name, under
+    `ResourceOptions` that it is given, and returns its address and a login to it (`user:password`, secret): what the
+    `builder` builds goes there instead of to `nodes`. `provider`: pulumi-kubernetes on this cluster, where the tier
     itself has objects there.
     """
 
@@ -124,6 +126,7 @@ class Cluster:
     cloud: Cloud | None = None
     bind: Callable[[Binding, Any], Any] | None = None
     balancer: Mapping[str, str] = field(default_factory=dict)
+    push: Callable[[str, Any], tuple[Any, Any]] | None = None
     provider: Any = None
 
     kind: Literal["cluster"] = "cluster"
