@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from anytier.resources import Resource
 from anytier.runtimes.base import AppOnPlace
 from anytier.runtimes.secrets import secret_inputs
 from anytier.spec.model import Container
-from anytier.tiers.places import Binding, Cluster
+from anytier.tiers.places import BALANCER, Binding, Cluster
 
 # As the plugin knows them: provider/kubernetes/{client,kinds,workload}.py. A test holds the two together.
 MANAGER = "anytier"
@@ -63,6 +63,28 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.namespace: pulumi.Resource | None = None
         for item in rendered:
             self.register(item)
+        self.balancer = self.balanced(rendered)
+
+    def balanced(self, rendered: Iterable[Rendered]) -> Resource | None:
+        """Waits for the load balancer of the app's router, where that is the app's address."""
+        service = next((item for item in rendered if item.key == "router/service"), None)
+        if service is None or self.place.address != BALANCER:
+            return None
+        props = {**self.place_props(), "service": service.object["metadata"]["name"]}
+        after = self.waiting(self.there["router/service"])
+        return Resource("kubernetes:Address", "router/address", props, ("address",), after)
+
+    def urls(self) -> list[Any]:
+        """With the load balancer's address, which is known after a run."""
+        found: list[Any] = super().urls()
+        if self.balancer is None:
+            return [text for text in found if BALANCER not in text]
+        address = self.balancer.output("address")
+        return [self.at(address, text) if BALANCER in text else text for text in found]
+
+    @staticmethod
+    def at(address: pulumi.Output[Any], text: str) -> pulumi.Output[str]:
+        return address.apply(lambda here: text.replace(BALANCER, here))
 
     # what rendering is told, and what it is told later
 

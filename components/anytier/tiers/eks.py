@@ -22,7 +22,7 @@ from anytier.tiers import eksplan, managed
 from anytier.tiers.eksargs import CREDENTIALS, KEY, EksArgs
 from anytier.tiers.eksplan import Plan
 from anytier.tiers.managed import Exec
-from anytier.tiers.places import Cluster
+from anytier.tiers.places import BALANCER, Cluster
 
 _HINT = "the AWS CLI gets the token: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 
@@ -114,6 +114,7 @@ def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **m
         version=args.version,
         port=port,
         tls_port=tls_port,
+        address=BALANCER,
         offers=eksplan.OFFERS,
         storage_class=eksplan.STORAGE_CLASS,
         builder=managed.builder(args.builder, os.environ),

@@ -78,6 +78,10 @@ class DockerEndpoint:
     tier: str = "docker"
 
 
+# In the place of an address that only the app's own load balancer will have.
+BALANCER = "${balancer}"
+
+
 @dataclass(frozen=True)
 class Binding:
     """A workload that is somebody to the cloud: `role` as the spec has it, its ServiceAccount `account`."""
@@ -92,19 +96,19 @@ class Binding:
 class Cluster:
     """A Kubernetes cluster and what it offers. What may be an output is said so.
 
-    `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address`, `port` and `tls_port`
-    are where users reach the app's routes; `addresses` the machines' own addresses on which the cluster takes such
-    requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
+    `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address` (or BALANCER), `port` and
+    `tls_port` are where users reach the app's routes; `addresses` the machines' own addresses on which the cluster takes
+    such requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
     takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
     and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
     there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
     certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have;
     `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its role, and returns the
     resource that the workload waits for; SpecError for a role that is none. `balancer`: annotations by which a Service
-    gets a load balancer of the kind that the stack wants. `push` registers a repository for an image of that name, under
-    `ResourceOptions` that it is given, and returns its address and a login to it (`user:password`, secret): what the
-    `builder` builds goes there instead of to `nodes`. `provider`: pulumi-kubernetes on this cluster, where the tier
-    itself has objects there.
+    gets a load balancer of the kind that the stack wants. `push` registers a repository for an image of a name, by
+    the `ResourceOptions` that it is given, and returns its address and a login (`user:password`, secret): what the
+    `builder` builds goes there instead of to `nodes`. `provider`: pulumi-kubernetes on this cluster, where the tier has
+    objects of its own there.
     """
 
     kubeconfig: Any
