@@ -96,10 +96,10 @@ class Binding:
 class Cluster:
     """A Kubernetes cluster and what it offers. What may be an output is said so.
 
-    `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address` (or BALANCER), `port` and
-    `tls_port` are where users reach the app's routes; `addresses` the machines' own addresses on which the cluster takes
-    such requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
-    takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
+    `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address` (or BALANCER), `port`
+    and `tls_port` are where users reach the app's routes; `addresses` the machines' own ones on which the cluster takes
+    such requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name
+    what takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (in the wire's form)
     and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
     there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
     certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have;
