@@ -33,7 +33,8 @@ with open(pathlib.Path(__file__).with_name("asked"), "a") as file:
 if "missing" in asked:
     sys.exit("Error from server (NotFound)")
 answers = json.loads({json.dumps(json.dumps(ANSWERS))})
-print(next((json.dumps(item) for key, item in answers.items() if key in asked), "deployment/web" if "name" in asked else ""))
+found = [json.dumps(item) for key, item in answers.items() if key in asked]
+print(found[0] if found else "deployment/web" if "name" in asked else "")
 """
 
 
