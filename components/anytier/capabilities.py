@@ -16,10 +16,13 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "gke")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
-MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated", "user")}
+MODES: Mapping[str, tuple[str, ...]] = {
+    "local": ("systemd", "supervisord", "undelegated", "user"),
+    "gke": ("standard", "autopilot"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ def _unsupported(why: str, instead: str) -> Support:
 
 def _planned(what: str, instead: str = "") -> Support:
     return Support("planned", what, instead)
+
+
+def _noted(note: str) -> Support:
+    return Support("native", note)
 
 
 NATIVE = Support("native")
@@ -93,8 +100,30 @@ _ONE_PLATFORM = _unsupported(
     "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
 )
 _BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
+_NO_GPU = _planned("not built yet on this tier")
 _GPU = _emulated("nvidia.com/gpu, by the device plugin of the cluster; the limit is what counts")
 _ONE_SUCCESS = _unsupported("Kubernetes goes by the first success there", "leave it out by overrides")
+# Google Cloud, where it is not what Kubernetes is in general. Autopilot has the machines, and keeps others off them.
+_GKE_BUILD = _planned("nothing is pushed to a registry yet", "build and push it yourself, and use `image`")
+_GKE_HOSTS = _unsupported("machines come and go, under names of their own", "use labels: those of a pool in the stack")
+_GKE_LABELS = _but(
+    _noted("the labels of a pool in the stack, or of GKE's own"),
+    autopilot=_emulated("labels of GKE's own, such as cloud.google.com/gke-spot; no machine has others"),
+)
+_GKE_GPU = _but(
+    _planned("no pool has GPUs yet", "use mode autopilot"),
+    autopilot=_emulated("a machine is made for it; placement.labels names its cloud.google.com/gke-accelerator"),
+)
+_GKE_REQUESTS = _but(NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives"))
+_GKE_CAPABILITIES = _but(
+    NATIVE, autopilot=_emulated("some, such as NET_BIND_SERVICE; Autopilot refuses NET_ADMIN, SYS_ADMIN and others")
+)
+_GKE_GLOBAL = _but(NATIVE, autopilot=_emulated("one on each machine; none is made for it alone"))
+_GKE_OBJECTS = _but(
+    NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
+)
+_NO_CLOUD = _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+_GKE_IDENTITY = _noted("workload identity: the service account is bound to the workload's own account")
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
@@ -134,10 +163,6 @@ def _everywhere(cell: Support) -> dict[str, Support]:
     return _both(cell, cell)
 
 
-def _noted(note: str) -> Support:
-    return Support("native", note)
-
-
 _ALL = _everywhere(NATIVE)
 _PLANNED = _everywhere(_planned(_LATER))
 _ELSEWHERE = _both(_planned("not built yet on this tier"))
@@ -156,7 +181,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata.extra": _everywhere(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_WINS, NATIVE),
-    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT, clouds={"gke": _GKE_BUILD}),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
         _ONE_PLATFORM,
@@ -206,7 +231,10 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("a volume is mounted whole", "declare one volume resource for each folder")
     ),
     f"{_C}.resources.requests": _row(
-        _RECORDED, _RECORDED, _emulated("a preview refuses more memory than a machine has; nothing is reserved")
+        _RECORDED,
+        _RECORDED,
+        _emulated("a preview refuses more memory than a machine has; nothing is reserved"),
+        clouds={"gke": _GKE_REQUESTS},
     ),
     f"{_C}.resources.limits.memory": _row(
         _but(NATIVE, supervisord=_RLIMIT, undelegated=_RLIMIT),
@@ -225,8 +253,8 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.resources.limits.gpu": _both(_planned("not built yet on this tier"), _GPU),
-    f"{_C}.resources.requests.gpu": _both(_planned("not built yet on this tier"), _GPU),
+    f"{_C}.resources.limits.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"gke": _GKE_GPU}),
+    f"{_C}.resources.requests.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"gke": _GKE_GPU}),
     f"{_C}.resources.limits.ephemeralStorage": _both(
         _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
     ),
@@ -279,6 +307,7 @@ TABLE: dict[str, dict[str, Support]] = {
         NATIVE,
         kubernetes=_noted("not root, no escalation, no capability and the runtime's seccomp unless the spec says so"),
     ),
+    f"{_C}.securityContext.capAdd": _row(_HOST_WINS, NATIVE, clouds={"gke": _GKE_CAPABILITIES}),
     f"{_C}.securityContext.runAsNonRoot": _row(
         _HOST_WINS, NATIVE, kubernetes=_emulated("not needed: nobody is root unless `user` says so")
     ),
@@ -302,7 +331,12 @@ TABLE: dict[str, dict[str, Support]] = {
     ),
     # scale
     "workloads.*.scale.replicas": _ALL,
-    "workloads.*.scale.mode": _row(_ONE_REPLICA, _ONE_REPLICA, _emulated("global: one instance on each that fits")),
+    "workloads.*.scale.mode": _row(
+        _ONE_REPLICA,
+        _ONE_REPLICA,
+        _emulated("global: one instance on each that fits"),
+        clouds={"gke": _GKE_GLOBAL},
+    ),
     "workloads.*.scale.min": _both(
         _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
     ),
@@ -330,6 +364,18 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
     ),
     "workloads.*.placement": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("by the names and labels in the stack")),
+    "workloads.*.placement.hosts": _row(
+        _NOWHERE_ELSE,
+        _NOWHERE_ELSE,
+        _emulated("by the names and labels in the stack"),
+        clouds={"gke": _GKE_HOSTS},
+    ),
+    "workloads.*.placement.labels": _row(
+        _NOWHERE_ELSE,
+        _NOWHERE_ELSE,
+        _emulated("by the names and labels in the stack"),
+        clouds={"gke": _GKE_LABELS},
+    ),
     "workloads.*.placement.spread": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("shared out evenly in any case")),
     "workloads.*.placement.spread=zone": _row(
         _NOWHERE_ELSE,
@@ -341,9 +387,7 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
         _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
     ),
-    "workloads.*.identity": _everywhere(
-        _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
-    ),
+    "workloads.*.identity": _row(_NO_CLOUD, _NO_CLOUD, kubernetes=_NO_CLOUD, clouds={"gke": _GKE_IDENTITY}),
     "workloads.*.metadata": _ALL,
     "workloads.*.metadata.labels": _row(_NO_LABELS, NATIVE),
     "workloads.*.metadata.annotations": _both(_NO_ANNOTATIONS),
@@ -405,7 +449,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "secrets.*.from=gcp-sm": _PLANNED,
     "secrets.*.from=azure-kv": _PLANNED,
     # the rest
-    "objects": _both(_KUBERNETES_ONLY),
+    "objects": _row(_KUBERNETES_ONLY, _KUBERNETES_ONLY, clouds={"gke": _GKE_OBJECTS}),
     "overrides": _everywhere(_emulated("merged into the spec before anything else")),
 }
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.

@@ -40,13 +40,23 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
     "anytier:libvirt:Volume": {"path": "/pool/volume"},
+    "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
+    "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:gke@google.com"},
+    "gcp:container/cluster:Cluster": {
+        "endpoint": "203.0.113.9",
+        "masterVersion": "1.35.8-gke.1036000",
+        "masterAuth": {"clusterCaCertificate": "Y2E=", "clientCertificateConfig": {"issueClientCertificate": False}},
+        "privateClusterConfig": {"privateEndpoint": "10.0.0.2", "enablePrivateNodes": True},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": "gke-0123-45.europe-west3.gke.goog"}},
+    },
 }
 
 
 @dataclass(frozen=True)
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
-    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said."""
+    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `ignored`:
+    inputs whose changes are none."""
 
     type: str
     name: str
@@ -55,6 +65,8 @@ class Registered:
     inputs: Any
     gone_with: str = ""
     gone_first: bool | None = None
+    protected: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,8 @@ class _Monitor(mocks.MockMonitor):
             inputs=_plain(inputs),
             gone_with=_name(request.deletedWith),
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            protected=request.protect,
+            ignored=tuple(request.ignoreChanges),
         )
         with self.lock:
             self.recording.resources.append(made)
