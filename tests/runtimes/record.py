@@ -23,6 +23,7 @@ _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mq
 # What a provider would answer; everything else comes back as it went in.
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
+    "anytier:docker:Push": {"ref": "r.example.org/images@sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
     "anytier:host:Machine": {"hostKey": _KEY, "jumpHostKey": _KEY, "memory": 8 * 2**30},
     "anytier:host:Image": {"digest": "sha256:0123"},
