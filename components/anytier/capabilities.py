@@ -58,10 +58,6 @@ def _planned(what: str, instead: str = "") -> Support:
     return Support("planned", what, instead)
 
 
-def _noted(note: str) -> Support:
-    return Support("native", note)
-
-
 NATIVE = Support("native")
 _TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt, docker or kubeadm")
 _NO_ROOT = _unsupported("images are run by root's own systemd", "run as root under systemd, or add a `host:` section")
@@ -100,30 +96,8 @@ _ONE_PLATFORM = _unsupported(
     "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
 )
 _BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
-_NO_GPU = _planned("not built yet on this tier")
 _GPU = _emulated("nvidia.com/gpu, by the device plugin of the cluster; the limit is what counts")
 _ONE_SUCCESS = _unsupported("Kubernetes goes by the first success there", "leave it out by overrides")
-# Google Cloud, where it is not what Kubernetes is in general. Autopilot has the machines, and keeps others off them.
-_GKE_BUILD = _planned("nothing is pushed to a registry yet", "build and push it yourself, and use `image`")
-_GKE_HOSTS = _unsupported("machines come and go, under names of their own", "use labels: those of a pool in the stack")
-_GKE_LABELS = _but(
-    _noted("the labels of a pool in the stack, or of GKE's own"),
-    autopilot=_emulated("labels of GKE's own, such as cloud.google.com/gke-spot; no machine has others"),
-)
-_GKE_GPU = _but(
-    _planned("no pool has GPUs yet", "use mode autopilot"),
-    autopilot=_emulated("a machine is made for it; placement.labels names its cloud.google.com/gke-accelerator"),
-)
-_GKE_REQUESTS = _but(NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives"))
-_GKE_CAPABILITIES = _but(
-    NATIVE, autopilot=_emulated("some, such as NET_BIND_SERVICE; Autopilot refuses NET_ADMIN, SYS_ADMIN and others")
-)
-_GKE_GLOBAL = _but(NATIVE, autopilot=_emulated("one on each machine; none is made for it alone"))
-_GKE_OBJECTS = _but(
-    NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
-)
-_NO_CLOUD = _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
-_GKE_IDENTITY = _noted("workload identity: the service account is bound to the workload's own account")
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
@@ -163,6 +137,10 @@ def _everywhere(cell: Support) -> dict[str, Support]:
     return _both(cell, cell)
 
 
+def _noted(note: str) -> Support:
+    return Support("native", note)
+
+
 _ALL = _everywhere(NATIVE)
 _PLANNED = _everywhere(_planned(_LATER))
 _ELSEWHERE = _both(_planned("not built yet on this tier"))
@@ -181,7 +159,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata.extra": _everywhere(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_WINS, NATIVE),
-    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT, clouds={"gke": _GKE_BUILD}),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
         _ONE_PLATFORM,
@@ -231,10 +209,7 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("a volume is mounted whole", "declare one volume resource for each folder")
     ),
     f"{_C}.resources.requests": _row(
-        _RECORDED,
-        _RECORDED,
-        _emulated("a preview refuses more memory than a machine has; nothing is reserved"),
-        clouds={"gke": _GKE_REQUESTS},
+        _RECORDED, _RECORDED, _emulated("a preview refuses more memory than a machine has; nothing is reserved")
     ),
     f"{_C}.resources.limits.memory": _row(
         _but(NATIVE, supervisord=_RLIMIT, undelegated=_RLIMIT),
@@ -253,8 +228,8 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.resources.limits.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"gke": _GKE_GPU}),
-    f"{_C}.resources.requests.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"gke": _GKE_GPU}),
+    f"{_C}.resources.limits.gpu": _both(_planned("not built yet on this tier"), _GPU),
+    f"{_C}.resources.requests.gpu": _both(_planned("not built yet on this tier"), _GPU),
     f"{_C}.resources.limits.ephemeralStorage": _both(
         _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
     ),
@@ -307,7 +282,6 @@ TABLE: dict[str, dict[str, Support]] = {
         NATIVE,
         kubernetes=_noted("not root, no escalation, no capability and the runtime's seccomp unless the spec says so"),
     ),
-    f"{_C}.securityContext.capAdd": _row(_HOST_WINS, NATIVE, clouds={"gke": _GKE_CAPABILITIES}),
     f"{_C}.securityContext.runAsNonRoot": _row(
         _HOST_WINS, NATIVE, kubernetes=_emulated("not needed: nobody is root unless `user` says so")
     ),
@@ -331,12 +305,7 @@ TABLE: dict[str, dict[str, Support]] = {
     ),
     # scale
     "workloads.*.scale.replicas": _ALL,
-    "workloads.*.scale.mode": _row(
-        _ONE_REPLICA,
-        _ONE_REPLICA,
-        _emulated("global: one instance on each that fits"),
-        clouds={"gke": _GKE_GLOBAL},
-    ),
+    "workloads.*.scale.mode": _row(_ONE_REPLICA, _ONE_REPLICA, _emulated("global: one instance on each that fits")),
     "workloads.*.scale.min": _both(
         _unsupported("nothing scales by itself here", "use scale.replicas and `anytier scale`")
     ),
@@ -364,18 +333,6 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
     ),
     "workloads.*.placement": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("by the names and labels in the stack")),
-    "workloads.*.placement.hosts": _row(
-        _NOWHERE_ELSE,
-        _NOWHERE_ELSE,
-        _emulated("by the names and labels in the stack"),
-        clouds={"gke": _GKE_HOSTS},
-    ),
-    "workloads.*.placement.labels": _row(
-        _NOWHERE_ELSE,
-        _NOWHERE_ELSE,
-        _emulated("by the names and labels in the stack"),
-        clouds={"gke": _GKE_LABELS},
-    ),
     "workloads.*.placement.spread": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("shared out evenly in any case")),
     "workloads.*.placement.spread=zone": _row(
         _NOWHERE_ELSE,
@@ -387,7 +344,9 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
         _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
     ),
-    "workloads.*.identity": _row(_NO_CLOUD, _NO_CLOUD, kubernetes=_NO_CLOUD, clouds={"gke": _GKE_IDENTITY}),
+    "workloads.*.identity": _everywhere(
+        _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+    ),
     "workloads.*.metadata": _ALL,
     "workloads.*.metadata.labels": _row(_NO_LABELS, NATIVE),
     "workloads.*.metadata.annotations": _both(_NO_ANNOTATIONS),
@@ -449,9 +408,60 @@ TABLE: dict[str, dict[str, Support]] = {
     "secrets.*.from=gcp-sm": _PLANNED,
     "secrets.*.from=azure-kv": _PLANNED,
     # the rest
-    "objects": _row(_KUBERNETES_ONLY, _KUBERNETES_ONLY, clouds={"gke": _GKE_OBJECTS}),
+    "objects": _both(_KUBERNETES_ONLY),
     "overrides": _everywhere(_emulated("merged into the spec before anything else")),
 }
+
+
+def _column(tier: str, cells: Mapping[str, Support]) -> None:
+    """Where a managed tier is not what Kubernetes is in general. A row that is not there yet is as the one above it."""
+    for key, cell in cells.items():
+        above = next(row for row in _upwards(key) if row in TABLE)
+        TABLE[key] = {**TABLE[above], tier: cell}
+
+
+def _upwards(key: str) -> Iterator[str]:
+    """`a.b.c=value`, `a.b.c`, `a.b`, `a`."""
+    yield key
+    steps = key.partition("=")[0].split(".")
+    yield from (".".join(steps[:length]) for length in range(len(steps), 0, -1))
+
+
+_COMES_AND_GOES = _unsupported("machines come and go, under names of their own", "use labels: those of a pool")
+
+# GKE. Autopilot has the machines, and keeps off them what would be near to them.
+_GKE_GPU = _but(
+    _planned("no pool has GPUs yet", "use mode autopilot, or leave it out by overrides"),
+    autopilot=_emulated("a machine is made for it; placement.labels names its cloud.google.com/gke-accelerator"),
+)
+_column(
+    "gke",
+    {
+        f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's own registry"),
+        f"{_C}.stopSignal": _unsupported(
+            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
+        ),
+        f"{_C}.resources.requests": _but(
+            NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives")
+        ),
+        f"{_C}.resources.limits.gpu": _GKE_GPU,
+        f"{_C}.resources.requests.gpu": _GKE_GPU,
+        f"{_C}.securityContext.capAdd": _but(
+            NATIVE,
+            autopilot=_emulated("some, such as NET_BIND_SERVICE; Autopilot refuses NET_ADMIN, SYS_ADMIN, others"),
+        ),
+        "workloads.*.scale.mode": _but(NATIVE, autopilot=_emulated("one on each machine; none is made for it alone")),
+        "workloads.*.placement.hosts": _COMES_AND_GOES,
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that GKE gives"),
+            autopilot=_emulated("labels that GKE gives, such as cloud.google.com/gke-spot; no machine has others"),
+        ),
+        "workloads.*.identity": _noted("workload identity: the service account is bound to the workload's own account"),
+        "objects": _but(
+            NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
+        ),
+    },
+)
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
 _PROBES = tuple(f"{_C}.{probe}" for probe in ("livenessProbe", "readinessProbe", "startupProbe"))
 TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C) and not key.startswith(_PROBES)}

@@ -76,6 +76,8 @@ def refused(**given_: Any) -> dict[str, AnytierError]:
         {"endpoint": "open"},
         {"access": ["0.0.0.0/0"]},
         {"access": ["everybody"]},
+        {"builder": "tcp://10.0.0.1:2375"},
+        {"builder": "docker"},
         {"maintenance": {"start": "2:00"}},
         {"maintenance": {"start": "24:00"}},
         {"maintenance": {"hours": 3}},

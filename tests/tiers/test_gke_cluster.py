@@ -42,6 +42,7 @@ GOOGLE = {
     },
     "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
     "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:agent@gke.example"},
+    "gcp:compute/address:Address": {"address": "203.0.113.20"},
     "anytier:kubernetes:Rollout": {"revision": 3, "replicas": 2},
 }
 APP = """
@@ -395,6 +396,27 @@ def test_which_cluster_it_is_stays_the_same_for_its_life(shop: Recording) -> Non
 def test_volumes_and_load_balancers_are_the_clouds(shop: Recording) -> None:
     assert shop["volume/data"].inputs["spec"]["storageClassName"] == "standard-rwo"
     assert shop["router/service"].inputs["spec"]["type"] == "LoadBalancer"
+
+
+def test_the_routes_have_an_address_that_stays_and_is_told(shop: Recording) -> None:
+    notes = shop["router/service"].inputs["metadata"]["annotations"]
+    assert notes["networking.gke.io/load-balancer-ip-addresses"] == shop["address"].inputs["name"] == "anytier-prod"
+    assert notes["cloud.google.com/l4-rbs"] == "enabled"
+    assert shop.exports["url"] == "http://203.0.113.20:8080/"
+
+
+def test_what_is_built_goes_to_the_stacks_own_registry(tmp_path: Path) -> None:
+    recording = deployed(tmp_path, STACK, (ROOT / "apps" / "guestbook" / "app.yaml").read_text().replace(
+        "context: ", f"context: {ROOT}/apps/guestbook/"))  # fmt: skip
+    assert of(recording, "gcp:artifactregistry/repository:Repository").inputs["repositoryId"] == "anytier-prod"
+    pushed = [item for item in recording.resources if item.type == "anytier:docker:Push"]
+    assert {item.inputs["repository"].rpartition("/")[0] for item in pushed} == {
+        "europe-west3-docker.pkg.dev/my-project/anytier-prod"
+    }
+    for item in pushed:
+        assert "images" in item.depends
+        assert item.inputs["login"]["command"][0] == "gke-gcloud-auth-plugin"
+    assert len(pushed) == 2 and not [item for item in recording.resources if item.type == "anytier:kubeadm:Image"]
 
 
 def test_a_workload_is_the_service_account_that_its_spec_names(shop: Recording) -> None:

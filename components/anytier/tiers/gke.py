@@ -25,9 +25,9 @@ from anytier.clusterobjects import cluster_provider, register
 from anytier.errors import AnytierError, ConfigError, SpecError
 from anytier.tiers import gkeplan
 from anytier.tiers.gkeargs import KEY, GkeArgs, versions_of
-from anytier.tiers.gkeplan import CREDENTIALS, HYPERDISK, PLUGIN, STANDARD, Plan
+from anytier.tiers.gkeplan import CREDENTIALS, HYPERDISK, LOGIN, PLUGIN, STANDARD, TOKEN_USER, Plan
 from anytier.tiers.managed import protection
-from anytier.tiers.places import Binding, Cluster
+from anytier.tiers.places import Binding, Cluster, Registry
 
 _ROLE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}@([a-z][a-z0-9-]{4,28}[a-z0-9])\.iam\.gserviceaccount\.com")
 _PRODUCT = Path("/sys/class/dmi/id/product_name")
@@ -57,14 +57,18 @@ class GkeTier(pulumi.ComponentResource):
             offered(args, plan.minor, port, tls_port, plan.hyperdisk),
             kubeconfig=kubeconfig,
             ready=tuple(ready),
+            address=self.address.address,
+            entrance=gkeplan.entrance(plan),
             identity=identity,
             bind=self._bind,
+            registry=self.registry,
         )
         self.exports: dict[str, Any] = {
             "kubeconfig": kubeconfig,
             "console": plan.console,
             "login": plan.login,
             "cluster": {"name": plan.name, "version": self.cluster.master_version, "mode": args.mode},
+            "address": self.address.address,
             "costs": gkeplan.costs(plan),
             "protection": protection(KEY, args.protect),
         }
@@ -95,7 +99,9 @@ class GkeTier(pulumi.ComponentResource):
         nodes = gkecluster.account(plan, self, apis)
         self.cluster = gkecluster.cluster(plan, self, nets, crypto, nodes)
         pools = gkecluster.pools(plan, self, self.cluster, nodes[0])
-        return [self.cluster, *pools, nets.nat]
+        self.address = nets.address
+        self.registry = Registry(plan.registry, TOKEN_USER, LOGIN, (gkecluster.registry(plan, self, apis),))
+        return [self.cluster, *pools, nets.nat, nets.address]
 
     def _kubeconfig(self) -> pulumi.Output[str]:
         made = self.cluster
@@ -136,6 +142,7 @@ def offered(args: GkeArgs, minor: str, port: int, tls_port: int, hyperdisk: bool
         tls_port=tls_port,
         offers=frozenset({"load-balancer", "metrics", "network-policy", "storage"}),
         storage_class=HYPERDISK if hyperdisk else STANDARD,
+        builder={"host": args.builder or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"},
         cloud="gcp",
         mode=args.mode,
         tier="gke",

@@ -124,6 +124,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _docker(text: str) -> str:
+    if not re.fullmatch(r"(unix:///|ssh://)[^\s]{1,200}", text):
+        raise ValueError(f"{text[:60]!r} is no Docker daemon that builds images: unix:///path or ssh://user@host")
+    return text
+
+
 def _nodes(text: str) -> str:
     return managed.network(text, 9, 29, "10.0.0.0/20")
 
@@ -170,6 +176,7 @@ class GkeArgs(Frozen):
     endpoint: Literal["dns", "public", "private"] = "dns"
     access: Access = Field(default_factory=list)
     maintenance: Maintenance = Maintenance()
+    builder: Annotated[str, AfterValidator(_docker)] | None = None
     protect: bool = False
     enable_apis: bool = True
     flow_logs: bool = True

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pulumi_gcp import container as gke
+from pulumi_gcp.artifactregistry import Repository
 from pulumi_gcp.kms import CryptoKey, CryptoKeyIAMMember, KeyRing
 from pulumi_gcp.projects import IAMMember, Service, ServiceIdentity
 from pulumi_gcp.serviceaccount import Account
@@ -84,6 +85,19 @@ def account(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource
         for role in NODE_ROLES
     ]
     return made, roles
+
+
+def registry(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) -> Repository:
+    """Where images that are built here go; it goes with the stack, images and all."""
+    return Repository(
+        "images",
+        project=plan.project,
+        location=plan.region,
+        repository_id=plan.name,
+        format="DOCKER",
+        labels=dict(plan.labels),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+    )
 
 
 # the cluster

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulumi_gcp.compute import (
+    Address,
     Network,
     Router,
     RouterNat,
@@ -27,6 +28,7 @@ class Nets:
     network: Network
     subnet: Subnetwork
     nat: RouterNat
+    address: Address
 
 
 def make(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) -> Nets:
@@ -62,7 +64,18 @@ def make(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) 
         network=network.id,
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    return Nets(network, subnet, _way_out(plan, parent, router))
+    address = Address(
+        "address",
+        name=plan.name,
+        project=plan.project,
+        region=plan.region,
+        address_type="EXTERNAL",
+        network_tier="PREMIUM",
+        description="of the routes of the app",
+        labels=dict(plan.labels),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=plan.args.protect or None),
+    )
+    return Nets(network, subnet, _way_out(plan, parent, router), address)
 
 
 def _flow_logs() -> SubnetworkLogConfigArgs:

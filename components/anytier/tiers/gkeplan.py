@@ -19,6 +19,8 @@ from anytier.tiers.gkeargs import DAYS, KEY, REGIONS, TYPES, Disk, GkeArgs, arch
 from anytier.tiers.managed import Access, Arch, Credentials, Exec, Nodes
 
 PLUGIN = "gke-gcloud-auth-plugin"
+LOGIN = (PLUGIN, "--use_application_default_credentials")  # prints a token, of whom Pulumi's own provider is, too
+TOKEN_USER = "oauth2accesstoken"  # who has it, to Google's registries
 CREDENTIALS = Credentials(
     cloud="Google Cloud",
     login="`gcloud auth application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS",
@@ -32,7 +34,7 @@ CREDENTIALS = Credentials(
     files=("$GOOGLE_APPLICATION_CREDENTIALS", ".config/gcloud/application_default_credentials.json"),
     config=("gcp:credentials", "gcp:accessToken"),
 )
-APIS = ("cloudkms", "compute", "container", "iam")
+APIS = ("artifactregistry", "cloudkms", "compute", "container", "iam")
 # The least that a node needs (logs, metrics, autoscaling), and the images of the project's own registries.
 NODE_ROLES = ("roles/container.defaultNodeServiceAccount", "roles/artifactregistry.reader")
 PODS, SERVICES = "pods", "services"  # the subnet's ranges
@@ -85,9 +87,13 @@ REPLACES: Mapping[str, frozenset[str]] = {
     "gcp:compute/subnetwork:Subnetwork": frozenset({"name", "project", "region", "network"}),
     "gcp:compute/router:Router": frozenset({"name", "project", "region", "network"}),
     "gcp:compute/routerNat:RouterNat": frozenset({"name", "project", "region", "router"}),
+    "gcp:compute/address:Address": frozenset(
+        {"name", "project", "region", "addressType", "networkTier", "description"}
+    ),
     "gcp:kms/keyRing:KeyRing": frozenset({"project", "location"}),
     "gcp:kms/cryptoKey:CryptoKey": frozenset({"keyRing", "purpose"}),
     "gcp:serviceaccount/account:Account": frozenset({"accountId", "project"}),
+    "gcp:artifactregistry/repository:Repository": frozenset({"repositoryId", "project", "location", "format"}),
     "gcp:projects/service:Service": frozenset({"service", "project"}),
 }
 # What the provider would call a change that replaces, and what follows from something else all the same.
@@ -150,6 +156,11 @@ class Plan:
     def subnet(self) -> str:
         """Ranges that pods have cannot change: others are another subnet's, and so another cluster's."""
         return managed.hashed(self.name, {"pods": self.args.pods, "services": self.args.services})
+
+    @property
+    def registry(self) -> str:
+        """What stands before the names of images that are built here."""
+        return f"{self.region}-docker.pkg.dev/{self.project.replace(':', '/')}/{self.name}"
 
     @property
     def workload_pool(self) -> str:
@@ -354,7 +365,7 @@ def kubeconfig(plan: Plan, dns: str, address: str, private: str, authority: str)
     """
     login = Exec(
         PLUGIN,
-        ("--use_application_default_credentials",),
+        LOGIN[1:],
         hint=f"`gcloud components install {PLUGIN}`, or apt-get install google-cloud-cli-{PLUGIN}",
         cluster_info=True,
     )
@@ -362,6 +373,11 @@ def kubeconfig(plan: Plan, dns: str, address: str, private: str, authority: str)
         return managed.kubeconfig(plan.name, f"https://{dns}", "", login)
     host = private if plan.args.endpoint == "private" else address
     return managed.kubeconfig(plan.name, f"https://{host}", authority, login)
+
+
+def entrance(plan: Plan) -> dict[str, str]:
+    """What makes GKE's newer kind of load balancer, with the address that is the stack's."""
+    return {"cloud.google.com/l4-rbs": "enabled", "networking.gke.io/load-balancer-ip-addresses": plan.name}
 
 
 def costs(plan: Plan) -> dict[str, Any]:
@@ -379,6 +395,7 @@ def costs(plan: Plan) -> dict[str, Any]:
         "machines": machines,
         "billedBy": "pod requests" if plan.autopilot else "machines",
         "natGateways": 1,
+        "addresses": 1,
         "kmsKeys": 1,
         "loadBalancers": "one for each exposed Service",
     }
