@@ -310,7 +310,7 @@ def test_what_users_keep_changing_replaces_nothing(change: dict[str, Any]) -> No
 def test_another_kind_of_machine_is_a_new_pool_beside_the_old_one(change: dict[str, Any]) -> None:
     found = replaced(tier(), tier(nodes=[change]))
     assert set(found) == {"pool-main"} and "name" in found["pool-main"]
-    assert tier(nodes=[change])["pool-main"].gone_first is None  # Pulumi's own way: the new one first
+    assert tier(nodes=[change])["pool-main"].gone_first is False  # said, since the provider would have it otherwise
 
 
 @pytest.mark.parametrize("change", [{"pods": "10.128.0.0/14"}, {"services": "10.2.0.0/20"}])

@@ -262,6 +262,8 @@ def _pool(plan: Plan, pool: Pool, parent: pulumi.Resource, made: gke.Cluster, wh
         opts=pulumi.ResourceOptions(
             parent=parent,
             ignore_changes=list(IGNORED["gcp:container/nodePool:NodePool"]),
+            # The provider lets the old one go first, as anything that we name ourselves; but the name is another one.
+            delete_before_replace=False,
             custom_timeouts=pulumi.CustomTimeouts(create="60m", update="120m", delete="120m"),
         ),
         name=pool.name,
