@@ -30,7 +30,13 @@ def test_every_row_has_every_tier_and_explains_what_is_not_native(path: str) -> 
 
 
 def test_a_tier_that_is_not_built_says_so() -> None:
-    assert c.lookup("workloads.web.scale.replicas", "eks").status == "planned"
+    for tier in set(c.TIERS) - set(c.BUILT):
+        assert c.lookup("workloads.web.scale.replicas", tier).status == "planned"
+
+
+def test_who_a_workload_is_to_a_cloud_is_carried_where_there_is_one() -> None:
+    assert c.lookup("workloads.web.identity.cloudRoles", "eks").status == "native"
+    assert c.lookup("workloads.web.identity.cloudRoles", "kubeadm").status == "unsupported"
 
 
 def test_lookup_takes_the_nearest_row_above() -> None:
@@ -207,6 +213,10 @@ def test_cells_that_must_not_be_lost(field: str, value: str | None, tier: str, s
     assert c.lookup(field, tier, None, value).status == status
 
 
+CLOUDS = ("eks", "gke", "aks")
+CLUSTERS = ("kubeadm", *CLOUDS)
+
+
 @pytest.mark.parametrize("tier", c.TIERS)
 def test_an_app_that_uses_everything_is_answered_field_by_field(tier: str) -> None:
     sample = Path(__file__).with_name("spec") / "samples" / "everything.yaml"
@@ -219,11 +229,9 @@ def test_an_app_that_uses_everything_is_answered_field_by_field(tier: str) -> No
         return
     shown = {".".join(map(str, path)) for path in refused}
     assert "workloads.web.update.canary" in shown
-    assert ("workloads.web.identity.cloudRoles" in shown) == (tier not in ("eks", "gke", "aks"))
+    assert ("workloads.web.identity.cloudRoles" in shown) is (tier not in CLOUDS)
     assert not {"kind", "workloads.web.update.retain", "secrets.from-env.from"} & shown
     sub_path = ("workloads", "web", "containers", "web", "volumes", "/data", "subPath")
-    assert {("objects",), sub_path} & refused == (
-        set() if tier in ("kubeadm", "eks", "gke", "aks") else {("objects",), sub_path}
-    )
+    assert {("objects",), sub_path} & refused == (set() if tier in CLUSTERS else {("objects",), sub_path})
     for finding in c.check(used, tier):
         assert (tier in finding.what and finding.error().do) or finding.cell.status == "planned"

@@ -16,11 +16,12 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "gke")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
 MODES: Mapping[str, tuple[str, ...]] = {
     "local": ("systemd", "supervisord", "undelegated", "user"),
+    "eks": ("standard", "auto"),
     "gke": ("standard", "autopilot"),
 }
 
@@ -59,7 +60,7 @@ def _planned(what: str, instead: str = "") -> Support:
 
 
 NATIVE = Support("native")
-_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt, docker or kubeadm")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use one that `anytier matrix` shows as built")
 _NO_ROOT = _unsupported("images are run by root's own systemd", "run as root under systemd, or add a `host:` section")
 _NO_BUILD = _unsupported("nothing is built on a machine", "add a `host:` section, or build elsewhere and use `image`")
 _ONE_PROCESS = _unsupported(
@@ -96,7 +97,19 @@ _ONE_PLATFORM = _unsupported(
     "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
 )
 _BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
+_NO_BUILD_THERE = _unsupported(
+    "nothing is built for a managed cluster", "build elsewhere, push it to a registry, and use `image`"
+)
+_NO_IDENTITY = _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+_MACHINES_COME_AND_GO = _unsupported(
+    "a managed cluster's machines come and go, and their names with them", "use labels, which a pool's machines have"
+)
 _GPU = _emulated("nvidia.com/gpu, by the device plugin of the cluster; the limit is what counts")
+_NO_GPU = _planned("not built yet on this tier")
+_GPU_IN_POOLS = _but(
+    _GPU,
+    auto=_unsupported("the pools of Auto Mode have no GPUs", "use mode standard and a pool of a type that has them"),
+)
 _ONE_SUCCESS = _unsupported("Kubernetes goes by the first success there", "leave it out by overrides")
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
@@ -159,7 +172,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata.extra": _everywhere(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_WINS, NATIVE),
-    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT, clouds={"eks": _NO_BUILD_THERE}),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
         _ONE_PLATFORM,
@@ -228,8 +241,8 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.resources.limits.gpu": _both(_planned("not built yet on this tier"), _GPU),
-    f"{_C}.resources.requests.gpu": _both(_planned("not built yet on this tier"), _GPU),
+    f"{_C}.resources.limits.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
+    f"{_C}.resources.requests.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
     f"{_C}.resources.limits.ephemeralStorage": _both(
         _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
     ),
@@ -333,6 +346,12 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
     ),
     "workloads.*.placement": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("by the names and labels in the stack")),
+    "workloads.*.placement.hosts": _row(
+        _NOWHERE_ELSE,
+        _NOWHERE_ELSE,
+        _emulated("by the names and labels in the stack"),
+        clouds={"eks": _MACHINES_COME_AND_GO},
+    ),
     "workloads.*.placement.spread": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("shared out evenly in any case")),
     "workloads.*.placement.spread=zone": _row(
         _NOWHERE_ELSE,
@@ -344,8 +363,11 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
         _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
     ),
-    "workloads.*.identity": _everywhere(
-        _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+    "workloads.*.identity": _row(
+        _NO_IDENTITY,
+        _NO_IDENTITY,
+        kubernetes=_NO_IDENTITY,
+        clouds={"eks": _noted("the role in `cloudRoles.aws`, by EKS Pod Identity")},
     ),
     "workloads.*.metadata": _ALL,
     "workloads.*.metadata.labels": _row(_NO_LABELS, NATIVE),

@@ -56,8 +56,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 @dataclass(frozen=True)
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
-    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `ignored`:
-    inputs whose changes are none."""
+    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `protect`:
+    it is not deleted. `ignored`: inputs whose changes are none."""
 
     type: str
     name: str
@@ -66,7 +66,7 @@ class Registered:
     inputs: Any
     gone_with: str = ""
     gone_first: bool | None = None
-    protected: bool = False
+    protect: bool = False
     ignored: tuple[str, ...] = ()
 
 
@@ -123,7 +123,7 @@ class _Monitor(mocks.MockMonitor):
             inputs=_plain(inputs),
             gone_with=_name(request.deletedWith),
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
-            protected=request.protect,
+            protect=request.protect,
             ignored=tuple(request.ignoreChanges),
         )
         with self.lock:
@@ -131,6 +131,12 @@ class _Monitor(mocks.MockMonitor):
         outputs = json_format.ParseDict({**inputs, **self.answers.get(request.type, {})}, struct_pb2.Struct())
         id = f"{request.name}-id" if request.custom else ""
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=outputs)
+
+    def Invoke(self, request: Any) -> Any:
+        """Of the functions of providers only those may be called that have an answer."""
+        assert request.tok in self.answers, f"no function is called: {request.tok}"
+        told = {**json_format.MessageToDict(request.args), **self.answers[request.tok]}
+        return resource_pb2.ResourceInvokeResponse(**{"return": json_format.ParseDict(told, struct_pb2.Struct())})
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "pulumi:pulumi:Stack" in request.urn:
@@ -178,7 +184,7 @@ def record(
     answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """What `program` registers and exports. Its errors come out; `into` then has what there was before them. `answers`
-    by type: what a provider says beside what it was given.
+    by type, or by function: what a provider says beside what it was given.
 
     Pulumi's state is the process's. An output that an earlier test left in it belongs to a loop that is closed, and
     would be waited for forever; its root stack would be in the way.

@@ -231,6 +231,7 @@ def test_pools_count_by_themselves_between_what_the_stack_says() -> None:
 def test_machines_that_take_hyperdisks_only_get_a_storage_class_for_them() -> None:
     recording = tier(nodes=[{"arch": "arm64"}])
     storage = recording["storage"]
+    assert len([item for item in recording.resources if item.type == "pulumi:providers:kubernetes"]) == 1
     assert storage.inputs["parameters"] == {"type": "hyperdisk-balanced"} and storage.gone_with == "cluster"
     assert not [item for item in tier().resources if "kubernetes" in item.type]
 
@@ -245,10 +246,10 @@ def test_what_a_stack_exports_hides_the_way_in_and_shows_the_rest() -> None:
 
 def test_protection_stops_a_destroy_before_anything_is_taken_down_and_says_how_to_go_on() -> None:
     recording = tier(protect=True)
-    assert recording["cluster"].protected and recording["cluster"].inputs["deletionProtection"] is True
-    assert of(recording, "gcp:kms/cryptoKey:CryptoKey").protected
+    assert recording["cluster"].protect and recording["cluster"].inputs["deletionProtection"] is True
+    assert of(recording, "gcp:kms/cryptoKey:CryptoKey").protect
     assert "anytier:gke.protect false" in recording.exports["protection"]
-    assert not any(item.protected for item in tier().resources)
+    assert not any(item.protect for item in tier().resources)
     assert tier()["cluster"].inputs["deletionProtection"] is False
 
 
@@ -402,7 +403,7 @@ def test_the_routes_have_an_address_that_stays_and_is_told(shop: Recording) -> N
     notes = shop["router/service"].inputs["metadata"]["annotations"]
     assert notes["networking.gke.io/load-balancer-ip-addresses"] == shop["address"].inputs["name"] == "anytier-prod"
     assert notes["cloud.google.com/l4-rbs"] == "enabled"
-    assert shop.exports["url"] == "http://203.0.113.20:8080/"
+    assert shop.exports["url"] == "http://203.0.113.20/"
 
 
 def test_what_is_built_goes_to_the_stacks_own_registry(tmp_path: Path) -> None:

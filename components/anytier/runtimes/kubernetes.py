@@ -52,11 +52,12 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint)) if known is None else known
         opts = self.child_options(self.place.ready)
         forget = self.place.lives_on is not None  # then the cluster itself may be let go
-        self.provider = cluster_provider(
+        self.provider = self.place.provider or cluster_provider(
             f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
         )
         base = {**self.place_props(), "owner": self.owner}
-        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options([self.provider]))
+        first = [self.provider, *(self.place.ready if self.place.provider else ())]
+        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options(first))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
         self.bound = {item.key: self.binding(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None
@@ -82,6 +83,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
             scale=self.scale,
             cloud=place.cloud,
+            balancer=place.balancer,
         )
         return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

@@ -38,6 +38,7 @@ class GkeTier(pulumi.ComponentResource):
 
     config_key = "gke"
     args_type = GkeArgs
+    ports = (80, 443)  # an address of its own: nobody else is there
 
     def __init__(
         self, name: str, args: GkeArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
@@ -51,8 +52,7 @@ class GkeTier(pulumi.ComponentResource):
         ready = self._made()
         kubeconfig: pulumi.Output[str] = pulumi.Output.secret(self._kubeconfig())
         identity = self.cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint
-        if plan.hyperdisk:
-            ready += self._storage(kubeconfig, identity)
+        provider = self._storage(kubeconfig, identity, ready) if plan.hyperdisk else None
         self.place = replace(
             offered(args, plan.minor, port, tls_port, plan.hyperdisk),
             kubeconfig=kubeconfig,
@@ -62,6 +62,7 @@ class GkeTier(pulumi.ComponentResource):
             identity=identity,
             bind=self._bind,
             registry=self.registry,
+            provider=provider,
         )
         self.exports: dict[str, Any] = {
             "kubeconfig": kubeconfig,
@@ -113,14 +114,14 @@ class GkeTier(pulumi.ComponentResource):
         )
         return known.apply(lambda said: gkeplan.kubeconfig(self.plan, **{key: str(said[key]) for key in said}))
 
-    def _storage(self, kubeconfig: Any, identity: Any) -> list[pulumi.Resource]:
-        """Machines that take Hyperdisks only have no storage class of GKE's own."""
-        own = pulumi.ResourceOptions(parent=self, depends_on=[self.cluster])
+    def _storage(self, kubeconfig: Any, identity: Any, ready: list[pulumi.Resource]) -> pulumi.ProviderResource:
+        """Machines that take Hyperdisks only have no storage class of GKE's own. The app uses this provider, too."""
+        own = pulumi.ResourceOptions(parent=self, depends_on=list(ready))
         provider = cluster_provider("cluster", kubeconfig, identity=identity, opts=own)
         gone = pulumi.ResourceOptions(deleted_with=self.cluster)
-        return list(
-            register([("storage", gkeplan.STORAGE, ())], provider, self, after=[self.cluster], opts=gone).values()
-        )
+        made = register([("storage", gkeplan.STORAGE, ())], provider, self, after=[self.cluster], opts=gone)
+        ready += made.values()
+        return provider
 
     def _bind(self, binding: Binding, opts: pulumi.ResourceOptions) -> pulumi.Resource:
         from anytier.tiers import gkecluster
@@ -143,6 +144,7 @@ def offered(args: GkeArgs, minor: str, port: int, tls_port: int, hyperdisk: bool
         offers=frozenset({"load-balancer", "metrics", "network-policy", "storage"}),
         storage_class=HYPERDISK if hyperdisk else STANDARD,
         builder={"host": args.builder or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"},
+        balancer=gkeplan.BALANCER,
         cloud="gcp",
         mode=args.mode,
         tier="gke",

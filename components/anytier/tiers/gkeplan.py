@@ -39,6 +39,7 @@ APIS = ("artifactregistry", "cloudkms", "compute", "container", "iam")
 NODE_ROLES = ("roles/container.defaultNodeServiceAccount", "roles/artifactregistry.reader")
 PODS, SERVICES = "pods", "services"  # the subnet's ranges
 STANDARD, HYPERDISK = "standard-rwo", "anytier-hyperdisk"  # storage classes: GKE's own, and ours
+BALANCER = {"cloud.google.com/l4-rbs": "enabled"}  # GKE's newer kind, which can have an address by its name
 STORAGE: Mapping[str, Any] = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
@@ -376,8 +377,8 @@ def kubeconfig(plan: Plan, dns: str, address: str, private: str, authority: str)
 
 
 def entrance(plan: Plan) -> dict[str, str]:
-    """What makes GKE's newer kind of load balancer, with the address that is the stack's."""
-    return {"cloud.google.com/l4-rbs": "enabled", "networking.gke.io/load-balancer-ip-addresses": plan.name}
+    """What gives the routes' load balancer the address that is the stack's."""
+    return {"networking.gke.io/load-balancer-ip-addresses": plan.name}
 
 
 def costs(plan: Plan) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -297,6 +298,13 @@ def _there(name: str, environment: Mapping[str, str], home: Path) -> bool:
         named = environment.get(name[1:])
         return bool(named) and Path(str(named)).is_file()
     return (home / name).is_file()
+
+
+def lacking(package: str, extra: str) -> ConfigError | None:
+    """Where the cloud's SDK is not installed; nothing of it is loaded."""
+    if find_spec(package) is not None:
+        return None
+    return ConfigError("anytier:tier", f"{extra} needs {package}", f"`pip install 'anytier[{extra}]'`")
 
 
 # deletion

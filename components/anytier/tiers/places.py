@@ -113,6 +113,8 @@ class Cluster:
     without, that is its certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its
     workloads can have; `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its
     role, and returns the resource that the workload waits for; SpecError for a role that is none.
+    `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants. `provider`:
+    pulumi-kubernetes on this cluster, where the tier itself has objects there.
     """
 
     kubeconfig: Any
@@ -135,6 +137,8 @@ class Cluster:
     identity: Any = None
     cloud: Cloud | None = None
     bind: Callable[[Binding, Any], Any] | None = None
+    balancer: Mapping[str, str] = field(default_factory=dict)
+    provider: Any = None
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None

@@ -25,7 +25,7 @@ class Target:
     Service. `gateway` is `namespace/name`. `images` holds,
     by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
     built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where. `cloud` is
-    the one whose roles workloads can have.
+    the one whose roles workloads can have. `balancer`: annotations of a Service that wants a load balancer.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -47,6 +47,7 @@ class Target:
     images: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, int] = field(default_factory=dict)
     cloud: Cloud | None = None
+    balancer: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
