@@ -56,6 +56,22 @@ def test_a_mode_overrides_its_tier() -> None:
     assert c.lookup(path, "local", "supervisord").status == "unsupported"
 
 
+@pytest.mark.parametrize(
+    ("path", "standard", "autopilot"),
+    [
+        ("workloads.web.placement.labels", "native", "emulated"),
+        ("workloads.web.containers.web.resources.requests.cpu", "native", "emulated"),
+        ("workloads.web.containers.web.resources.limits.gpu", "planned", "emulated"),
+        ("workloads.web.containers.web.securityContext.capAdd", "native", "emulated"),
+        ("workloads.web.scale.mode", "native", "emulated"),
+        ("objects", "native", "emulated"),
+    ],
+)
+def test_autopilots_limits_are_in_the_table(path: str, standard: str, autopilot: str) -> None:
+    assert c.lookup(path, "gke", "standard").status == standard
+    assert c.lookup(path, "gke", "autopilot").status == autopilot
+
+
 def test_a_finding_names_the_field_the_tier_the_reason_and_the_way_out() -> None:
     [finding] = c.check([(("workloads", "web", "placement", "hosts"), None), (("kind",), "App")], "docker")
     text = str(finding.error())
@@ -186,6 +202,11 @@ def test_a_note_is_a_phrase_that_a_person_can_read() -> None:
         ("workloads.web.containers.web.user", "named", "docker", "native"),
         ("workloads.web.containers.web.stopSignal", "image", "kubeadm", "unsupported"),
         ("jobs.once.containers.once.stopSignal", "SIGINT", "kubeadm", "emulated"),
+        ("workloads.web.identity.cloudRoles", None, "gke", "native"),
+        ("workloads.web.placement.hosts", None, "gke", "unsupported"),
+        ("workloads.web.placement.labels", None, "gke", "native"),
+        ("workloads.web.containers.web.resources.limits.gpu", None, "gke", "planned"),
+        ("workloads.web.containers.web.livenessProbe.grpc.port", None, "gke", "native"),
     ],
 )
 def test_cells_that_must_not_be_lost(field: str, value: str | None, tier: str, status: str) -> None:

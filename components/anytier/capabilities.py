@@ -16,12 +16,13 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
 MODES: Mapping[str, tuple[str, ...]] = {
     "local": ("systemd", "supervisord", "undelegated", "user"),
     "eks": ("standard", "auto"),
+    "gke": ("standard", "autopilot"),
 }
 
 
@@ -430,6 +431,57 @@ TABLE: dict[str, dict[str, Support]] = {
     "objects": _both(_KUBERNETES_ONLY),
     "overrides": _everywhere(_emulated("merged into the spec before anything else")),
 }
+
+
+def _column(tier: str, cells: Mapping[str, Support]) -> None:
+    """Where a managed tier is not what Kubernetes is in general. A row that is not there yet is as the one above it."""
+    for key, cell in cells.items():
+        above = next(row for row in _upwards(key) if row in TABLE)
+        TABLE[key] = {**TABLE[above], tier: cell}
+
+
+def _upwards(key: str) -> Iterator[str]:
+    """`a.b.c=value`, `a.b.c`, `a.b`, `a`."""
+    yield key
+    steps = key.partition("=")[0].split(".")
+    yield from (".".join(steps[:length]) for length in range(len(steps), 0, -1))
+
+
+_COMES_AND_GOES = _unsupported("machines come and go, under names of their own", "use labels: those of a pool")
+
+# GKE. Autopilot has the machines, and keeps off them what would be near to them.
+_GKE_GPU = _but(
+    _planned("no pool has GPUs yet", "use mode autopilot, or leave it out by overrides"),
+    autopilot=_emulated("a machine is made for it; placement.labels names its cloud.google.com/gke-accelerator"),
+)
+_column(
+    "gke",
+    {
+        f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's own registry"),
+        f"{_C}.stopSignal": _unsupported(
+            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
+        ),
+        f"{_C}.resources.requests": _but(
+            NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives")
+        ),
+        f"{_C}.resources.limits.gpu": _GKE_GPU,
+        f"{_C}.resources.requests.gpu": _GKE_GPU,
+        f"{_C}.securityContext.capAdd": _but(
+            NATIVE,
+            autopilot=_emulated("some, such as NET_BIND_SERVICE; Autopilot refuses NET_ADMIN, SYS_ADMIN, others"),
+        ),
+        "workloads.*.scale.mode": _but(NATIVE, autopilot=_emulated("one on each machine; none is made for it alone")),
+        "workloads.*.placement.hosts": _COMES_AND_GOES,
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that GKE gives"),
+            autopilot=_emulated("labels that GKE gives, such as cloud.google.com/gke-spot; no machine has others"),
+        ),
+        "workloads.*.identity": _noted("workload identity: the service account is bound to the workload's own account"),
+        "objects": _but(
+            NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
+        ),
+    },
+)
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
 _PROBES = tuple(f"{_C}.{probe}" for probe in ("livenessProbe", "readinessProbe", "startupProbe"))
 TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C) and not key.startswith(_PROBES)}

@@ -23,6 +23,7 @@ _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mq
 # What a provider would answer; everything else comes back as it went in.
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
+    "anytier:docker:Push": {"ref": "r.example.org/images@sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
     "anytier:host:Machine": {"hostKey": _KEY, "jumpHostKey": _KEY, "memory": 8 * 2**30},
     "anytier:host:Image": {"digest": "sha256:0123"},
@@ -40,6 +41,15 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
     "anytier:libvirt:Volume": {"path": "/pool/volume"},
+    "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
+    "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:gke@google.com"},
+    "gcp:container/cluster:Cluster": {
+        "endpoint": "203.0.113.9",
+        "masterVersion": "1.35.8-gke.1036000",
+        "masterAuth": {"clusterCaCertificate": "Y2E=", "clientCertificateConfig": {"issueClientCertificate": False}},
+        "privateClusterConfig": {"privateEndpoint": "10.0.0.2", "enablePrivateNodes": True},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": "gke-0123-45.europe-west3.gke.goog"}},
+    },
 }
 
 
@@ -47,7 +57,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
     deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `protect`:
-    it is not deleted."""
+    it is not deleted. `ignored`: inputs whose changes are none."""
 
     type: str
     name: str
@@ -57,6 +67,7 @@ class Registered:
     gone_with: str = ""
     gone_first: bool | None = None
     protect: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,7 @@ class _Monitor(mocks.MockMonitor):
             gone_with=_name(request.deletedWith),
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
             protect=request.protect,
+            ignored=tuple(request.ignoreChanges),
         )
         with self.lock:
             self.recording.resources.append(made)

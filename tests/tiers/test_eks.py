@@ -618,9 +618,10 @@ def test_what_the_app_builds_is_pushed_to_repositories_of_its_own() -> None:
     assert [item.name for item in found] == ["anytier-dev-guestbook-store-store", "anytier-dev-guestbook-web-web"]
     assert all(item.inputs["imageScanningConfiguration"]["scanOnPush"] for item in found)
     for item in (item for item in made.resources if item.type == "anytier:docker:Push"):
-        assert item.inputs["login"] == Secret("AWS:token") and item.inputs["repository"] == "registry/repository"
+        assert item.inputs["password"] == Secret("AWS:token") and item.inputs["repository"] == "registry/repository"
         assert item.inputs["image"] == "sha256:0123"
-        assert check(PushInputs, item.inputs | {"login": "a:b"})[1] == []
+        given_ = item.inputs | {"password": "a:b", "repository": "registry/repository"}
+        assert check(PushInputs, given_)[1] == []
     (web,) = [item for item in made.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "web"]
     assert web.inputs["spec"]["template"]["spec"]["containers"][0]["image"] == "registry/repository@sha256:1"
     assert "AWS:token" not in repr(made.exports)

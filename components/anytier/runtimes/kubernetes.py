@@ -77,6 +77,8 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     def urls(self) -> list[Any]:
         """With the load balancer's address, which is known after a run."""
         found: list[Any] = super().urls()
+        if self.place.address != BALANCER:
+            return found
         if self.balancer is None:
             return [text for text in found if BALANCER not in text]
         address = self.balancer.output("address")
@@ -98,6 +100,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             tls_port=place.tls_port,
             offers=place.offers,
             addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
+            entrance=place.entrance,
             storage_class=place.storage_class,
             ingress_class=place.ingress_class,
             gateway=place.gateway,
@@ -129,13 +132,13 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
 
     def refuse_builds(self) -> None:
         for key, _, _ in self.builds():
-            if self.place.builder is None or not (self.place.nodes or self.place.push):
+            if self.place.builder is None or not (self.place.nodes or self.place.registry or self.place.push):
                 what = f"{key} is built, and this cluster has nobody who builds images and sends them to it"
                 do = "name a Docker daemon in the stack's config, or use an image of a registry"
                 raise ConfigError("workloads", what, do)
 
     def image(self, key: str, name: str, item: Container) -> pulumi.Output[Any]:
-        """Built by the place's Docker daemon, then pushed to the place's registry, or sent to every node."""
+        """Built by the place's Docker daemon, then sent to the place's registry, or to every node."""
         build = item.build
         assert build is not None and self.place.builder is not None  # `builds` and `refuse_builds`
         context = (self.app_dir / build.context).resolve()
@@ -146,14 +149,16 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}
         made = Resource("docker:Image", name, props, ("ref",), self.child_options())
         if self.place.push is not None:
-            repository, login = self.place.push(name, self.child_options())
-            where = {
-                "endpoint": endpoint,
-                "image": made.output("ref"),
-                "repository": repository,
-                "login": pulumi.Output.secret(login),
-            }
-            return Resource("docker:Push", f"{name}-pushed", where, ("ref",), self.child_options([made])).output("ref")
+            repository, password = self.place.push(name, self.child_options())
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository}
+            sent["password"] = pulumi.Output.secret(password)
+            opts = self.child_options([made])
+            return Resource("docker:Push", f"{name}-pushed", sent, ("ref",), opts).output("ref")
+        if (registry := self.place.registry) is not None:
+            login = {"user": registry.user, "command": list(registry.command)}
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": f"{registry.prefix}/{name}"}
+            opts = self.child_options([made, *registry.ready])
+            return Resource("docker:Push", f"{name}-pushed", {**sent, "login": login}, ("ref",), opts).output("ref")
         sent = {
             "machines": [node.machine for node in self.place.nodes],
             "builder": endpoint,

@@ -63,7 +63,8 @@ class EksCluster(pulumi.ComponentResource):
         """A repository of ECR, which goes with all its images, and a login for some hours."""
         made = ecr.Repository(
             name.lower(),
-            image_tag_mutability="IMMUTABLE",
+            # Pods name digests; a push that was cut short must be able to send the same tag again.
+            image_tag_mutability="MUTABLE",
             image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             encryption_configurations=[ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS")],
             force_delete=True,

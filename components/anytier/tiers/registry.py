@@ -16,6 +16,7 @@ REGISTRY: dict[str, str] = {
     "docker": "anytier.tiers.docker:DockerTier",
     "kubeadm": "anytier.tiers.kubeadm:KubeadmTier",
     "eks": "anytier.tiers.eks:EksTier",
+    "gke": "anytier.tiers.gke:GkeTier",
 }
 
 

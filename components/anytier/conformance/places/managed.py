@@ -117,3 +117,13 @@ class EksPlace(ManagedPlace):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.mode = str(config.get("mode") or "standard")
+
+
+class GkePlace(ManagedPlace):
+    """On Google's."""
+
+    tier = "gke"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.mode = str(config.get("mode") or "standard")

@@ -17,6 +17,7 @@ PLACES: dict[str, str] = {
     "docker": "anytier.conformance.places.docker:DockerPlace",
     "kubeadm": "anytier.conformance.places.kubeadm:KubeadmPlace",
     "eks": "anytier.conformance.places.managed:EksPlace",
+    "gke": "anytier.conformance.places.managed:GkePlace",
 }
 
 
