@@ -242,6 +242,12 @@ def test_a_stack_never_loads_what_another_tier_needs(kind: str, traps: Path) -> 
     assert not others & found
 
 
+@pytest.mark.parametrize("tier", [name for name in REGISTRY if name in ("eks", "gke", "aks")])
+def test_who_asks_what_a_managed_tier_offers_loads_no_sdk(tier: str, traps: Path) -> None:
+    asked = f"from anytier.tiers.registry import tier_class; kind = tier_class({tier!r}); kind.mode(kind.args_type())"
+    assert not tops(loaded(asked, traps)) & CLOUD_SDKS
+
+
 def test_a_resource_of_the_plugin_loads_no_other_kind_of_place(traps: Path) -> None:
     code = "from anytier.provider.registry import Registry; Registry().load('anytier:{}:Workload')"
     on_host, on_docker = loaded(code.format("host"), traps), loaded(code.format("docker"), traps)

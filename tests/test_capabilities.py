@@ -30,7 +30,13 @@ def test_every_row_has_every_tier_and_explains_what_is_not_native(path: str) -> 
 
 
 def test_a_tier_that_is_not_built_says_so() -> None:
-    assert c.lookup("workloads.web.scale.replicas", "eks").status == "planned"
+    for tier in set(c.TIERS) - set(c.BUILT):
+        assert c.lookup("workloads.web.scale.replicas", tier).status == "planned"
+
+
+def test_who_a_workload_is_to_a_cloud_is_carried_where_there_is_one() -> None:
+    assert c.lookup("workloads.web.identity.cloudRoles", "eks").status == "native"
+    assert c.lookup("workloads.web.identity.cloudRoles", "kubeadm").status == "unsupported"
 
 
 def test_lookup_takes_the_nearest_row_above() -> None:
@@ -48,6 +54,22 @@ def test_a_mode_overrides_its_tier() -> None:
     path = "workloads.web.containers.web.resources.limits.cpu"
     assert c.lookup(path, "local", "systemd").status == "native"
     assert c.lookup(path, "local", "supervisord").status == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("path", "standard", "autopilot"),
+    [
+        ("workloads.web.placement.labels", "native", "emulated"),
+        ("workloads.web.containers.web.resources.requests.cpu", "native", "emulated"),
+        ("workloads.web.containers.web.resources.limits.gpu", "planned", "emulated"),
+        ("workloads.web.containers.web.securityContext.capAdd", "native", "emulated"),
+        ("workloads.web.scale.mode", "native", "emulated"),
+        ("objects", "native", "emulated"),
+    ],
+)
+def test_autopilots_limits_are_in_the_table(path: str, standard: str, autopilot: str) -> None:
+    assert c.lookup(path, "gke", "standard").status == standard
+    assert c.lookup(path, "gke", "autopilot").status == autopilot
 
 
 def test_a_finding_names_the_field_the_tier_the_reason_and_the_way_out() -> None:
@@ -180,10 +202,19 @@ def test_a_note_is_a_phrase_that_a_person_can_read() -> None:
         ("workloads.web.containers.web.user", "named", "docker", "native"),
         ("workloads.web.containers.web.stopSignal", "image", "kubeadm", "unsupported"),
         ("jobs.once.containers.once.stopSignal", "SIGINT", "kubeadm", "emulated"),
+        ("workloads.web.identity.cloudRoles", None, "gke", "native"),
+        ("workloads.web.placement.hosts", None, "gke", "unsupported"),
+        ("workloads.web.placement.labels", None, "gke", "native"),
+        ("workloads.web.containers.web.resources.limits.gpu", None, "gke", "planned"),
+        ("workloads.web.containers.web.livenessProbe.grpc.port", None, "gke", "native"),
     ],
 )
 def test_cells_that_must_not_be_lost(field: str, value: str | None, tier: str, status: str) -> None:
     assert c.lookup(field, tier, None, value).status == status
+
+
+CLOUDS = ("eks", "gke", "aks")
+CLUSTERS = ("kubeadm", *CLOUDS)
 
 
 @pytest.mark.parametrize("tier", c.TIERS)
@@ -197,9 +228,10 @@ def test_an_app_that_uses_everything_is_answered_field_by_field(tier: str) -> No
         assert refused == {path for path, _ in used}
         return
     shown = {".".join(map(str, path)) for path in refused}
-    assert {"workloads.web.update.canary", "workloads.web.identity.cloudRoles"} <= shown
+    assert "workloads.web.update.canary" in shown
+    assert ("workloads.web.identity.cloudRoles" in shown) is (tier not in CLOUDS)
     assert not {"kind", "workloads.web.update.retain", "secrets.from-env.from"} & shown
     sub_path = ("workloads", "web", "containers", "web", "volumes", "/data", "subPath")
-    assert {("objects",), sub_path} & refused == (set() if tier == "kubeadm" else {("objects",), sub_path})
+    assert {("objects",), sub_path} & refused == (set() if tier in CLUSTERS else {("objects",), sub_path})
     for finding in c.check(used, tier):
         assert (tier in finding.what and finding.error().do) or finding.cell.status == "planned"

@@ -10,6 +10,7 @@ import pytest
 from anytier import config
 from anytier.errors import ConfigError, leaves
 from anytier.spec import App
+from anytier.tiers import registry
 from anytier.tiers.docker import DockerArgs
 
 GOOD = {"app": "app.yaml", "tier": "docker"}
@@ -80,11 +81,17 @@ def test_a_mapping_must_be_one(key: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("tier", "said"),
-    [("dcoker", "did you mean 'docker'"), ("eks", "planned, not built yet"), ("", "is not set"), ("Docker", "no tier")],
+    [("dcoker", "did you mean 'docker'"), ("", "is not set"), ("Docker", "no tier")],
 )
-def test_a_tier_that_is_not_there_is_told_from_one_that_is_planned(tier: str, said: str) -> None:
+def test_a_tier_that_is_not_there_is_told(tier: str, said: str) -> None:
     (error,) = errors(GOOD | {"tier": tier})
     assert error.path == "anytier:tier" and said in error.what and "local" in error.do
+
+
+def test_a_tier_that_is_planned_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(registry.REGISTRY, "aks", raising=False)
+    (error,) = errors(GOOD | {"tier": "aks"})
+    assert error.path == "anytier:tier" and "planned, not built yet" in error.what and "local" in error.do
 
 
 def test_an_option_that_a_tier_does_not_have_gets_the_nearest_one() -> None:

@@ -22,6 +22,7 @@ EXTRAS = (
     "libvirt",
     "kubernetes",
     "kubeadm",
+    "gke",
     "dev",
 )  # of the tiers that are built or begun, and dev
 PIP = "requirements/pip.in"  # part of every lock: set-up brings the virtual environment's own pip to it

@@ -16,10 +16,14 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
-MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated", "user")}
+MODES: Mapping[str, tuple[str, ...]] = {
+    "local": ("systemd", "supervisord", "undelegated", "user"),
+    "eks": ("standard", "auto"),
+    "gke": ("standard", "autopilot"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def _planned(what: str, instead: str = "") -> Support:
 
 
 NATIVE = Support("native")
-_TIER_NOT_BUILT = _planned("the tier is not built yet", "use local, baremetal, libvirt, docker or kubeadm")
+_TIER_NOT_BUILT = _planned("the tier is not built yet", "use one that `anytier matrix` shows as built")
 _NO_ROOT = _unsupported("images are run by root's own systemd", "run as root under systemd, or add a `host:` section")
 _NO_BUILD = _unsupported("nothing is built on a machine", "add a `host:` section, or build elsewhere and use `image`")
 _ONE_PROCESS = _unsupported(
@@ -93,20 +97,36 @@ _ONE_PLATFORM = _unsupported(
     "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
 )
 _BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
+_BUILT_AND_PUSHED = _emulated("built by the Docker daemon that the stack names, and pushed to the cloud's registry")
+_NO_IDENTITY = _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+_MACHINES_COME_AND_GO = _unsupported(
+    "a managed cluster's machines come and go, and their names with them", "use labels, which a pool's machines have"
+)
 _GPU = _emulated("nvidia.com/gpu, by the device plugin of the cluster; the limit is what counts")
+_NO_GPU = _planned("not built yet on this tier")
+_GPU_IN_POOLS = _but(
+    _GPU,
+    auto=_unsupported("the pools of Auto Mode have no GPUs", "use mode standard and a pool of a type that has them"),
+)
 _ONE_SUCCESS = _unsupported("Kubernetes goes by the first success there", "leave it out by overrides")
 _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing is killed")
 
 
 def _row(
-    local: Support, docker: Support, baremetal: Support | None = None, kubernetes: Support = NATIVE
+    local: Support,
+    docker: Support,
+    baremetal: Support | None = None,
+    kubernetes: Support = NATIVE,
+    clouds: Mapping[str, Support] | None = None,
 ) -> dict[str, Support]:
     """The tiers that are built; every other column says that its tier is planned.
 
-    A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself.
+    A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself. `clouds`: a
+    managed tier where it is not as `kubernetes` in general.
     """
     over_ssh = baremetal or _alone(local.modes.get("systemd", local))
     built = {"local": local, "baremetal": over_ssh, "libvirt": over_ssh, "docker": docker, **_clusters(kubernetes)}
+    built |= {tier: cell for tier, cell in (clouds or {}).items() if tier in BUILT}
     return {tier: built.get(tier, _TIER_NOT_BUILT) for tier in TIERS}
 
 
@@ -150,7 +170,7 @@ TABLE: dict[str, dict[str, Support]] = {
     "metadata.extra": _everywhere(_emulated("describes the app; ${metadata.KEY} finds it")),
     # containers
     f"{_C}.image": _row(_HOST_WINS, NATIVE),
-    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT),
+    f"{_C}.build": _row(_HOST_IGNORES, NATIVE, kubernetes=_BUILT_AND_SENT, clouds={"eks": _BUILT_AND_PUSHED}),
     f"{_C}.build.platforms": _row(
         _HOST_IGNORES,
         _ONE_PLATFORM,
@@ -219,8 +239,8 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.resources.limits.gpu": _both(_planned("not built yet on this tier"), _GPU),
-    f"{_C}.resources.requests.gpu": _both(_planned("not built yet on this tier"), _GPU),
+    f"{_C}.resources.limits.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
+    f"{_C}.resources.requests.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
     f"{_C}.resources.limits.ephemeralStorage": _both(
         _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
     ),
@@ -330,6 +350,12 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported("a workload here runs on and on", "make it a job with trigger preDeploy")
     ),
     "workloads.*.placement": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("by the names and labels in the stack")),
+    "workloads.*.placement.hosts": _row(
+        _NOWHERE_ELSE,
+        _NOWHERE_ELSE,
+        _emulated("by the names and labels in the stack"),
+        clouds={"eks": _MACHINES_COME_AND_GO},
+    ),
     "workloads.*.placement.spread": _row(_NOWHERE_ELSE, _NOWHERE_ELSE, _emulated("shared out evenly in any case")),
     "workloads.*.placement.spread=zone": _row(
         _NOWHERE_ELSE,
@@ -341,8 +367,11 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
         _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
     ),
-    "workloads.*.identity": _everywhere(
-        _unsupported("there is no cloud identity here", "use a secret, or drop it in `overrides`")
+    "workloads.*.identity": _row(
+        _NO_IDENTITY,
+        _NO_IDENTITY,
+        kubernetes=_NO_IDENTITY,
+        clouds={"eks": _noted("the role in `cloudRoles.aws`, by EKS Pod Identity")},
     ),
     "workloads.*.metadata": _ALL,
     "workloads.*.metadata.labels": _row(_NO_LABELS, NATIVE),
@@ -408,6 +437,57 @@ TABLE: dict[str, dict[str, Support]] = {
     "objects": _both(_KUBERNETES_ONLY),
     "overrides": _everywhere(_emulated("merged into the spec before anything else")),
 }
+
+
+def _column(tier: str, cells: Mapping[str, Support]) -> None:
+    """Where a managed tier is not what Kubernetes is in general. A row that is not there yet is as the one above it."""
+    for key, cell in cells.items():
+        above = next(row for row in _upwards(key) if row in TABLE)
+        TABLE[key] = {**TABLE[above], tier: cell}
+
+
+def _upwards(key: str) -> Iterator[str]:
+    """`a.b.c=value`, `a.b.c`, `a.b`, `a`."""
+    yield key
+    steps = key.partition("=")[0].split(".")
+    yield from (".".join(steps[:length]) for length in range(len(steps), 0, -1))
+
+
+_COMES_AND_GOES = _unsupported("machines come and go, under names of their own", "use labels: those of a pool")
+
+# GKE. Autopilot has the machines, and keeps off them what would be near to them.
+_GKE_GPU = _but(
+    _planned("no pool has GPUs yet", "use mode autopilot, or leave it out by overrides"),
+    autopilot=_emulated("a machine is made for it; placement.labels names its cloud.google.com/gke-accelerator"),
+)
+_column(
+    "gke",
+    {
+        f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's own registry"),
+        f"{_C}.stopSignal": _unsupported(
+            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
+        ),
+        f"{_C}.resources.requests": _but(
+            NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives")
+        ),
+        f"{_C}.resources.limits.gpu": _GKE_GPU,
+        f"{_C}.resources.requests.gpu": _GKE_GPU,
+        f"{_C}.securityContext.capAdd": _but(
+            NATIVE,
+            autopilot=_emulated("some, such as NET_BIND_SERVICE; Autopilot refuses NET_ADMIN, SYS_ADMIN, others"),
+        ),
+        "workloads.*.scale.mode": _but(NATIVE, autopilot=_emulated("one on each machine; none is made for it alone")),
+        "workloads.*.placement.hosts": _COMES_AND_GOES,
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that GKE gives"),
+            autopilot=_emulated("labels that GKE gives, such as cloud.google.com/gke-spot; no machine has others"),
+        ),
+        "workloads.*.identity": _noted("workload identity: the service account is bound to the workload's own account"),
+        "objects": _but(
+            NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
+        ),
+    },
+)
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
 _PROBES = tuple(f"{_C}.{probe}" for probe in ("livenessProbe", "readinessProbe", "startupProbe"))
 TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C) and not key.startswith(_PROBES)}

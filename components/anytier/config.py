@@ -46,7 +46,8 @@ def read(values: Mapping[str, str]) -> Settings:
     reading = _Reading(values)
     reading.misplaced()
     component, tier_args = reading.tier()
-    settings = (reading.app(), reading.port("port"), reading.port("tlsPort"), reading.scale())
+    usual = dict(zip(_DEFAULTS, getattr(component, "ports", _DEFAULTS.values()), strict=True))
+    settings = (reading.app(), reading.port("port", usual), reading.port("tlsPort", usual), reading.scale())
     reading.waivers()
     if settings[1] == settings[2] != 0:
         reading.add("tlsPort", f"is {settings[2]}, and so is anytier:port", "choose two ports")
@@ -118,10 +119,10 @@ class _Reading:
     def app(self) -> Path:
         return Path(self.required("app", "the path of the app spec, from the project's folder") or "")
 
-    def port(self, key: str) -> int:
+    def port(self, key: str, usual: Mapping[str, int]) -> int:
         text = self.values.get(key)
         if text is None:
-            return _DEFAULTS[key]
+            return usual[key]
         if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
             self.add(key, f"{text[:40]!r} is not a port", "a number from 1 to 65535")
             return 0

@@ -23,6 +23,7 @@ _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mq
 # What a provider would answer; everything else comes back as it went in.
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
+    "anytier:docker:Push": {"ref": "r.example.org/images@sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
     "anytier:host:Machine": {"hostKey": _KEY, "jumpHostKey": _KEY, "memory": 8 * 2**30},
     "anytier:host:Image": {"digest": "sha256:0123"},
@@ -40,13 +41,23 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
     "anytier:libvirt:Volume": {"path": "/pool/volume"},
+    "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
+    "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:gke@google.com"},
+    "gcp:container/cluster:Cluster": {
+        "endpoint": "203.0.113.9",
+        "masterVersion": "1.35.8-gke.1036000",
+        "masterAuth": {"clusterCaCertificate": "Y2E=", "clientCertificateConfig": {"issueClientCertificate": False}},
+        "privateClusterConfig": {"privateEndpoint": "10.0.0.2", "enablePrivateNodes": True},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": "gke-0123-45.europe-west3.gke.goog"}},
+    },
 }
 
 
 @dataclass(frozen=True)
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
-    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said."""
+    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `protect`:
+    it is not deleted. `ignored`: inputs whose changes are none."""
 
     type: str
     name: str
@@ -55,6 +66,8 @@ class Registered:
     inputs: Any
     gone_with: str = ""
     gone_first: bool | None = None
+    protect: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,9 +104,10 @@ class _NoCalls(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """Answers on the wire's own form: Pulumi's own would open an event loop in each of its threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(_NoCalls())
         self.recording = Recording()
+        self.answers = {**ANSWERS, **answers}
         self.lock = threading.Lock()
 
     def RegisterResource(self, request: Any) -> Any:
@@ -109,12 +123,20 @@ class _Monitor(mocks.MockMonitor):
             inputs=_plain(inputs),
             gone_with=_name(request.deletedWith),
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            protect=request.protect,
+            ignored=tuple(request.ignoreChanges),
         )
         with self.lock:
             self.recording.resources.append(made)
-        outputs = json_format.ParseDict({**inputs, **ANSWERS.get(request.type, {})}, struct_pb2.Struct())
+        outputs = json_format.ParseDict({**inputs, **self.answers.get(request.type, {})}, struct_pb2.Struct())
         id = f"{request.name}-id" if request.custom else ""
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=outputs)
+
+    def Invoke(self, request: Any) -> Any:
+        """Of the functions of providers only those may be called that have an answer."""
+        assert request.tok in self.answers, f"no function is called: {request.tok}"
+        told = {**json_format.MessageToDict(request.args), **self.answers[request.tok]}
+        return resource_pb2.ResourceInvokeResponse(**{"return": json_format.ParseDict(told, struct_pb2.Struct())})
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "pulumi:pulumi:Stack" in request.urn:
@@ -159,13 +181,15 @@ def record(
     stack: str = "dev",
     into: Recording | None = None,
     longest: float = LONGEST,
+    answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
-    """What `program` registers and exports. Its errors come out; `into` then has what there was before them.
+    """What `program` registers and exports. Its errors come out; `into` then has what there was before them. `answers`
+    by type, or by function: what a provider says beside what it was given.
 
     Pulumi's state is the process's. An output that an earlier test left in it belongs to a loop that is closed, and
     would be waited for forever; its root stack would be in the way.
     """
-    monitor = _Monitor()
+    monitor = _Monitor(answers or {})
     monitor.recording = into or monitor.recording
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -15,7 +15,7 @@ from bootstrap.packages import pins
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = ["local", "docker", "libvirt", "kubernetes", "kubeadm", "dev"]
+LOCKS = ["local", "docker", "libvirt", "kubernetes", "kubeadm", "gke", "dev"]
 
 
 def lock(name: str) -> str:

@@ -92,7 +92,10 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         storage_class=place.storage_class,
         ingress_class=place.ingress_class,
         gateway=place.gateway,
+        entrance=place.entrance,
         scale=settings.scale,
+        cloud=place.cloud,
+        balancer=place.balancer,
     )
     return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from anytier.resources import Resource
 from anytier.runtimes.base import AppOnPlace
 from anytier.runtimes.secrets import secret_inputs
 from anytier.spec.model import Container
-from anytier.tiers.places import Cluster
+from anytier.tiers.places import BALANCER, Binding, Cluster
 
 # As the plugin knows them: provider/kubernetes/{client,kinds,workload}.py. A test holds the two together.
 MANAGER = "anytier"
@@ -52,15 +52,41 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint)) if known is None else known
         opts = self.child_options(self.place.ready)
         forget = self.place.lives_on is not None  # then the cluster itself may be let go
-        self.provider = cluster_provider(
+        self.provider = self.place.provider or cluster_provider(
             f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
         )
         base = {**self.place_props(), "owner": self.owner}
-        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options([self.provider]))
+        first = [self.provider, *(self.place.ready if self.place.provider else ())]
+        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options(first))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
+        self.bound = {item.key: self.binding(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None
         for item in rendered:
             self.register(item)
+        self.balancer = self.balanced(rendered)
+
+    def balanced(self, rendered: Iterable[Rendered]) -> Resource | None:
+        """Waits for the load balancer of the app's router, where that is the app's address."""
+        service = next((item for item in rendered if item.key == "router/service"), None)
+        if service is None or self.place.address != BALANCER:
+            return None
+        props = {**self.place_props(), "service": service.object["metadata"]["name"]}
+        after = self.waiting(self.there["router/service"])
+        return Resource("kubernetes:Address", "router/address", props, ("address",), after)
+
+    def urls(self) -> list[Any]:
+        """With the load balancer's address, which is known after a run."""
+        found: list[Any] = super().urls()
+        if self.place.address != BALANCER:
+            return found
+        if self.balancer is None:
+            return [text for text in found if BALANCER not in text]
+        address = self.balancer.output("address")
+        return [self.at(address, text) if BALANCER in text else text for text in found]
+
+    @staticmethod
+    def at(address: pulumi.Output[Any], text: str) -> pulumi.Output[str]:
+        return address.apply(lambda here: text.replace(BALANCER, here))
 
     # what rendering is told, and what it is told later
 
@@ -74,11 +100,14 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             tls_port=place.tls_port,
             offers=place.offers,
             addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
+            entrance=place.entrance,
             storage_class=place.storage_class,
             ingress_class=place.ingress_class,
             gateway=place.gateway,
             images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
             scale=self.scale,
+            cloud=place.cloud,
+            balancer=place.balancer,
         )
         return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 
@@ -103,13 +132,13 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
 
     def refuse_builds(self) -> None:
         for key, _, _ in self.builds():
-            if self.place.builder is None or not self.place.nodes:
+            if self.place.builder is None or not (self.place.nodes or self.place.registry or self.place.push):
                 what = f"{key} is built, and this cluster has nobody who builds images and sends them to it"
                 do = "name a Docker daemon in the stack's config, or use an image of a registry"
                 raise ConfigError("workloads", what, do)
 
     def image(self, key: str, name: str, item: Container) -> pulumi.Output[Any]:
-        """Built by the place's Docker daemon, then sent to every node."""
+        """Built by the place's Docker daemon, then sent to the place's registry, or to every node."""
         build = item.build
         assert build is not None and self.place.builder is not None  # `builds` and `refuse_builds`
         context = (self.app_dir / build.context).resolve()
@@ -119,6 +148,17 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         digest = context_hash(context, build.dockerfile, build.args, build.target)
         props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}
         made = Resource("docker:Image", name, props, ("ref",), self.child_options())
+        if self.place.push is not None:
+            repository, password = self.place.push(name, self.child_options())
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository}
+            sent["password"] = pulumi.Output.secret(password)
+            opts = self.child_options([made])
+            return Resource("docker:Push", f"{name}-pushed", sent, ("ref",), opts).output("ref")
+        if (registry := self.place.registry) is not None:
+            login = {"user": registry.user, "command": list(registry.command)}
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": f"{registry.prefix}/{name}"}
+            opts = self.child_options([made, *registry.ready])
+            return Resource("docker:Push", f"{name}-pushed", {**sent, "login": login}, ("ref",), opts).output("ref")
         sent = {
             "machines": [node.machine for node in self.place.nodes],
             "builder": endpoint,
@@ -130,12 +170,24 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         opts = self.child_options([made, *self.place.ready])
         return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), opts).output("ref")
 
+    # who they are to the cloud
+
+    def binding(self, item: Rendered) -> pulumi.Resource:
+        """Before its pods: whoever starts without it is nobody until it starts again."""
+        bind, account = self.place.bind, item.object["spec"]["template"]["spec"]["serviceAccountName"]
+        assert bind is not None and item.role is not None  # a tier with a cloud has it
+        made: pulumi.Resource = bind(
+            Binding(item.key, self.ns, account, item.role), self.child_options(self.place.ready)
+        )
+        return made
+
     # objects
 
     def register(self, item: Rendered) -> None:
         given = marked(item, self.owner)
         hash = self.stamp(given) if item.waits == "rollout" else None
         needed = [self.there[key] for key in item.after]
+        needed += [self.bound[item.key]] if item.key in self.bound else []
         made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
         if item.key == NAMESPACE:
             self.namespace = made

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Supervisor = Literal["systemd-system", "systemd-user", "supervisord"]
 Offer = Literal["gateway", "ingress", "load-balancer", "metrics", "network-policy", "storage"]
+Cloud = Literal["aws", "gcp", "azure"]  # as in the spec's `identity.cloudRoles`
 
 
 @dataclass(frozen=True)
@@ -77,35 +78,74 @@ class DockerEndpoint:
     tier: str = "docker"
 
 
+# In the place of an address that only the app's own load balancer will have.
+BALANCER = "${balancer}"
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A workload that is somebody to the cloud: `role` as the spec has it, its ServiceAccount `account`."""
+
+    workload: str
+    namespace: str
+    account: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Where images that are built here go, for a cluster's machines to pull. `prefix`: what stands before their names.
+    `user` and `command` log in: the command prints a token as a kubeconfig's does. `ready`: what must stand first."""
+
+    prefix: str
+    user: str
+    command: tuple[str, ...]
+    ready: tuple[Any, ...] = ()
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A Kubernetes cluster and what it offers. What may be an output is said so.
 
     `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address`, `port` and `tls_port`
-    are where users reach the app's routes; `addresses` the machines' own addresses on which the cluster takes such
-    requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
+    are where users reach the app's routes (`address` may be an output, or BALANCER); `addresses` the machines' own ones
+    on which the cluster takes such requests (outputs; none where it has load balancers). `entrance`: annotations by
+    which the Service of the app's own router gets `address`. `ingress_class` and `gateway` (`namespace/name`) name what
     takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
-    and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
-    there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
-    certificate authority in the kubeconfig, which a preview may not know.
+    and sent to `nodes`, or to the `registry`, or where `push` says: it registers a repository for an image of that name
+    by the `ResourceOptions` that it is given, and returns its address and a login (`user:password`, secret). `ready`:
+    resources that must stand before an app is put there. `lives_on`: with it all that is there goes. `identity` tells
+    one cluster from another (an output), by more than its address; without, that is its certificate authority in the
+    kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have; `bind` registers, under the
+    `ResourceOptions` that it is given, what lets a workload have its role, and returns the resource that the workload
+    waits for; SpecError for a role that is none.
+    `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants. `provider`:
+    pulumi-kubernetes on this cluster, where the tier itself has objects there.
     """
 
     kubeconfig: Any
     version: str
     port: int
     tls_port: int
-    address: str = "localhost"
+    address: Any = "localhost"
     addresses: tuple[Any, ...] = ()
+    entrance: Mapping[str, str] = field(default_factory=dict)
     offers: frozenset[Offer] = field(default_factory=frozenset)
     storage_class: str | None = None
     ingress_class: str | None = None
     gateway: str | None = None
     builder: Mapping[str, Any] | None = None
     nodes: tuple[HostMachine, ...] = ()
+    registry: Registry | None = None
     caddy_image: str | None = None
     ready: tuple[Any, ...] = ()
     lives_on: Any = None
     identity: Any = None
+    cloud: Cloud | None = None
+    bind: Callable[[Binding, Any], Any] | None = None
+    balancer: Mapping[str, str] = field(default_factory=dict)
+    push: Callable[[str, Any], tuple[Any, Any]] | None = None
+    provider: Any = None
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None

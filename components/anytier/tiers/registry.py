@@ -15,6 +15,8 @@ REGISTRY: dict[str, str] = {
     "libvirt": "anytier.tiers.libvirt:LibvirtTier",
     "docker": "anytier.tiers.docker:DockerTier",
     "kubeadm": "anytier.tiers.kubeadm:KubeadmTier",
+    "eks": "anytier.tiers.eks:EksTier",
+    "gke": "anytier.tiers.gke:GkeTier",
 }
 
 

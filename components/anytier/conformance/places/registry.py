@@ -16,6 +16,8 @@ PLACES: dict[str, str] = {
     "libvirt": "anytier.conformance.places.libvirt:LibvirtPlace",
     "docker": "anytier.conformance.places.docker:DockerPlace",
     "kubeadm": "anytier.conformance.places.kubeadm:KubeadmPlace",
+    "eks": "anytier.conformance.places.managed:EksPlace",
+    "gke": "anytier.conformance.places.managed:GkePlace",
 }
 
 

@@ -21,7 +21,7 @@ from anytier.render.kubernetes.finish import Live, content_hash, joined
 from anytier.render.kubernetes.names import ROUTER, filled, labels, selector, service_name
 from anytier.render.kubernetes.routes import certificates
 from anytier.render.kubernetes.scope import NAMESPACE, Scope
-from anytier.render.kubernetes.service import reached
+from anytier.render.kubernetes.service import balanced, reached
 from anytier.render.kubernetes.target import Json, Rendered
 from anytier.render.kubernetes.workload import REVISION
 from anytier.render.proxy import ProxyConfig
@@ -113,7 +113,10 @@ def _service(scope: Scope, config: ProxyConfig) -> Json:
         if name in config.listeners
     ]
     spec = {"selector": selector("router", ROUTER), "ports": ports, **reached(scope, "routes")}
-    return scope.of_router("v1", "Service", ROUTER, spec=spec)
+    made = balanced(scope, scope.of_router("v1", "Service", ROUTER, spec=spec))
+    if scope.target.entrance:
+        made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), **scope.target.entrance}
+    return made
 
 
 def _claim(scope: Scope) -> Json:

@@ -57,10 +57,19 @@ def outside(scope: Scope, name: str, taken: frozenset[int]) -> Json | None:
         "ports": [_port(name, key, port) for key, port in ports.items()],
         **reached(scope, f"workloads.{name}.service.ports"),
     }
-    return scope.of_part("v1", "Service", fitted(f"{service_name(name)}-exposed"), "workload", name, spec=spec)
+    made = scope.of_part("v1", "Service", fitted(f"{service_name(name)}-exposed"), "workload", name, spec=spec)
+    return balanced(scope, made)
 
 
 _NUMBERS = "give each its own number; the routes' are `pulumi config set anytier:port` and anytier:tlsPort"
+
+
+def balanced(scope: Scope, service: Json) -> Json:
+    """With what tells the cluster's cloud which kind of load balancer it shall make."""
+    if service["spec"].get("type") == "LoadBalancer" and scope.target.balancer:
+        marks = {**service["metadata"].get("annotations", {}), **scope.target.balancer}
+        service["metadata"]["annotations"] = marks
+    return service
 
 
 def reached(scope: Scope, path: str) -> Json:

@@ -1,0 +1,142 @@
+"""Tier `eks`: a cluster of Amazon's managed Kubernetes, with its network, and the app on it.
+
+What is decided is in `eksplan`, what is registered at AWS in `ekscluster`, which alone loads AWS' SDK: who only asks
+what the tier offers does not pay for it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime import config as runtime_config
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
+
+import pulumi
+from anytier.clusterobjects import cluster_provider, register
+from anytier.tiers import eksplan, managed
+from anytier.tiers.eksargs import CREDENTIALS, KEY, EksArgs
+from anytier.tiers.eksplan import Plan
+from anytier.tiers.managed import Exec
+from anytier.tiers.places import BALANCER, Cluster
+
+_HINT = "the AWS CLI gets the token: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
+
+
+class EksTier(pulumi.ComponentResource):
+    """A cluster as a place. `exports`: its kubeconfig (a secret without credentials), its console, what is paid for."""
+
+    config_key = "eks"
+    args_type = EksArgs
+    ports = (80, 443)  # a load balancer of its own: nobody else is there
+
+    def __init__(
+        self, name: str, args: EksArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        plan = self._planned(args)  # first: what is wrong registers nothing
+        super().__init__("anytier:tier:Eks", name, {}, opts)
+        for text in plan.warnings:
+            pulumi.log.warn(text)
+        from anytier.tiers.ekscluster import EksCluster
+
+        made = EksCluster(plan, pulumi.ResourceOptions(parent=self))
+        told = pulumi.Output.all(name=made.cluster.name, server=made.endpoint, authority=made.authority)
+        plain: Any = told.apply(lambda held: kubeconfig_of(plan.region, **held))
+        kubeconfig = pulumi.Output.secret(plain)
+        # Its address may change and its name come again, its authority not.
+        identity = made.authority.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
+        provider = cluster_provider(
+            "cluster", kubeconfig, identity=identity, opts=pulumi.ResourceOptions(parent=self, depends_on=made.enters)
+        )
+        objects = self._objects(plan, provider, made)
+        protection = managed.protection(KEY, args.protect)
+        console = made.cluster.name.apply(lambda called: eksplan.console(plan.region, called))
+        self.exports: dict[str, Any] = {
+            "kubeconfig": kubeconfig,
+            "cluster": made.cluster.name,
+            "console": console,
+            "protection": protection,
+            "costs": eksplan.facts(plan),
+        }
+        self.place = _place(
+            args,
+            port,
+            tls_port,
+            kubeconfig=kubeconfig,
+            identity=identity,
+            provider=provider,
+            ready=(*made.ready, *objects),
+            bind=made.bind,
+            push=made.push,
+        )
+        self.register_outputs({"kubeconfig": kubeconfig, "version": args.version})
+
+    @staticmethod
+    def mode(args: EksArgs) -> str:
+        return args.mode
+
+    @staticmethod
+    def offered(args: EksArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
+        """The cluster as far as it is known without making it: nobody is asked."""
+        return _place(args, port, tls_port)
+
+    @staticmethod
+    def _planned(args: EksArgs) -> Plan:
+        found: list[Exception] = []
+        plan = None
+        try:
+            region = pulumi.Config("aws").get("region")
+            plan = eksplan.decide(args, region, pulumi.get_stack(), datetime.date.today())
+        except ExceptionGroup as group:
+            found += group.exceptions
+        found += [error for error in (managed.lacking("pulumi_aws", "eks"), _nobody()) if error is not None]
+        if found or plan is None:
+            raise ExceptionGroup("config", found)
+        return plan
+
+    def _objects(self, plan: Plan, provider: pulumi.ProviderResource, made: Any) -> list[pulumi.Resource]:
+        """What the tier has on the cluster; it goes with it."""
+        wanted = {"storage-class": eksplan.storage_class(plan.args)}
+        if plan.auto:
+            wanted["network-policies"] = eksplan.network_policies()
+        objects = [(key, item, ()) for key, item in wanted.items()]
+        gone = pulumi.ResourceOptions(deleted_with=made.cluster)
+        return list(register(objects, provider, self, after=made.enters, opts=gone).values())
+
+
+def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **made: Any) -> Cluster:
+    return Cluster(
+        kubeconfig=kubeconfig,
+        version=args.version,
+        port=port,
+        tls_port=tls_port,
+        address=BALANCER,
+        offers=eksplan.OFFERS,
+        storage_class=eksplan.STORAGE_CLASS,
+        builder=managed.builder(args.builder, os.environ),
+        caddy_image=args.caddy_image,
+        cloud="aws",
+        balancer=eksplan.balancer_notes(args),
+        mode=args.mode,
+        tier="eks",
+        **made,
+    )
+
+
+def kubeconfig_of(region: str, name: str, server: str, authority: str) -> str:
+    profile = pulumi.Config("aws").get("profile")
+    args = ["eks", "get-token", "--region", region, "--cluster-name", name, "--output", "json"]
+    login = Exec("aws", args, {"AWS_PROFILE": profile} if profile else {}, _HINT)
+    return managed.kubeconfig(name, server, authority, login)
+
+
+def _nobody() -> Exception | None:
+    """Where no provider will be asked, as for a plan, nobody need be logged in."""
+    if isinstance(get_monitor(), MockMonitor):
+        return None
+    given = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    return CREDENTIALS.missing(os.environ, Path.home(), given, "aws")
