@@ -99,14 +99,20 @@ _RLIMIT = _emulated("RLIMIT_DATA on each process: an allocation fails, nothing i
 
 
 def _row(
-    local: Support, docker: Support, baremetal: Support | None = None, kubernetes: Support = NATIVE
+    local: Support,
+    docker: Support,
+    baremetal: Support | None = None,
+    kubernetes: Support = NATIVE,
+    clouds: Mapping[str, Support] | None = None,
 ) -> dict[str, Support]:
     """The tiers that are built; every other column says that its tier is planned.
 
-    A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself.
+    A machine over SSH, found or made, is what `local` is under systemd, unless it is given by itself. `clouds`: a
+    managed tier where it is not as `kubernetes` in general.
     """
     over_ssh = baremetal or _alone(local.modes.get("systemd", local))
     built = {"local": local, "baremetal": over_ssh, "libvirt": over_ssh, "docker": docker, **_clusters(kubernetes)}
+    built |= {tier: cell for tier, cell in (clouds or {}).items() if tier in BUILT}
     return {tier: built.get(tier, _TIER_NOT_BUILT) for tier in TIERS}
 
 

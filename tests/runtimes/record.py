@@ -91,9 +91,10 @@ class _NoCalls(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """Answers on the wire's own form: Pulumi's own would open an event loop in each of its threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(_NoCalls())
         self.recording = Recording()
+        self.answers = {**ANSWERS, **answers}
         self.lock = threading.Lock()
 
     def RegisterResource(self, request: Any) -> Any:
@@ -112,7 +113,7 @@ class _Monitor(mocks.MockMonitor):
         )
         with self.lock:
             self.recording.resources.append(made)
-        outputs = json_format.ParseDict({**inputs, **ANSWERS.get(request.type, {})}, struct_pb2.Struct())
+        outputs = json_format.ParseDict({**inputs, **self.answers.get(request.type, {})}, struct_pb2.Struct())
         id = f"{request.name}-id" if request.custom else ""
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=outputs)
 
@@ -159,13 +160,15 @@ def record(
     stack: str = "dev",
     into: Recording | None = None,
     longest: float = LONGEST,
+    answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
-    """What `program` registers and exports. Its errors come out; `into` then has what there was before them.
+    """What `program` registers and exports. Its errors come out; `into` then has what there was before them. `answers`
+    by type: what a provider says beside what it was given.
 
     Pulumi's state is the process's. An output that an earlier test left in it belongs to a loop that is closed, and
     would be waited for forever; its root stack would be in the way.
     """
-    monitor = _Monitor()
+    monitor = _Monitor(answers or {})
     monitor.recording = into or monitor.recording
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

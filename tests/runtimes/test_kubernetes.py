@@ -22,7 +22,7 @@ from anytier.provider.values import plain
 from anytier.runtimes import kubernetes as runtime
 from anytier.spec import App as Spec
 from anytier.spec.load import load
-from anytier.tiers.places import Cluster, HostMachine
+from anytier.tiers.places import Binding, Cluster, HostMachine
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -220,3 +220,27 @@ def test_day_two_finds_pods_by_the_label_that_they_are_rendered_with(conformance
         item for item in conformance.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "app"
     ]
     assert app.inputs["spec"]["template"]["metadata"]["labels"][day2.WORKLOAD] == "app"
+
+
+# who it is to a cloud
+
+
+def test_a_workload_waits_for_its_role_and_no_other_does() -> None:
+    asked: list[Binding] = []
+
+    def bind(binding: Binding, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+        asked.append(binding)
+        return pulumi.CustomResource("cloud:index:Bound", binding.workload + "-role", {"role": binding.role}, opts)
+
+    web = {"containers": {"main": {"image": "x:1"}}}
+    app = spec(workloads={"web": {**web, "identity": {"cloudRoles": {"aws": "arn"}}}, "other": web})
+    made = registered(app, replace(PLACE, cloud="aws", bind=bind))
+    assert asked == [Binding("web", "anytier-dev-shop", "web", "arn")]
+    assert made["web-role"].parent == "app"
+    of_web, of_other = ((made_of(made, name)) for name in ("web", "other"))
+    assert "web-role" in of_web.depends and "web-role" not in of_other.depends
+
+
+def made_of(made: Recording, name: str) -> Any:
+    (found,) = [item for item in made.resources if item.name == name and item.type == "kubernetes:apps/v1:Deployment"]
+    return found

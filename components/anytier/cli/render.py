@@ -93,6 +93,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         ingress_class=place.ingress_class,
         gateway=place.gateway,
         scale=settings.scale,
+        cloud=place.cloud,
     )
     return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

@@ -23,7 +23,7 @@ from anytier.resources import Resource
 from anytier.runtimes.base import AppOnPlace
 from anytier.runtimes.secrets import secret_inputs
 from anytier.spec.model import Container
-from anytier.tiers.places import Cluster
+from anytier.tiers.places import Binding, Cluster
 
 # As the plugin knows them: provider/kubernetes/{client,kinds,workload}.py. A test holds the two together.
 MANAGER = "anytier"
@@ -58,6 +58,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         base = {**self.place_props(), "owner": self.owner}
         self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options([self.provider]))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
+        self.bound = {item.key: self.binding(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None
         for item in rendered:
             self.register(item)
@@ -79,6 +80,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             gateway=place.gateway,
             images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
             scale=self.scale,
+            cloud=place.cloud,
         )
         return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 
@@ -130,12 +132,24 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         opts = self.child_options([made, *self.place.ready])
         return Resource("kubeadm:Image", f"{name}-on-nodes", sent, ("ref",), opts).output("ref")
 
+    # who they are to the cloud
+
+    def binding(self, item: Rendered) -> pulumi.Resource:
+        """Before its pods: whoever starts without it is nobody until it starts again."""
+        bind, account = self.place.bind, item.object["spec"]["template"]["spec"]["serviceAccountName"]
+        assert bind is not None and item.role is not None  # a tier with a cloud has it
+        made: pulumi.Resource = bind(
+            Binding(item.key, self.ns, account, item.role), self.child_options(self.place.ready)
+        )
+        return made
+
     # objects
 
     def register(self, item: Rendered) -> None:
         given = marked(item, self.owner)
         hash = self.stamp(given) if item.waits == "rollout" else None
         needed = [self.there[key] for key in item.after]
+        needed += [self.bound[item.key]] if item.key in self.bound else []
         made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
         if item.key == NAMESPACE:
             self.namespace = made

@@ -2,7 +2,8 @@
 
 Who may call a workload is told by the spec: what depends on it or names its host or one of its ports, the router where
 a route leads to it, everybody where a port is exposed. Out goes DNS, what the edges say, and anything outside the
-cluster but link-local addresses, behind which a cloud keeps its machines' credentials. (Most networks take an address
+cluster but link-local addresses, behind which a cloud keeps its machines' credentials; one of these is open for a
+workload that has a role of its own. (Most networks take an address
 block for pods, too; a pod of another app is closed by its own policy.) A cluster whose network holds no policies takes
 the objects and does nothing with them.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from anytier.render.kubernetes.identity import desk
 from anytier.render.kubernetes.names import ROUTER, Kind, filled, selector
 from anytier.render.kubernetes.router import ENCRYPTED, HEALTH, PLAIN
 from anytier.render.kubernetes.routes import Way
@@ -61,7 +63,7 @@ def _calls(scope: Scope) -> dict[tuple[Kind, str], list[str]]:
 
 
 def _policy(scope: Scope, part: Kind, name: str, entered: list[Json], calls: Iterable[str]) -> Json | None:
-    leaves = [_to(scope, other) for other in calls]
+    leaves = [*(_to(scope, other) for other in calls), *desk(scope, part, name)]
     types = [kind for kind, rules in (("Ingress", entered), ("Egress", leaves)) if rules]
     if not types:
         return None

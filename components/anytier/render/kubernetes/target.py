@@ -11,6 +11,8 @@ from anytier.render.template import UpdatePolicy
 Json = dict[str, Any]
 Offer = Literal["gateway", "ingress", "load-balancer", "metrics", "network-policy", "storage"]  # as in tiers.places
 
+Cloud = Literal["aws", "gcp", "azure"]  # as in tiers.places
+
 CADDY_IMAGE = "caddy:2.11.2"
 
 
@@ -21,7 +23,8 @@ class Target:
     `version` is the minor, such as `1.34`. `port` and `tls_port` are where users reach the app's routes, `addresses`
     the machines' own addresses on which the cluster takes such requests. `gateway` is `namespace/name`. `images` holds,
     by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
-    built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where.
+    built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where. `cloud` is
+    the one whose roles workloads can have.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -41,6 +44,7 @@ class Target:
     router_replicas: int = 2
     images: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, int] = field(default_factory=dict)
+    cloud: Cloud | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Rendered:
     `object` is final but for its tokens (`finish`). `after`: keys of what must be there first; of those that wait, what
     they wait for must have come. `waits` says what being there means: a rollout that ended well, a job that did, or
     nothing more than that the object exists. `update` comes with `rollout`. `kept`: the object stays when nothing names
-    it any more, since a kept revision may; whoever prunes revisions removes it.
+    it any more, since a kept revision may; whoever prunes revisions removes it. `role`: of a workload, who it is to
+    the cluster's cloud.
     """
 
     key: str
@@ -63,3 +68,4 @@ class Rendered:
     waits: Literal["rollout", "job"] | None = None
     update: UpdatePolicy | None = None
     kept: bool = False
+    role: str | None = None

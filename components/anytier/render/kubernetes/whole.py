@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from anytier.errors import ConfigError
 from anytier.render.kubernetes.finish import sealed
+from anytier.render.kubernetes.identity import role_of
 from anytier.render.kubernetes.jobs import job
 from anytier.render.kubernetes.names import app_labels, named, unique
 from anytier.render.kubernetes.passed import passed
@@ -37,7 +39,7 @@ def objects(app: App, target: Target, folder: Path) -> list[Rendered]:
 
 
 def _sealed(item: Rendered) -> Rendered:
-    return Rendered(item.key, sealed(item.object), item.after, item.waits, item.update, item.kept)
+    return replace(item, object=sealed(item.object))
 
 
 class _Whole:
@@ -95,7 +97,8 @@ class _Whole:
                 parts.append(f"{name}.{end}")
         waits = [*self.needs(name, f"{name}.policy", parts, made.pod), *jobs]
         waits += sorted(scope.app.workloads[name].depends_on)
-        yield Rendered(name, made.object, tuple(dict.fromkeys(waits)), "rollout", made.update)
+        role = role_of(scope, "workload", name)
+        yield Rendered(name, made.object, tuple(dict.fromkeys(waits)), "rollout", made.update, role=role)
         for end, found in (("scaler", autoscaler(scope, name)), ("budget", budget(scope, name))):
             if found is not None:
                 yield Rendered(f"{name}.{end}", found, (NAMESPACE, name) if end == "scaler" else start)

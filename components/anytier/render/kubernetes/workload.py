@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from anytier.errors import CapabilityError, ConfigError, SpecError
 from anytier.render.kubernetes.finish import content_hash
+from anytier.render.kubernetes.identity import marks, notes
 from anytier.render.kubernetes.names import filled, fitted, selector, service_name
 from anytier.render.kubernetes.pod import SETTLE, Pod, pod
 from anytier.render.kubernetes.scope import Scope
@@ -90,7 +91,8 @@ def running(scope: Scope, name: str) -> Running:
 
 
 def _template_marks(scope: Scope, name: str) -> Json:
-    return filled(labels=scope.part_labels("workload", name), annotations=scope.annotations("workload", name))
+    labels = {**scope.part_labels("workload", name), **marks(scope, name)}
+    return filled(labels=labels, annotations=scope.annotations("workload", name))
 
 
 def _refuse(scope: Scope, name: str, body: Workload) -> None:
@@ -205,4 +207,7 @@ def budget(scope: Scope, name: str) -> Json | None:
 
 def account(scope: Scope, part: Any, name: str) -> Json:
     """Somebody of its own, who may nothing: no token is handed out."""
-    return scope.of_part("v1", "ServiceAccount", name, part, name, automountServiceAccountToken=False)
+    made = scope.of_part("v1", "ServiceAccount", name, part, name, automountServiceAccountToken=False)
+    if said := notes(scope, part, name):
+        made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), **said}
+    return made
