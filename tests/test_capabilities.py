@@ -50,6 +50,25 @@ def test_a_mode_overrides_its_tier() -> None:
     assert c.lookup(path, "local", "supervisord").status == "unsupported"
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "standard", "automatic"),
+    [
+        ("workloads.web.service.ports.http.expose", "public", "emulated", "unsupported"),
+        ("workloads.web.service.ports.http.expose", "internal", "emulated", "emulated"),
+        ("workloads.web.containers.web.resources.requests.cpu", None, "native", "emulated"),
+        ("jobs.once.containers.once.resources.requests.cpu", None, "native", "emulated"),
+        ("workloads.web.containers.web.resources.limits.cpu", None, "native", "emulated"),
+        ("workloads.web.placement.labels", None, "native", "emulated"),
+        ("objects", None, "native", "emulated"),
+    ],
+)
+def test_the_limits_of_aks_automatic_are_in_the_table(
+    path: str, value: str | None, standard: str, automatic: str
+) -> None:
+    assert c.lookup(path, "aks", "standard", value).status == standard
+    assert c.lookup(path, "aks", "automatic", value).status == automatic
+
+
 def test_a_finding_names_the_field_the_tier_the_reason_and_the_way_out() -> None:
     [finding] = c.check([(("workloads", "web", "placement", "hosts"), None), (("kind",), "App")], "docker")
     text = str(finding.error())
@@ -180,6 +199,10 @@ def test_a_note_is_a_phrase_that_a_person_can_read() -> None:
         ("workloads.web.containers.web.user", "named", "docker", "native"),
         ("workloads.web.containers.web.stopSignal", "image", "kubeadm", "unsupported"),
         ("jobs.once.containers.once.stopSignal", "SIGINT", "kubeadm", "emulated"),
+        ("workloads.web.identity.cloudRoles", None, "aks", "native"),
+        ("workloads.web.containers.web.build.context", None, "aks", "planned"),
+        ("workloads.web.placement.hosts", None, "aks", "unsupported"),
+        ("workloads.web.service.ports.http.expose", "internal", "aks", "emulated"),
     ],
 )
 def test_cells_that_must_not_be_lost(field: str, value: str | None, tier: str, status: str) -> None:
@@ -197,9 +220,12 @@ def test_an_app_that_uses_everything_is_answered_field_by_field(tier: str) -> No
         assert refused == {path for path, _ in used}
         return
     shown = {".".join(map(str, path)) for path in refused}
-    assert {"workloads.web.update.canary", "workloads.web.identity.cloudRoles"} <= shown
+    assert "workloads.web.update.canary" in shown
+    assert ("workloads.web.identity.cloudRoles" in shown) == (tier not in ("eks", "gke", "aks"))
     assert not {"kind", "workloads.web.update.retain", "secrets.from-env.from"} & shown
     sub_path = ("workloads", "web", "containers", "web", "volumes", "/data", "subPath")
-    assert {("objects",), sub_path} & refused == (set() if tier == "kubeadm" else {("objects",), sub_path})
+    assert {("objects",), sub_path} & refused == (
+        set() if tier in ("kubeadm", "eks", "gke", "aks") else {("objects",), sub_path}
+    )
     for finding in c.check(used, tier):
         assert (tier in finding.what and finding.error().do) or finding.cell.status == "planned"

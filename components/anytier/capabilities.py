@@ -16,10 +16,13 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "aks")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
-MODES: Mapping[str, tuple[str, ...]] = {"local": ("systemd", "supervisord", "undelegated", "user")}
+MODES: Mapping[str, tuple[str, ...]] = {
+    "local": ("systemd", "supervisord", "undelegated", "user"),
+    "aks": ("standard", "automatic"),
+}
 
 
 @dataclass(frozen=True)
@@ -408,6 +411,56 @@ TABLE: dict[str, dict[str, Support]] = {
     "objects": _both(_KUBERNETES_ONLY),
     "overrides": _everywhere(_emulated("merged into the spec before anything else")),
 }
+
+
+def _column(tier: str, cells: Mapping[str, Support]) -> None:
+    """Where a managed tier is not what Kubernetes is in general. A row that is not there yet is as the one above it."""
+    for key, cell in cells.items():
+        above = next(row for row in _upwards(key) if row in TABLE)
+        TABLE[key] = {**TABLE[above], tier: cell}
+
+
+def _upwards(key: str) -> Iterator[str]:
+    """`a.b.c=value`, `a.b.c`, `a.b`, `a`."""
+    yield key
+    steps = key.partition("=")[0].split(".")
+    yield from (".".join(steps[:length]) for length in range(len(steps), 0, -1))
+
+
+# AKS. Automatic enforces AKS's deployment safeguards: some fields are changed on their way in, some refused.
+_NO_PUSH = _planned("nothing is pushed to a registry yet", "build and push it yourself, and use `image`")
+_COMES_AND_GOES = _unsupported("machines come and go, under names of their own", "use labels: those of a pool")
+_SAME_SELECTOR = _unsupported(
+    "a second Service for the same pods is refused by AKS Automatic", "reach it by a route, or choose `mode: standard`"
+)
+_column(
+    "aks",
+    {
+        f"{_C}.build": _NO_PUSH,
+        f"{_C}.image": _but(NATIVE, automatic=_emulated("no tag latest: AKS Automatic refuses it")),
+        f"{_C}.resources.requests": _but(
+            NATIVE, automatic=_emulated("raised to 100m and 100Mi; what asks for no CPU gets 500m, and as its limit")
+        ),
+        f"{_C}.resources.limits.cpu": _but(
+            NATIVE, automatic=_emulated("what limits no CPU is limited to what it asks for, at least 100m")
+        ),
+        f"{_C}.resources.limits.gpu": _planned("no pool has GPUs yet", "leave it out by overrides"),
+        f"{_C}.resources.requests.gpu": _planned("no pool has GPUs yet", "leave it out by overrides"),
+        "workloads.*.service.ports.*.expose=host": _but(
+            _emulated("by a load balancer with a public address"), automatic=_SAME_SELECTOR
+        ),
+        "workloads.*.service.ports.*.expose=public": _but(
+            _emulated("by a load balancer with a public address"), automatic=_SAME_SELECTOR
+        ),
+        "workloads.*.placement.hosts": _COMES_AND_GOES,
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that AKS gives"),
+            automatic=_emulated("labels that AKS gives, such as kubernetes.io/arch; no machine has others"),
+        ),
+        "workloads.*.identity": _noted("workload identity: a federated credential of the identity that the role names"),
+        "objects": _but(NATIVE, automatic=_emulated("but AKS Automatic refuses what its safeguards forbid")),
+    },
+)
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.
 _PROBES = tuple(f"{_C}.{probe}" for probe in ("livenessProbe", "readinessProbe", "startupProbe"))
 TABLE |= {key.replace(_C, _J): row for key, row in TABLE.items() if key.startswith(_C) and not key.startswith(_PROBES)}

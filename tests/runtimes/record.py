@@ -46,7 +46,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 @dataclass(frozen=True)
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
-    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said."""
+    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `ignored`:
+    inputs whose changes are none."""
 
     type: str
     name: str
@@ -55,6 +56,8 @@ class Registered:
     inputs: Any
     gone_with: str = ""
     gone_first: bool | None = None
+    protected: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,20 @@ class _Monitor(mocks.MockMonitor):
             inputs=_plain(inputs),
             gone_with=_name(request.deletedWith),
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            protected=request.protect,
+            ignored=tuple(request.ignoreChanges),
         )
         with self.lock:
             self.recording.resources.append(made)
         outputs = json_format.ParseDict({**inputs, **self.answers.get(request.type, {})}, struct_pb2.Struct())
         id = f"{request.name}-id" if request.custom else ""
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=outputs)
+
+    def Invoke(self, request: Any) -> Any:
+        if request.tok not in self.answers:
+            return super().Invoke(request)
+        said = json_format.ParseDict(dict(self.answers[request.tok]), struct_pb2.Struct())
+        return resource_pb2.ResourceInvokeResponse(**{"return": said})
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "pulumi:pulumi:Stack" in request.urn:
@@ -163,7 +174,7 @@ def record(
     answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """What `program` registers and exports. Its errors come out; `into` then has what there was before them. `answers`
-    by type: what a provider says beside what it was given.
+    by type: what a provider says beside what it was given; or by function: what it returns.
 
     Pulumi's state is the process's. An output that an earlier test left in it belongs to a loop that is closed, and
     would be waited for forever; its root stack would be in the way.

@@ -94,6 +94,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         gateway=place.gateway,
         scale=settings.scale,
         cloud=place.cloud,
+        tolerations=place.tolerations,
     )
     return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from anytier import logins
 from anytier.frozen import Frozen
@@ -45,6 +45,9 @@ def _person(text: str) -> str:
     return text.lower()
 
 
+Person = Annotated[str, AfterValidator(_person)]
+
+
 def _registry(text: str) -> str:
     if not _REGISTRY.fullmatch(text):
         raise ValueError(f"{text[:60]!r} is no id of a registry; `az acr show -n NAME --query id` says it")
@@ -78,6 +81,27 @@ class Maintenance(Frozen):
     utc_offset: Annotated[str, AfterValidator(_offset)] = "+00:00"
 
 
+class Admin(Frozen):
+    """Who may do all in the cluster, by the object id in Entra: a person, a group, or an application."""
+
+    user: Person | None = None
+    group: Person | None = None
+    app: Person | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Admin:
+        if sum(item is not None for item in (self.user, self.group, self.app)) != 1:
+            raise ValueError("says not one of user, group and app, with an object id; give each an entry of its own")
+        return self
+
+    @property
+    def principal(self) -> tuple[str, str]:
+        """(the object id, what Azure calls this kind)."""
+        if self.group is not None:
+            return self.group, "Group"
+        return (self.app, "ServicePrincipal") if self.app is not None else (str(self.user), "User")
+
+
 class AksArgs(Frozen):
     """Stack config `anytier:aks`. All of it is optional; docs/stacks.md has every option."""
 
@@ -90,7 +114,7 @@ class AksArgs(Frozen):
     pod_network: Annotated[str, AfterValidator(_pods)] = "10.244.0.0/16"
     service_network: Annotated[str, AfterValidator(_services)] = "10.96.0.0/16"
     access: managed.Access = Field(default_factory=list, max_length=200)
-    admins: list[Annotated[str, AfterValidator(_person)]] = Field(default_factory=list)
+    admins: list[Admin] = Field(default_factory=list)
     login: Literal["azurecli", "azd", "msi", "spn", "workloadidentity"] = "azurecli"
     ingress: Literal["router", "app-routing"] = "router"
     upgrades: Literal["patch", "stable", "rapid", "node-image", "none"] = "patch"

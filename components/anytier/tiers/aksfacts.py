@@ -27,19 +27,59 @@ VERSIONS = Versions(
     source="https://learn.microsoft.com/azure/aks/supported-kubernetes-versions",
 )
 
-# Regions of the public cloud with AKS and API server VNet integration (all but qatarcentral, as of 2026-08), and whether
-# they have three zones.
-_ZONED = (
-    "australiaeast austriaeast belgiumcentral brazilsouth canadacentral centralindia centralus chilecentral denmarkeast"
-    " eastasia eastus eastus2 francecentral germanywestcentral indonesiacentral israelcentral italynorth japaneast"
-    " japanwest koreacentral malaysiawest mexicocentral newzealandnorth northeurope norwayeast polandcentral"
-    " southafricanorth southcentralus southeastasia spaincentral swedencentral switzerlandnorth uaenorth uksouth"
-    " westeurope westus2 westus3"
-).split()
-_ONE_ZONE = (
-    "australiacentral australiasoutheast canadaeast koreasouth northcentralus southindia switzerlandwest ukwest"
-    " westcentralus westus"
-).split()
+# Regions of the public cloud with AKS and API server VNet integration (all but qatarcentral, as of 2026-08), and
+# whether they have three zones.
+_ZONED = [
+    "australiaeast",
+    "austriaeast",
+    "belgiumcentral",
+    "brazilsouth",
+    "canadacentral",
+    "centralindia",
+    "centralus",
+    "chilecentral",
+    "denmarkeast",
+    "eastasia",
+    "eastus",
+    "eastus2",
+    "francecentral",
+    "germanywestcentral",
+    "indonesiacentral",
+    "israelcentral",
+    "italynorth",
+    "japaneast",
+    "japanwest",
+    "koreacentral",
+    "malaysiawest",
+    "mexicocentral",
+    "newzealandnorth",
+    "northeurope",
+    "norwayeast",
+    "polandcentral",
+    "southafricanorth",
+    "southcentralus",
+    "southeastasia",
+    "spaincentral",
+    "swedencentral",
+    "switzerlandnorth",
+    "uaenorth",
+    "uksouth",
+    "westeurope",
+    "westus2",
+    "westus3",
+]
+_ONE_ZONE = [
+    "australiacentral",
+    "australiasoutheast",
+    "canadaeast",
+    "koreasouth",
+    "northcentralus",
+    "southindia",
+    "switzerlandwest",
+    "ukwest",
+    "westcentralus",
+    "westus",
+]
 REGIONS: Mapping[str, bool] = {**dict.fromkeys(_ZONED, True), **dict.fromkeys(_ONE_ZONE, False)}
 # AKS Automatic is where the zones are (its quickstart, 2026-07-24).
 AUTOMATIC = frozenset(_ZONED)
@@ -87,7 +127,7 @@ CREDENTIALS = Credentials(
 )
 
 # What replaces a resource when it changes: azure-native's own list (provider/pkg/gen/replacement.go, read 2026-11) with
-# what AKS says cannot be changed. Paths as on the wire; one stands for all below it. Names of resources are not in here:
+# what AKS says cannot be changed. Paths as on the wire; one stands for all below it. Resources' own names replace, too:
 # they are chosen once, or hold the hash of what cannot change.
 REPLACES: Mapping[str, tuple[str, ...]] = {
     "azure-native:containerservice:ManagedCluster": (

@@ -100,7 +100,9 @@ class Cluster:
     there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
     certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have;
     `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its role, and returns the
-    resource that the workload waits for; SpecError for a role that is none.
+    resource that the workload waits for; SpecError for a role that is none. `called`: what a workload with a role is
+    called there (an output), where that is not the role itself. `tolerations`: what the app's pods have to bear with on
+    some of the nodes.
     """
 
     kubeconfig: Any
@@ -121,6 +123,8 @@ class Cluster:
     identity: Any = None
     cloud: Cloud | None = None
     bind: Callable[[Binding, Any], Any] | None = None
+    called: Callable[[Binding], Any] | None = None
+    tolerations: tuple[Mapping[str, str], ...] = ()
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None

@@ -24,7 +24,7 @@ class Target:
     the machines' own addresses on which the cluster takes such requests. `gateway` is `namespace/name`. `images` holds,
     by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
     built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where. `cloud` is
-    the one whose roles workloads can have.
+    the one whose roles workloads can have; `tolerations` are what its pods bear with on some of its nodes.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -45,6 +45,7 @@ class Target:
     images: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, int] = field(default_factory=dict)
     cloud: Cloud | None = None
+    tolerations: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
