@@ -32,7 +32,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "azure-native:keyvault:Key": {"keyUriWithVersion": "https://anytier-kms0a1b2c3d.vault.azure.net/keys/etcd/1"},
     "azure-native:managedidentity:UserAssignedIdentity": {"name": "cluster0a1b2c3d", "principalId": "principal"},
     "azure-native:containerservice:ManagedCluster": {
-        "name": "anytier-dev4e5f6a7b",
+        "name": "aks-dev4e5f6a7b",
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {}},
         "identityProfile": {"kubeletidentity": {"objectId": "kubelet"}},
         "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://oidc.example.org/dev"},

@@ -31,7 +31,7 @@ class AksCluster:
         self.plan, self.parent = plan, parent
         who = authorization.get_client_config_output()
         self.tenant, self.subscription = who.tenant_id, who.subscription_id
-        self.group = resources.ResourceGroup(plan.name, location=plan.location, tags=plan.tags, opts=self._kept())
+        self.group = resources.ResourceGroup(plan.group, location=plan.location, tags=plan.tags, opts=self._kept())
         identity = self._new(managedidentity.UserAssignedIdentity, "cluster", aksinputs.account(plan))
         made, before = self._around(identity)
         self.cluster = containerservice.ManagedCluster(
@@ -50,11 +50,11 @@ class AksCluster:
         vault = self._new(keyvault.Vault, "anytier-kms", aksinputs.vault(self.plan, self.tenant), kept=True)
         key = self._new(keyvault.Key, "etcd", {"vault_name": vault.name, **aksinputs.key(self.plan)}, kept=True)
         who = (identity.principal_id, "ServicePrincipal")
-        before: list[pulumi.Resource] = [self._role("kms", CRYPTO_USER, vault.id, who)]
+        before: list[pulumi.Resource] = [self._role("may-use-key", CRYPTO_USER, vault.id, who)]
         nodes, api = None, None
         if not self.plan.automatic:
-            net = self._new(network.VirtualNetwork, self.plan.name, aksinputs.network(self.plan))
-            before.append(self._role("network", NETWORK_CONTRIBUTOR, net.id, who))
+            net = self._new(network.VirtualNetwork, "network", aksinputs.network(self.plan))
+            before.append(self._role("may-use-network", NETWORK_CONTRIBUTOR, net.id, who))
             nodes, api = (pulumi.Output.concat(net.id, "/subnets/", name) for name in aksinputs.SUBNETS)
         made = Made(self.group.name, identity.id, self.tenant, key.key_uri_with_version, nodes, api)
         return made, before
@@ -108,7 +108,7 @@ class AksCluster:
         if self.plan.args.registry is None:
             return []
         kubelet = self.cluster.identity_profile.apply(lambda known: known["kubeletidentity"].object_id if known else "")
-        return [self._role("registry", ACR_PULL, self.plan.args.registry, (kubelet, "ServicePrincipal"))]
+        return [self._role("may-pull", ACR_PULL, self.plan.args.registry, (kubelet, "ServicePrincipal"))]
 
     def _kubeconfig(self) -> pulumi.Output[str]:
         """Of Azure's own only the address and its authority are taken."""

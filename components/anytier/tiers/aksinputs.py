@@ -123,7 +123,7 @@ def cluster(plan: Plan, made: Made) -> dict[str, Any]:
         "sku": {"name": "Automatic" if plan.automatic else "Base", "tier": plan.args.sla.capitalize()},
         "support_plan": _support(plan),
         "kubernetes_version": _version(plan),
-        "dns_prefix": plan.name,
+        "dns_prefix": plan.group,
         "identity": {"type": "UserAssigned", "user_assigned_identities": [made.identity]},
         "enable_rbac": True,
         "disable_local_accounts": True,

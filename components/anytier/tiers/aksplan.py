@@ -64,10 +64,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Plan:
-    """A cluster, decided. `name` begins the names of its group and of itself; Azure's provider adds to them."""
+    """A cluster, decided. Its group's name begins with `group`, its own with `name`; Azure's provider adds to them."""
 
     args: AksArgs
     stack: str
+    group: str
     name: str
     location: str
     version: str
@@ -119,7 +120,8 @@ def decide(args: AksArgs, location: str | None, stack: str, today: datetime.date
     return Plan(
         args=args,
         stack=stack,
-        name=short(stack),
+        group=short("anytier", stack),
+        name=short("aks", stack),
         location=place,
         version=args.version or VERSIONS.default,
         zones=zones,
@@ -128,9 +130,9 @@ def decide(args: AksArgs, location: str | None, stack: str, today: datetime.date
     )
 
 
-def short(stack: str) -> str:
-    """`anytier-STACK` in letters, digits and dashes; a long one has a hash, so that no two are alike."""
-    plain = re.sub(r"[^a-z0-9]+", "-", f"anytier-{stack}".lower()).strip("-")
+def short(what: str, stack: str) -> str:
+    """`aks-STACK` in letters, digits and dashes; a long one has a hash, so that no two are alike."""
+    plain = re.sub(r"[^a-z0-9]+", "-", f"{what}-{stack}".lower()).strip("-")
     return plain if len(plain) <= _NAME else managed.hashed(plain, {"stack": stack}, _NAME, digits=4)
 
 
