@@ -51,6 +51,22 @@ def test_a_mode_overrides_its_tier() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "standard", "autopilot"),
+    [
+        ("workloads.web.placement.labels", "native", "emulated"),
+        ("workloads.web.containers.web.resources.requests.cpu", "native", "emulated"),
+        ("workloads.web.containers.web.resources.limits.gpu", "planned", "emulated"),
+        ("workloads.web.containers.web.securityContext.capAdd", "native", "emulated"),
+        ("workloads.web.scale.mode", "native", "emulated"),
+        ("objects", "native", "emulated"),
+    ],
+)
+def test_autopilots_limits_are_in_the_table(path: str, standard: str, autopilot: str) -> None:
+    assert c.lookup(path, "gke", "standard").status == standard
+    assert c.lookup(path, "gke", "autopilot").status == autopilot
+
+
+@pytest.mark.parametrize(
     ("path", "value", "standard", "automatic"),
     [
         ("workloads.web.service.ports.http.expose", "public", "emulated", "unsupported"),
@@ -199,8 +215,13 @@ def test_a_note_is_a_phrase_that_a_person_can_read() -> None:
         ("workloads.web.containers.web.user", "named", "docker", "native"),
         ("workloads.web.containers.web.stopSignal", "image", "kubeadm", "unsupported"),
         ("jobs.once.containers.once.stopSignal", "SIGINT", "kubeadm", "emulated"),
+        ("workloads.web.identity.cloudRoles", None, "gke", "native"),
+        ("workloads.web.placement.hosts", None, "gke", "unsupported"),
+        ("workloads.web.placement.labels", None, "gke", "native"),
+        ("workloads.web.containers.web.resources.limits.gpu", None, "gke", "planned"),
+        ("workloads.web.containers.web.livenessProbe.grpc.port", None, "gke", "native"),
         ("workloads.web.identity.cloudRoles", None, "aks", "native"),
-        ("workloads.web.containers.web.build.context", None, "aks", "planned"),
+        ("workloads.web.containers.web.build.context", None, "aks", "emulated"),
         ("workloads.web.placement.hosts", None, "aks", "unsupported"),
         ("workloads.web.service.ports.http.expose", "internal", "aks", "emulated"),
     ],

@@ -16,11 +16,12 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "aks")
+BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "gke", "aks")
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
 MODES: Mapping[str, tuple[str, ...]] = {
     "local": ("systemd", "supervisord", "undelegated", "user"),
+    "gke": ("standard", "autopilot"),
     "aks": ("standard", "automatic"),
 }
 
@@ -427,16 +428,53 @@ def _upwards(key: str) -> Iterator[str]:
     yield from (".".join(steps[:length]) for length in range(len(steps), 0, -1))
 
 
-# AKS. Automatic enforces AKS's deployment safeguards: some fields are changed on their way in, some refused.
-_NO_PUSH = _planned("nothing is pushed to a registry yet", "build and push it yourself, and use `image`")
 _COMES_AND_GOES = _unsupported("machines come and go, under names of their own", "use labels: those of a pool")
+
+# GKE. Autopilot has the machines, and keeps off them what would be near to them.
+_GKE_GPU = _but(
+    _planned("no pool has GPUs yet", "use mode autopilot, or leave it out by overrides"),
+    autopilot=_emulated("a machine is made for it; placement.labels names its cloud.google.com/gke-accelerator"),
+)
+_column(
+    "gke",
+    {
+        f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's own registry"),
+        f"{_C}.stopSignal": _unsupported(
+            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
+        ),
+        f"{_C}.resources.requests": _but(
+            NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives")
+        ),
+        f"{_C}.resources.limits.gpu": _GKE_GPU,
+        f"{_C}.resources.requests.gpu": _GKE_GPU,
+        f"{_C}.securityContext.capAdd": _but(
+            NATIVE,
+            autopilot=_emulated("some, such as NET_BIND_SERVICE; Autopilot refuses NET_ADMIN, SYS_ADMIN, others"),
+        ),
+        "workloads.*.scale.mode": _but(NATIVE, autopilot=_emulated("one on each machine; none is made for it alone")),
+        "workloads.*.placement.hosts": _COMES_AND_GOES,
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that GKE gives"),
+            autopilot=_emulated("labels that GKE gives, such as cloud.google.com/gke-spot; no machine has others"),
+        ),
+        "workloads.*.identity": _noted("workload identity: the service account is bound to the workload's own account"),
+        "objects": _but(
+            NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
+        ),
+    },
+)
+
+# AKS. Automatic enforces AKS's deployment safeguards: some fields are changed on their way in, some refused.
 _SAME_SELECTOR = _unsupported(
     "a second Service for the same pods is refused by AKS Automatic", "reach it by a route, or choose `mode: standard`"
 )
 _column(
     "aks",
     {
-        f"{_C}.build": _NO_PUSH,
+        f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's registry"),
+        f"{_C}.stopSignal": _unsupported(
+            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
+        ),
         f"{_C}.image": _but(NATIVE, automatic=_emulated("no tag latest: AKS Automatic refuses it")),
         f"{_C}.resources.requests": _but(
             NATIVE, automatic=_emulated("raised to 100m and 100Mi; what asks for no CPU gets 500m, and as its limit")

@@ -23,6 +23,7 @@ _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mq
 # What a provider would answer; everything else comes back as it went in.
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:docker:Image": {"ref": "sha256:0123"},
+    "anytier:docker:Push": {"ref": "r.example.org/images@sha256:0123"},
     "anytier:docker:Workload": {"revision": 3},
     "anytier:host:Machine": {"hostKey": _KEY, "jumpHostKey": _KEY, "memory": 8 * 2**30},
     "anytier:host:Image": {"digest": "sha256:0123"},
@@ -40,6 +41,15 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "anytier:libvirt:SeedIso": {"path": "/pool/seed.iso", "hostPublicKey": f"{_KEY} of the guest"},
     "anytier:libvirt:Volume": {"path": "/pool/volume"},
+    "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
+    "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:gke@google.com"},
+    "gcp:container/cluster:Cluster": {
+        "endpoint": "203.0.113.9",
+        "masterVersion": "1.35.8-gke.1036000",
+        "masterAuth": {"clusterCaCertificate": "Y2E=", "clientCertificateConfig": {"issueClientCertificate": False}},
+        "privateClusterConfig": {"privateEndpoint": "10.0.0.2", "enablePrivateNodes": True},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": "gke-0123-45.europe-west3.gke.goog"}},
+    },
 }
 
 

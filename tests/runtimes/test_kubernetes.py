@@ -23,6 +23,7 @@ from anytier.runtimes import kubernetes as runtime
 from anytier.spec import App as Spec
 from anytier.spec.load import load
 from anytier.tiers.places import Binding, Cluster, HostMachine
+from anytier.tiers.places import Registry as ImageRegistry
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -177,6 +178,41 @@ def test_images_are_built_once_and_sent_to_every_node(conformance: Recording) ->
         item for item in conformance.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "app"
     ]
     assert app.inputs["spec"]["template"]["spec"]["containers"][0]["image"] == "anytier.local/image:0123"
+
+
+def test_what_is_built_goes_to_the_registry_where_the_place_has_one() -> None:
+    registry = ImageRegistry("r.example.org/images", "token", ("login", "--now"))
+    found = registered(example("guestbook"), replace(PLACE, nodes=(), registry=registry))
+    pushed = {item.name: item for item in found.of("docker:Push")}
+    assert set(pushed) == {"anytier-dev-shop-web-web-pushed", "anytier-dev-shop-store-store-pushed"}
+    web = pushed["anytier-dev-shop-web-web-pushed"]
+    assert web.inputs["repository"] == "r.example.org/images/anytier-dev-shop-web-web"
+    assert web.inputs["image"] == "sha256:0123" and "anytier-dev-shop-web-web" in web.depends
+    assert web.inputs["login"] == {"user": "token", "command": ["login", "--now"]}
+    [deployment] = [
+        item for item in found.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "web"
+    ]
+    [container] = deployment.inputs["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "r.example.org/images@sha256:0123" and not found.of("kubeadm:Image")
+
+
+def test_the_apps_address_may_be_one_that_is_made_with_the_cluster() -> None:
+    def program() -> None:
+        address = pulumi.Output.from_input("203.0.113.7")
+        place = replace(PLACE, address=address, offers=frozenset({"storage", "load-balancer"}), entrance={"note": "it"})
+        routes = [{"path": "/", "workload": "web", "port": "http"}, {"path": "/b", "workload": "web", "port": "http"}]
+        web = {"containers": {"main": {"image": "x:1"}}, "service": {"ports": {"http": {"port": 80}}}}
+        made = runtime.KubernetesRuntime(
+            "app", app=spec(workloads={"web": web}, routes=routes), place=place, ns="anytier-dev-small", app_dir=ROOT,
+            owner="me", scale={}, rollback={}, secret_config=lambda key: None,
+        )  # fmt: skip
+        pulumi.export("urls", made.exports["urls"])
+        pulumi.export("url", made.exports["url"])
+
+    found = record(program)
+    assert found.exports["urls"] == ["http://203.0.113.7:8080/", "http://203.0.113.7:8080/b"]
+    assert found.exports["url"] == "http://203.0.113.7:8080/"
+    assert found["router/service"].inputs["metadata"]["annotations"]["note"] == "it"
 
 
 def test_a_build_without_anybody_who_builds_is_refused_before_anything_is_registered() -> None:

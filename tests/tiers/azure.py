@@ -31,8 +31,11 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "azure-native:keyvault:Vault": {"name": "anytier-kms0a1b2c3d"},
     "azure-native:keyvault:Key": {"keyUriWithVersion": "https://anytier-kms0a1b2c3d.vault.azure.net/keys/etcd/1"},
     "azure-native:managedidentity:UserAssignedIdentity": {"name": "cluster0a1b2c3d", "principalId": "principal"},
+    "azure-native:containerregistry:Registry": {"name": "anytier0a1b2c3d", "loginServer": "anytier0a1b2c3d.azurecr.io"},
+    "azure-native:network:PublicIPAddress": {"ipAddress": "203.0.113.80"},
     "azure-native:containerservice:ManagedCluster": {
         "name": "aks-dev4e5f6a7b",
+        "nodeResourceGroup": "MC_anytier-dev0a1b2c3d_aks-dev4e5f6a7b_westeurope",
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {}},
         "identityProfile": {"kubeletidentity": {"objectId": "kubelet"}},
         "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://oidc.example.org/dev"},

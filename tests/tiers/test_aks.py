@@ -28,6 +28,8 @@ TODAY = datetime.date(2026, 11, 28)
 PERSON = "00000000-0000-0000-0000-000000000001"
 MADE = Made("group", "identity", "tenant", "key", "nodes", "api")
 OPEN = {"access": ["203.0.113.7/32"]}
+NAMED = {"address": "www.example.org"}
+AUTOMATIC = {"mode": "automatic", **NAMED}
 
 
 def args(**more: Any) -> AksArgs:
@@ -89,6 +91,7 @@ def refused(location: str | None = "westeurope", today: datetime.date = TODAY, *
         {"tags": {"a<b": "c"}},
         {"tags": {"": "c"}},
         {"address": "https://a"},
+        {"builder": "tcp://10.0.0.1:2375"},
         {"nodez": []},
     ],
 )
@@ -154,10 +157,12 @@ def test_nothing_has_to_be_said() -> None:
         ({"tags": {"managed-by": "me"}}, "tags.managed-by", "anytier's own"),
         ({"access": ["203.0.113.7", "203.0.113.7/32"]}, "access", "twice"),
         ({"admins": [{"user": PERSON}, {"user": PERSON}]}, "admins", "twice"),
-        ({"mode": "automatic"}, "access", "nobody else is in"),
-        ({"mode": "automatic", **OPEN, "nodes": [{}]}, "nodes", "decided by AKS itself"),
-        ({"mode": "automatic", **OPEN, "podNetwork": "10.0.0.0/16"}, "podNetwork", "decided by AKS itself"),
-        ({"mode": "automatic", **OPEN, "location": "westus"}, "azure-native:location", "no AKS Automatic"),
+        ({"ingress": "app-routing"}, "address", "nobody knows"),
+        ({"mode": "automatic", **OPEN}, "address", "nobody knows"),
+        (AUTOMATIC, "access", "nobody else is in"),
+        ({**AUTOMATIC, **OPEN, "nodes": [{}]}, "nodes", "decided by AKS itself"),
+        ({**AUTOMATIC, **OPEN, "podNetwork": "10.0.0.0/16"}, "podNetwork", "decided by AKS itself"),
+        ({**AUTOMATIC, **OPEN, "location": "westus"}, "azure-native:location", "no AKS Automatic"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_path(wrong: dict[str, Any], path: str, said: str) -> None:
@@ -220,6 +225,20 @@ def test_the_words_of_all_clouds_have_types_here() -> None:
     assert set(aksfacts.TYPES) == set(managed.SIZES)
     for types in aksfacts.TYPES.values():
         assert {arch: aksfacts.arch_of(type) for arch, type in types.items()} == {"amd64": "amd64", "arm64": "arm64"}
+
+
+@pytest.mark.parametrize(
+    ("address", "annotation"),
+    [
+        (None, {"azure-pip-name": "anytier-entrance"}),
+        ("shop.westeurope.cloudapp.azure.com", {"azure-dns-label-name": "shop"}),
+        ("shop.northeurope.cloudapp.azure.com", {}),
+        ("www.example.org", {}),
+    ],
+)
+def test_the_app_gets_an_address_or_the_name_that_it_is_given(address: str | None, annotation: dict[str, str]) -> None:
+    found = aksplan.offered(decided(address=address), 80, 443).entrance
+    assert found == {f"service.beta.kubernetes.io/{name}": value for name, value in annotation.items()}
 
 
 # pools
@@ -320,7 +339,7 @@ KEPT_CHANGING: list[dict[str, Any]] = [
     OPEN,
     {"admins": [{"group": PERSON}]},
     {"login": "spn"},
-    {"ingress": "app-routing"},
+    {"ingress": "app-routing", **NAMED},
     {"upgrades": "stable"},
     {"nodeOs": "security-patch"},
     {"maintenance": {"day": "Monday"}},
@@ -329,7 +348,7 @@ KEPT_CHANGING: list[dict[str, Any]] = [
     {"logRetention": 90},
     {"protect": True},
     {"tags": {"team": "shop"}},
-    {"address": "www.example.org"},
+    NAMED,
 ]
 
 
@@ -354,7 +373,7 @@ def test_what_replaces_a_cluster_is_known(change: dict[str, Any], said: set[str]
 def test_what_replaces_is_listed_for_people_too() -> None:
     """Options that are said nowhere above change in place, or are said here: each option is in one of the two."""
     tried = {name for change in KEPT_CHANGING for name in change} | {"podNetwork", "serviceNetwork"}
-    made_again = {"mode", "network", "registry", "caddyImage"}  # a SKU, a network, a role; of the app
+    made_again = {"mode", "network", "registry", "builder", "caddyImage"}  # a SKU, a network, a role; of the app
     assert tried | made_again == {info.alias for info in AksArgs.model_fields.values()}
 
 

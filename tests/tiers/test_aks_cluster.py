@@ -35,7 +35,7 @@ REGISTRY = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/r/providers/Microsoft.
 CLUSTER, POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
 CASES: dict[str, dict[str, Any]] = {
     "standard": {},
-    "automatic": {"mode": "automatic", "access": ["203.0.113.7/32"]},
+    "automatic": {"mode": "automatic", "access": ["203.0.113.7/32"], "address": "shop.westeurope.cloudapp.azure.com"},
     "all": {
         "version": "1.36",
         "nodes": [{"min": 1, "max": 5, "size": "large"}, {"name": "arm", "arch": "arm64"}, {"name": "s", "spot": True}],
@@ -231,7 +231,7 @@ def test_the_one_who_makes_it_stays_its_admin() -> None:
     assert (admin.inputs["principalId"], admin.inputs["principalType"]) == (DEPLOYER, "User")
     assert set(admin.ignored) == {"principalId", "principalType"}
     assert admin.inputs["roleDefinitionId"].endswith("b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b")
-    assert len(place.ready) == 3  # the cluster, its pool, and the right to put something there
+    assert len(place.ready) == 5  # the cluster, its pool, its address, who may pull, and who may put something there
 
 
 def test_named_admins_are_all_there_is() -> None:
@@ -245,6 +245,7 @@ def test_the_place_and_what_is_exported() -> None:
     assert place.offers == {"load-balancer", "metrics", "network-policy", "storage"} and place.cloud == "azure"
     assert (place.storage_class, place.mode, place.tier) == ("managed-csi", "standard", "aks")
     said = recording.exports
+    assert said["address"] == "203.0.113.80"
     assert isinstance(said["kubeconfig"], Secret) and "kubelogin" in said["kubeconfig"].value
     assert said["console"] == f"https://portal.azure.com/#@{TENANT}/resourceaks-dev-id/overview"
     assert [item["pool"] for item in said["costs"]["nodes"]] == ["system", "main"]
@@ -274,6 +275,10 @@ def test_an_app_comes_after_the_cluster_its_pools_and_its_rights() -> None:
     assert {"aks-dev", pool, "admin"} <= found.after(namespace.name)
     service = next(item for item in of(found, "kubernetes:core/v1:Service") if item.name == "router/service")
     assert service.inputs["spec"]["type"] == "LoadBalancer"
+    (address,) = of(found, "azure-native:network:PublicIPAddress")
+    marks = service.inputs["metadata"]["annotations"]
+    assert marks["service.beta.kubernetes.io/azure-pip-name"] == address.inputs["publicIpAddressName"]
+    assert address.inputs["resourceGroupName"].startswith("MC_")
     assert len([item for item in found.resources if item.type.startswith("pulumi:providers:kubernetes")]) == 1
     assert not [item for item in found.resources if item.type.startswith("pulumi:providers:azure-native")]
 
@@ -297,6 +302,20 @@ def test_a_workload_with_a_role_is_bound_to_its_identity() -> None:
     assert labels["web"]["azure.workload.identity/use"] == "true"
     assert "azure.workload.identity/use" not in labels["other"]
     assert bound.name in deployments["web"].depends and bound.name not in deployments["other"].depends
+
+
+def test_what_is_built_goes_to_the_stacks_registry_and_the_machines_may_pull_it() -> None:
+    app = {"workloads": {"web": {**WEB, "containers": {"web": {"build": {"context": "web"}}}}}}
+    for args, prefix in (({}, "anytier0a1b2c3d.azurecr.io"), ({"registry": REGISTRY}, "mine1.azurecr.io")):
+        found = with_app(app, **args)
+        (pushed,) = of(found, "anytier:docker:Push")
+        assert pushed.inputs["repository"] == f"{prefix}/anytier-dev-shop-web-web"
+        command = pushed.inputs["login"]["command"]
+        assert command[:5] == ["az", "acr", "login", "--name", prefix.partition(".")[0]]
+        (pull,) = [item for item in found.resources if item.name == "may-pull"]
+        assert pull.inputs["principalId"] == "kubelet"
+        (own,) = of(found, "azure-native:containerregistry:Registry") or [None]
+        assert (own is None) == bool(args) and (own is None or own.inputs["adminUserEnabled"] is False)
 
 
 def test_on_spot_machines_the_apps_pods_bear_with_the_taint() -> None:

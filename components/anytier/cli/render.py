@@ -92,6 +92,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         storage_class=place.storage_class,
         ingress_class=place.ingress_class,
         gateway=place.gateway,
+        entrance=place.entrance,
         scale=settings.scale,
         cloud=place.cloud,
         tolerations=place.tolerations,

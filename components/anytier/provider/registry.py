@@ -16,6 +16,7 @@ RESOURCES: dict[str, str] = {
     "anytier:index:Secret": "anytier.provider.secret:SecretResource",
     "anytier:index:KeyPair": "anytier.provider.keypair:KeyPairResource",
     "anytier:docker:Image": "anytier.provider.docker.image:ImageResource",
+    "anytier:docker:Push": "anytier.provider.docker.push:PushResource",
     "anytier:docker:Network": "anytier.provider.docker.network:NetworkResource",
     "anytier:docker:Volume": "anytier.provider.docker.volume:VolumeResource",
     "anytier:docker:Workload": "anytier.provider.docker.workload:WorkloadResource",

@@ -69,15 +69,18 @@ class AppOnPlace(pulumi.ComponentResource, Generic[PlaceT]):
             exports["urls"] = urls
         return exports
 
-    def urls(self) -> list[str]:
-        """The addresses of the app's routes, most general first, as a person would type them."""
+    def urls(self) -> list[Any]:
+        """The addresses of the app's routes, most general first, as a person would type them; outputs where the place's
+        own address is one."""
         place: Any = self.place
-        found: dict[str, None] = {}
+        found: dict[tuple[str, ...], Any] = {}
         for route in sorted(self.app.routes, key=lambda item: (item.path, item.host or "")):
             scheme, port, usual = ("https", place.tls_port, 443) if route.tls else ("http", place.port, 80)
             host = route.host or place.address
-            found[f"{scheme}://{host}{'' if port == usual else f':{port}'}{route.path}"] = None
-        return list(found)
+            parts = (f"{scheme}://", host, f"{'' if port == usual else f':{port}'}{route.path}")
+            known = isinstance(host, str)
+            found[parts[0], route.host or "", parts[2]] = "".join(parts) if known else pulumi.Output.concat(*parts)
+        return list(found.values())
 
 
 class Runtime(AppOnPlace[PlaceT]):

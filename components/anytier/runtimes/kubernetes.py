@@ -75,6 +75,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             tls_port=place.tls_port,
             offers=place.offers,
             addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
+            entrance=place.entrance,
             storage_class=place.storage_class,
             ingress_class=place.ingress_class,
             gateway=place.gateway,
@@ -106,13 +107,13 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
 
     def refuse_builds(self) -> None:
         for key, _, _ in self.builds():
-            if self.place.builder is None or not self.place.nodes:
+            if self.place.builder is None or not (self.place.nodes or self.place.registry):
                 what = f"{key} is built, and this cluster has nobody who builds images and sends them to it"
                 do = "name a Docker daemon in the stack's config, or use an image of a registry"
                 raise ConfigError("workloads", what, do)
 
     def image(self, key: str, name: str, item: Container) -> pulumi.Output[Any]:
-        """Built by the place's Docker daemon, then sent to every node."""
+        """Built by the place's Docker daemon, then sent to the place's registry, or to every node."""
         build = item.build
         assert build is not None and self.place.builder is not None  # `builds` and `refuse_builds`
         context = (self.app_dir / build.context).resolve()
@@ -122,6 +123,12 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         digest = context_hash(context, build.dockerfile, build.args, build.target)
         props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}
         made = Resource("docker:Image", name, props, ("ref",), self.child_options())
+        if (registry := self.place.registry) is not None:
+            login = {"user": registry.user, "command": list(registry.command)}
+            repository = pulumi.Output.concat(registry.prefix, "/", name)
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository}
+            opts = self.child_options([made, *registry.ready])
+            return Resource("docker:Push", f"{name}-pushed", {**sent, "login": login}, ("ref",), opts).output("ref")
         sent = {
             "machines": [node.machine for node in self.place.nodes],
             "builder": endpoint,

@@ -50,12 +50,16 @@ class AksTier(pulumi.ComponentResource):
             identity=made.cluster.id,
             bind=made.bind,
             called=made.called,
+            registry=made.registry,
         )
+        if made.address is not None:
+            self.place = replace(self.place, address=made.address.ip_address)
         self.exports: dict[str, Any] = {
             "kubeconfig": kubeconfig,
             "console": pulumi.Output.all(made.tenant, made.cluster.id).apply(lambda both: aksinputs.portal(*both)),
             "cluster": made.cluster.name,
             "resourceGroup": made.group.name,
+            "address": self.place.address,
             "costs": aksinputs.costs(plan),
             "deletion": managed.protection(KEY, args.protect),
             **({"access": managed.PRIVATE_API.format(key=KEY)} if plan.private else {}),

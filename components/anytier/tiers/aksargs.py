@@ -54,6 +54,12 @@ def _registry(text: str) -> str:
     return text
 
 
+def _docker(text: str) -> str:
+    if not text.startswith(("unix://", "ssh://")):
+        raise ValueError(f"{text[:60]!r} is no Docker daemon that builds images: unix:///path or ssh://user@host")
+    return text
+
+
 def _start(text: str) -> str:
     if not _START.fullmatch(text):
         raise ValueError(f"{text[:20]!r} is no time of the day such as 02:00")
@@ -123,6 +129,7 @@ class AksArgs(Frozen):
     sla: Literal["standard", "premium"] = "standard"
     audit: Literal["changes", "all"] = "changes"
     log_retention: int = Field(default=30, ge=30, le=730)
+    builder: Annotated[str, AfterValidator(_docker)] | None = None
     registry: Annotated[str, AfterValidator(_registry)] | None = None
     protect: bool = False
     tags: dict[Annotated[str, AfterValidator(_tag)], Annotated[str, Field(max_length=256)]] = Field(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pulumi_azure_native import (
     authorization,
+    containerregistry,
     containerservice,
     keyvault,
     managedidentity,
@@ -20,8 +21,8 @@ import pulumi
 from anytier.tiers import aksinputs, managed
 from anytier.tiers.aksfacts import ACR_PULL, CLUSTER_ADMIN, CRYPTO_USER, NETWORK_CONTRIBUTOR
 from anytier.tiers.aksinputs import Made
-from anytier.tiers.aksplan import Plan, Pool
-from anytier.tiers.places import Binding
+from anytier.tiers.aksplan import Plan, Pool, own_address
+from anytier.tiers.places import Binding, Registry
 
 
 class AksCluster:
@@ -40,7 +41,10 @@ class AksCluster:
         self._logs()
         self._windows()
         pools = [self._pool(item, made) for item in plan.pools]
-        self.ready = (self.cluster, *pools, *self._admins(who.object_id), *self._pulls())
+        self.registry, pulls = self._registry()
+        self.address = self._address()
+        entrance = () if self.address is None else (self.address,)
+        self.ready = (self.cluster, *pools, *self._admins(who.object_id), pulls, *entrance)
         self.kubeconfig = self._kubeconfig()
 
     # what the cluster stands on
@@ -103,12 +107,27 @@ class AksCluster:
         keep = () if self.plan.args.admins else ("principalId", "principalType")
         return [self._role(name, CLUSTER_ADMIN, self.cluster.id, who, keep) for name, who in named.items()]
 
-    def _pulls(self) -> list[authorization.RoleAssignment]:
-        """The nodes may pull from the registry that the config names."""
-        if self.plan.args.registry is None:
-            return []
+    def _registry(self) -> tuple[Registry, pulumi.Resource]:
+        """Where built images go, one that is there or one of the stack's own, and the machines' right to pull."""
+        there: Any = self.plan.args.registry
+        made = None if there else self._new(containerregistry.Registry, "anytier", aksinputs.registry(self.plan))
+        name = there.rpartition("/")[2] if made is None else made.name
         kubelet = self.cluster.identity_profile.apply(lambda known: known["kubeletidentity"].object_id if known else "")
-        return [self._role("may-pull", ACR_PULL, self.plan.args.registry, (kubelet, "ServicePrincipal"))]
+        pulls = self._role("may-pull", ACR_PULL, there or made.id, (kubelet, "ServicePrincipal"))
+        prefix = f"{name}.azurecr.io".lower() if made is None else made.login_server
+        login = aksinputs.registry_login(name)
+        return Registry(prefix, aksinputs.REGISTRY_USER, login, () if made is None else (made,)), pulls
+
+    def _address(self) -> network.PublicIPAddress | None:
+        """Beside the load balancers that AKS makes, where it finds it by its name."""
+        if not own_address(self.plan):
+            return None
+        return network.PublicIPAddress(
+            "entrance",
+            resource_group_name=self.cluster.node_resource_group,
+            opts=pulumi.ResourceOptions(parent=self.parent),
+            **aksinputs.address(self.plan),
+        )
 
     def _kubeconfig(self) -> pulumi.Output[str]:
         """Of Azure's own only the address and its authority are taken."""

@@ -16,8 +16,8 @@ import yaml
 
 from anytier.errors import ConfigError, SpecError
 from anytier.tiers.aksargs import AksArgs
-from anytier.tiers.aksfacts import SERVER_ID
-from anytier.tiers.aksplan import SURGE, Plan, Pool
+from anytier.tiers.aksfacts import REGIONS, SERVER_ID
+from anytier.tiers.aksplan import ADDRESS, SURGE, Plan, Pool
 from anytier.tiers.managed import Exec
 
 SUBNETS = ("nodes", "api-server")
@@ -93,6 +93,29 @@ def key(plan: Plan) -> dict[str, Any]:
     """Of the key that the keys of etcd's content are wrapped by."""
     ops = ["encrypt", "decrypt", "wrapKey", "unwrapKey"]
     return {"properties": {"kty": "RSA", "key_size": 3072, "key_ops": ops}, "tags": plan.tags}
+
+
+def address(plan: Plan) -> dict[str, Any]:
+    """Of the PublicIPAddress of the app's router, in all zones that there are."""
+    return {
+        "public_ip_address_name": ADDRESS,
+        "location": plan.location,
+        "sku": {"name": "Standard", "tier": "Regional"},
+        "public_ip_allocation_method": "Static",
+        "public_ip_address_version": "IPv4",
+        "zones": ["1", "2", "3"] if REGIONS[plan.location] else None,
+        "tags": plan.tags,
+    }
+
+
+def registry(plan: Plan) -> dict[str, Any]:
+    """Of the Registry that built images go to. Nobody logs in there but by Entra."""
+    return {
+        "location": plan.location,
+        "sku": {"name": "Basic"},
+        "admin_user_enabled": False,
+        "tags": plan.tags,
+    }
 
 
 def workspace(plan: Plan) -> dict[str, Any]:
@@ -265,6 +288,16 @@ def reach(kubeconfig: str) -> tuple[str, str]:
     return str(server), str(authority)
 
 
+# Who has a token of a registry's.
+REGISTRY_USER = "00000000-0000-0000-0000-000000000000"
+
+
+def registry_login(name: Any) -> tuple[Any, ...]:
+    """The command that prints such a token, in the form of kubeconfigs' commands. `name`: the registry's."""
+    form = "{status: {token: accessToken}}"
+    return ("az", "acr", "login", "--name", name, "--expose-token", "--query", form, "--output", "json")
+
+
 def login(args: AksArgs, tenant: str) -> Exec:
     """kubelogin gets a token of Entra's, by whoever is logged in where it runs."""
     how = ["get-token", "--login", args.login, "--server-id", SERVER_ID, "--tenant-id", tenant]
@@ -315,7 +348,12 @@ def costs(plan: Plan) -> dict[str, Any]:
             for pool in pools
         ]
         or "as pods need them (node auto provisioning)",
-        "network": ["a Standard load balancer with a public address", "what leaves the region, by the GiB"],
+        "network": [
+            "a Standard load balancer",
+            "public addresses: one out, one in",
+            "what leaves the region, by the GiB",
+        ],
+        "registry": "one that is there" if plan.args.registry else "a Basic container registry",
         "logs": f"Log Analytics by the GiB, kept for {plan.args.log_retention} days",
         "keys": "a Key Vault, by the operation",
     }

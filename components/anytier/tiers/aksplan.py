@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from anytier.tiers.places import Cluster, Offer
 KEY = "anytier:aks"
 LOCATION = "azure-native:location"
 STORAGE_CLASS = "managed-csi"
+ADDRESS = "anytier-entrance"
 INGRESS_CLASS = "webapprouting.kubernetes.azure.com"
 SYSTEM_TAINT = "CriticalAddonsOnly=true:NoSchedule"
 SPOT_TAINT = "kubernetes.azure.com/scalesetpriority=spot:NoSchedule"  # Azure puts it there in any case
@@ -38,6 +40,7 @@ SPOT_TOLERATIONS: tuple[dict[str, str], ...] = (
 )
 SURGE = 33  # per cent of a pool that is there twice while it is upgraded
 
+_DAEMON = "unix:///var/run/docker.sock"
 # Of each /24 of pods one node has one; a subnet keeps five addresses for Azure.
 _NODE_PREFIX, _KEPT = 24, 5
 _API_PREFIX = 28  # of the API server's own subnet: the smallest that is taken
@@ -165,6 +168,8 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         port=port,
         tls_port=tls_port,
         address=plan.args.address or "localhost",
+        entrance=entrance(plan),
+        builder={"host": plan.args.builder or os.environ.get("DOCKER_HOST") or _DAEMON},
         offers=frozenset(offers | ({"ingress"} if routed else set())),
         storage_class=STORAGE_CLASS,
         ingress_class=INGRESS_CLASS if routed else None,
@@ -174,6 +179,21 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         mode=plan.args.mode,
         tier="aks",
     )
+
+
+def own_address(plan: Plan) -> bool:
+    """Whether the app's router gets an address that is made for it."""
+    return plan.args.address is None
+
+
+def entrance(plan: Plan) -> dict[str, str]:
+    """By which the router's Service gets its address: one of ours, or a name that Azure itself hands out."""
+    if own_address(plan):
+        return {"service.beta.kubernetes.io/azure-pip-name": ADDRESS}
+    label, _, rest = (plan.args.address or "").partition(".")
+    if rest == f"{plan.location}.cloudapp.azure.com":
+        return {"service.beta.kubernetes.io/azure-dns-label-name": label}
+    return {}
 
 
 # what cannot be
@@ -198,6 +218,13 @@ def _wrong_options(args: AksArgs) -> Iterator[ConfigError]:
     for name in ("managed-by", "anytier-stack"):
         if name in args.tags:
             yield ConfigError(f"{KEY}.tags.{name}", "is a tag of anytier's own", "choose another name")
+    if args.address is None and (args.mode == "automatic" or args.ingress == "app-routing"):
+        why = "mode automatic" if args.mode == "automatic" else "ingress: app-routing"
+        what = f"is not given, and with `{why}` nobody knows the app's address before it has one"
+        do = (
+            "give the name by which users reach it: one of yours, or LABEL.REGION.cloudapp.azure.com, which Azure gives"
+        )
+        yield ConfigError(f"{KEY}.address", what, do)
     if len({admin.principal for admin in args.admins}) != len(args.admins):
         yield ConfigError(f"{KEY}.admins", "names somebody twice", "name each once")
 

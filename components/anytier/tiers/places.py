@@ -89,34 +89,49 @@ class Binding:
 
 
 @dataclass(frozen=True)
+class Registry:
+    """Where images that are built here go, for a cluster's machines to pull. `prefix`: what stands before their names.
+    `user` and `command` log in: the command prints a token as a kubeconfig's does. `ready`: what must stand first.
+    The prefix, and parts of the command, may be outputs."""
+
+    prefix: Any
+    user: str
+    command: tuple[Any, ...]
+    ready: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cluster:
     """A Kubernetes cluster and what it offers. What may be an output is said so.
 
     `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address`, `port` and `tls_port`
-    are where users reach the app's routes; `addresses` the machines' own addresses on which the cluster takes such
-    requests (outputs; none where it has load balancers). `ingress_class` and `gateway` (`namespace/name`) name what
-    takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
-    and sent to `nodes`. `ready`: resources that must stand before an app is put there. `lives_on`: with it all that is
-    there goes. `identity` tells one cluster from another (an output), by more than its address; without, that is its
-    certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have;
-    `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its role, and returns the
-    resource that the workload waits for; SpecError for a role that is none. `called`: what a workload with a role is
-    called there (an output), where that is not the role itself. `tolerations`: what the app's pods have to bear with on
-    some of the nodes.
+    are where users reach the app's routes (`address` may be an output); `addresses` the machines' own addresses on
+    which the cluster takes such requests (outputs; none where it has load balancers). `entrance`: annotations by which
+    the Service of the app's own router gets `address`. `ingress_class` and `gateway` (`namespace/name`) name what takes
+    routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form) and
+    sent to `nodes`, or to the `registry`. `ready`: resources that must stand before an app is put there. `lives_on`:
+    with it all that is there goes. `identity` tells one cluster from another (an output), by more than its address;
+    without, that is its certificate authority in the kubeconfig, which a preview may not know. `cloud`: whose roles its
+    workloads can have; `bind` registers, under the `ResourceOptions` that it is given, what lets a workload have its
+    role, and returns the resource that the workload waits for; SpecError for a role that is none. `called`: what a
+    workload with a role is called there (an output), where that is not the role itself. `tolerations`: what the app's
+    pods have to bear with on some of the nodes.
     """
 
     kubeconfig: Any
     version: str
     port: int
     tls_port: int
-    address: str = "localhost"
+    address: Any = "localhost"
     addresses: tuple[Any, ...] = ()
+    entrance: Mapping[str, str] = field(default_factory=dict)
     offers: frozenset[Offer] = field(default_factory=frozenset)
     storage_class: str | None = None
     ingress_class: str | None = None
     gateway: str | None = None
     builder: Mapping[str, Any] | None = None
     nodes: tuple[HostMachine, ...] = ()
+    registry: Registry | None = None
     caddy_image: str | None = None
     ready: tuple[Any, ...] = ()
     lives_on: Any = None

@@ -15,6 +15,7 @@ REGISTRY: dict[str, str] = {
     "libvirt": "anytier.tiers.libvirt:LibvirtTier",
     "docker": "anytier.tiers.docker:DockerTier",
     "kubeadm": "anytier.tiers.kubeadm:KubeadmTier",
+    "gke": "anytier.tiers.gke:GkeTier",
     "aks": "anytier.tiers.aks:AksTier",
 }
 

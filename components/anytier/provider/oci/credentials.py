@@ -30,7 +30,12 @@ async def login(registry: str) -> dict[str, str] | None:
 async def for_registry(registry: str) -> dict[str, str]:
     """Headers of a pull; none without a login."""
     found = await login(registry)
-    return {"X-Registry-Auth": _packed(found)} if found else {}
+    return header(found) if found else {}
+
+
+def header(login: Mapping[str, str]) -> dict[str, str]:
+    """A login as the daemon takes it; an empty one is nobody's."""
+    return {"X-Registry-Auth": _packed(dict(login))}
 
 
 async def for_build() -> dict[str, str]:

@@ -113,7 +113,10 @@ def _service(scope: Scope, config: ProxyConfig) -> Json:
         if name in config.listeners
     ]
     spec = {"selector": selector("router", ROUTER), "ports": ports, **reached(scope, "routes")}
-    return scope.of_router("v1", "Service", ROUTER, spec=spec)
+    made = scope.of_router("v1", "Service", ROUTER, spec=spec)
+    if scope.target.entrance:
+        made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), **scope.target.entrance}
+    return made
 
 
 def _claim(scope: Scope) -> Json:

@@ -21,7 +21,8 @@ class Target:
     """A namespace of a cluster.
 
     `version` is the minor, such as `1.34`. `port` and `tls_port` are where users reach the app's routes, `addresses`
-    the machines' own addresses on which the cluster takes such requests. `gateway` is `namespace/name`. `images` holds,
+    the machines' own addresses on which the cluster takes such requests. `entrance`: annotations of the router's
+    Service. `gateway` is `namespace/name`. `images` holds,
     by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
     built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where. `cloud` is
     the one whose roles workloads can have; `tolerations` are what its pods bear with on some of its nodes.
@@ -37,6 +38,7 @@ class Target:
     tls_port: int = 8443
     offers: frozenset[Offer] = frozenset()
     addresses: tuple[str, ...] = ()
+    entrance: Mapping[str, str] = field(default_factory=dict)
     storage_class: str | None = None
     ingress_class: str | None = None
     gateway: str | None = None

@@ -1,0 +1,193 @@
+"""Tier `gke`: a Kubernetes cluster at Google Cloud, in a network of its own, with node pools or in mode Autopilot.
+
+What is decided is in `gkeplan`; here are what is looked at on this machine, and the order of the resources. The cloud's
+SDK is imported with the first resource (`gkenetwork`, `gkecluster`), so that reading a stack's config needs none of it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime.config import get_config
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
+
+import pulumi
+from anytier.clusterobjects import cluster_provider, register
+from anytier.errors import AnytierError, ConfigError, SpecError
+from anytier.tiers import gkeplan
+from anytier.tiers.gkeargs import KEY, GkeArgs, versions_of
+from anytier.tiers.gkeplan import CREDENTIALS, HYPERDISK, LOGIN, PLUGIN, STANDARD, TOKEN_USER, Plan
+from anytier.tiers.managed import protection
+from anytier.tiers.places import Binding, Cluster, Registry
+
+_ROLE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}@([a-z][a-z0-9-]{4,28}[a-z0-9])\.iam\.gserviceaccount\.com")
+_PRODUCT = Path("/sys/class/dmi/id/product_name")
+
+
+class GkeTier(pulumi.ComponentResource):
+    """A cluster as a place. `exports` holds its kubeconfig, a secret, and what people want to know of it."""
+
+    config_key = "gke"
+    args_type = GkeArgs
+
+    def __init__(
+        self, name: str, args: GkeArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        today = datetime.date.today()
+        plan = decided(args, today)  # first: what is wrong registers nothing
+        super().__init__("anytier:tier:Gke", name, {}, opts)
+        if args.minor and (said := versions_of(args.channel).warning(args.minor, today)):
+            pulumi.log.warn(said, self)
+        self.plan = plan
+        ready = self._made()
+        kubeconfig: pulumi.Output[str] = pulumi.Output.secret(self._kubeconfig())
+        identity = self.cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint
+        if plan.hyperdisk:
+            ready += self._storage(kubeconfig, identity)
+        self.place = replace(
+            offered(args, plan.minor, port, tls_port, plan.hyperdisk),
+            kubeconfig=kubeconfig,
+            ready=tuple(ready),
+            address=self.address.address,
+            entrance=gkeplan.entrance(plan),
+            identity=identity,
+            bind=self._bind,
+            registry=self.registry,
+        )
+        self.exports: dict[str, Any] = {
+            "kubeconfig": kubeconfig,
+            "console": plan.console,
+            "login": plan.login,
+            "cluster": {"name": plan.name, "version": self.cluster.master_version, "mode": args.mode},
+            "address": self.address.address,
+            "costs": gkeplan.costs(plan),
+            "protection": protection(KEY, args.protect),
+        }
+        self.register_outputs(self.exports)
+
+    @staticmethod
+    def mode(args: GkeArgs) -> str:
+        """Autopilot cannot do all that Standard can."""
+        return args.mode
+
+    @staticmethod
+    def offered(args: GkeArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
+        """The cluster as far as it is known without making it: nobody is asked."""
+        hyper = args.mode == "standard" and gkeplan.needs_hyperdisk(args)
+        return offered(args, args.minor or versions_of(args.channel).default, port, tls_port, hyper)
+
+    # the steps
+
+    def _made(self) -> list[pulumi.Resource]:
+        """What must stand before an app is put there, and outlives it when both go: its load balancers and disks are
+        taken down by the cluster, and what they are attached to is not left before."""
+        from anytier.tiers import gkecluster, gkenetwork
+
+        plan = self.plan
+        apis = gkecluster.apis(plan, self)
+        nets = gkenetwork.make(plan, self, apis)
+        crypto = gkecluster.key(plan, self, apis)
+        nodes = gkecluster.account(plan, self, apis)
+        self.cluster = gkecluster.cluster(plan, self, nets, crypto, nodes)
+        pools = gkecluster.pools(plan, self, self.cluster, nodes[0])
+        self.address = nets.address
+        self.registry = Registry(plan.registry, TOKEN_USER, LOGIN, (gkecluster.registry(plan, self, apis),))
+        return [self.cluster, *pools, nets.nat, nets.address]
+
+    def _kubeconfig(self) -> pulumi.Output[str]:
+        made = self.cluster
+        known = pulumi.Output.all(
+            dns=made.control_plane_endpoints_config.dns_endpoint_config.endpoint,
+            address=made.endpoint,
+            private=made.private_cluster_config.private_endpoint,
+            authority=made.master_auth.cluster_ca_certificate,
+        )
+        return known.apply(lambda said: gkeplan.kubeconfig(self.plan, **{key: str(said[key]) for key in said}))
+
+    def _storage(self, kubeconfig: Any, identity: Any) -> list[pulumi.Resource]:
+        """Machines that take Hyperdisks only have no storage class of GKE's own."""
+        own = pulumi.ResourceOptions(parent=self, depends_on=[self.cluster])
+        provider = cluster_provider("cluster", kubeconfig, identity=identity, opts=own)
+        gone = pulumi.ResourceOptions(deleted_with=self.cluster)
+        return list(
+            register([("storage", gkeplan.STORAGE, ())], provider, self, after=[self.cluster], opts=gone).values()
+        )
+
+    def _bind(self, binding: Binding, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+        from anytier.tiers import gkecluster
+
+        found = _ROLE.fullmatch(binding.role)
+        if found is None:
+            path = f"workloads.{binding.workload}.identity.cloudRoles.gcp"
+            what = f"{binding.role[:80]!r} is no service account of Google Cloud"
+            raise SpecError(path, what, "give its address, such as app@my-project-123.iam.gserviceaccount.com")
+        return gkecluster.bind(self.plan, binding, found[1], self.cluster, opts)
+
+
+def offered(args: GkeArgs, minor: str, port: int, tls_port: int, hyperdisk: bool) -> Cluster:
+    """What the app may count on."""
+    return Cluster(
+        kubeconfig="",
+        version=minor,
+        port=port,
+        tls_port=tls_port,
+        offers=frozenset({"load-balancer", "metrics", "network-policy", "storage"}),
+        storage_class=HYPERDISK if hyperdisk else STANDARD,
+        builder={"host": args.builder or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"},
+        cloud="gcp",
+        mode=args.mode,
+        tier="gke",
+    )
+
+
+# this machine and this stack
+
+
+def decided(args: GkeArgs, today: datetime.date) -> Plan:
+    """The plan for this stack. An ExceptionGroup for all that is wrong in it, or missing on this machine.
+
+    A run that only writes down what it would register, or a test, needs nobody to be logged in.
+    """
+    given = {key: get_config(key) for key in ("gcp:project", "gcp:region", *CREDENTIALS.config)}
+    found: list[Exception] = []
+    plan: Plan | None = None
+    try:
+        plan = gkeplan.decide(args, given["gcp:project"], given["gcp:region"], pulumi.get_stack(), today)
+    except ExceptionGroup as group:
+        found += group.exceptions
+    if not isinstance(get_monitor(), MockMonitor):
+        found += missing(os.environ, Path.home(), {key for key, value in given.items() if value})
+    if found or plan is None:
+        raise ExceptionGroup("config", found)
+    return plan
+
+
+def missing(environment: Mapping[str, str], home: Path, config: set[str]) -> list[AnytierError]:
+    """What this side needs and has not. On a machine of Google's the machine itself is somebody."""
+    found: list[AnytierError] = []
+    nobody = CREDENTIALS.missing(environment, home, config, KEY)
+    if nobody is not None and not _of_google():
+        found.append(nobody)
+    if shutil.which(PLUGIN, path=environment.get("PATH")) is None:
+        do = f"`gcloud components install {PLUGIN}`, or apt-get install google-cloud-cli-{PLUGIN}"
+        found.append(ConfigError(KEY, f"{PLUGIN} is not on PATH, which logs in to the cluster", do))
+    if find_spec("pulumi_gcp") is None:
+        do = "`tools/setup.py --extra gke`, or pip install '.[gke]'"
+        found.append(ConfigError("anytier:tier", "tier gke needs pulumi-gcp, which is not installed", do))
+    return found
+
+
+def _of_google() -> bool:
+    try:
+        return _PRODUCT.read_text().startswith("Google")
+    except OSError:
+        return False
