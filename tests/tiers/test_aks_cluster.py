@@ -64,7 +64,7 @@ def made(config: Mapping[str, str] = WHERE, **args: Any) -> tuple[Recording, Clu
         for name, value in tier.exports.items():
             pulumi.export(name, value)
 
-    recording = record(program, config, answers=ANSWERS)
+    recording = record(program, config, answers=ANSWERS, longest=600)
     return recording, found[0]
 
 
@@ -265,7 +265,7 @@ def with_app(spec: Mapping[str, Any], **args: Any) -> Recording:
         tier = aks.AksTier("aks", AksArgs.model_validate(args), port=80, tls_port=443)
         App("shop", spec=app, place=tier.place, app_dir=ROOT / "apps" / "guestbook")
 
-    return record(program, WHERE, answers=ANSWERS)
+    return record(program, WHERE, answers=ANSWERS, longest=600)
 
 
 WEB = {"containers": {"web": {"image": "nginx:1.29"}}, "service": {"ports": {"http": {"port": 80}}}}
