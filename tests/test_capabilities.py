@@ -72,6 +72,25 @@ def test_autopilots_limits_are_in_the_table(path: str, standard: str, autopilot:
     assert c.lookup(path, "gke", "autopilot").status == autopilot
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "standard", "automatic"),
+    [
+        ("workloads.web.service.ports.http.expose", "public", "emulated", "unsupported"),
+        ("workloads.web.service.ports.http.expose", "internal", "emulated", "emulated"),
+        ("workloads.web.containers.web.resources.requests.cpu", None, "native", "emulated"),
+        ("jobs.once.containers.once.resources.requests.cpu", None, "native", "emulated"),
+        ("workloads.web.containers.web.resources.limits.cpu", None, "native", "emulated"),
+        ("workloads.web.placement.labels", None, "native", "emulated"),
+        ("objects", None, "native", "emulated"),
+    ],
+)
+def test_the_limits_of_aks_automatic_are_in_the_table(
+    path: str, value: str | None, standard: str, automatic: str
+) -> None:
+    assert c.lookup(path, "aks", "standard", value).status == standard
+    assert c.lookup(path, "aks", "automatic", value).status == automatic
+
+
 def test_a_finding_names_the_field_the_tier_the_reason_and_the_way_out() -> None:
     [finding] = c.check([(("workloads", "web", "placement", "hosts"), None), (("kind",), "App")], "docker")
     text = str(finding.error())
@@ -207,6 +226,10 @@ def test_a_note_is_a_phrase_that_a_person_can_read() -> None:
         ("workloads.web.placement.labels", None, "gke", "native"),
         ("workloads.web.containers.web.resources.limits.gpu", None, "gke", "planned"),
         ("workloads.web.containers.web.livenessProbe.grpc.port", None, "gke", "native"),
+        ("workloads.web.identity.cloudRoles", None, "aks", "native"),
+        ("workloads.web.containers.web.build.context", None, "aks", "emulated"),
+        ("workloads.web.placement.hosts", None, "aks", "unsupported"),
+        ("workloads.web.service.ports.http.expose", "internal", "aks", "emulated"),
     ],
 )
 def test_cells_that_must_not_be_lost(field: str, value: str | None, tier: str, status: str) -> None:

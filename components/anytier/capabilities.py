@@ -16,13 +16,14 @@ from anytier.spec.diagnostic import Path, dotted
 Status = Literal["native", "emulated", "unsupported", "planned"]
 
 TIERS: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke", "aks")
-BUILT: tuple[str, ...] = ("local", "baremetal", "libvirt", "docker", "kubeadm", "eks", "gke")
+BUILT: tuple[str, ...] = TIERS
 # Where a tier behaves in more than one way the lookup takes the mode; `local` without systemd runs on supervisord.
 # `systemd` is root's; a user's own is `user`, or `undelegated` where it has no control groups to share out.
 MODES: Mapping[str, tuple[str, ...]] = {
     "local": ("systemd", "supervisord", "undelegated", "user"),
     "eks": ("standard", "auto"),
     "gke": ("standard", "autopilot"),
+    "aks": ("standard", "automatic"),
 }
 
 
@@ -486,6 +487,42 @@ _column(
         "objects": _but(
             NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
         ),
+    },
+)
+
+# AKS. Automatic enforces AKS's deployment safeguards: some fields are changed on their way in, some refused.
+_SAME_SELECTOR = _unsupported(
+    "a second Service for the same pods is refused by AKS Automatic", "reach it by a route, or choose `mode: standard`"
+)
+_column(
+    "aks",
+    {
+        f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's registry"),
+        f"{_C}.stopSignal": _unsupported(
+            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
+        ),
+        f"{_C}.image": _but(NATIVE, automatic=_emulated("no tag latest: AKS Automatic refuses it")),
+        f"{_C}.resources.requests": _but(
+            NATIVE, automatic=_emulated("raised to 100m and 100Mi; what asks for no CPU gets 500m, and as its limit")
+        ),
+        f"{_C}.resources.limits.cpu": _but(
+            NATIVE, automatic=_emulated("what limits no CPU is limited to what it asks for, at least 100m")
+        ),
+        f"{_C}.resources.limits.gpu": _planned("no pool has GPUs yet", "leave it out by overrides"),
+        f"{_C}.resources.requests.gpu": _planned("no pool has GPUs yet", "leave it out by overrides"),
+        "workloads.*.service.ports.*.expose=host": _but(
+            _emulated("by a load balancer with a public address"), automatic=_SAME_SELECTOR
+        ),
+        "workloads.*.service.ports.*.expose=public": _but(
+            _emulated("by a load balancer with a public address"), automatic=_SAME_SELECTOR
+        ),
+        "workloads.*.placement.hosts": _COMES_AND_GOES,
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that AKS gives"),
+            automatic=_emulated("labels that AKS gives, such as kubernetes.io/arch; no machine has others"),
+        ),
+        "workloads.*.identity": _noted("workload identity: a federated credential of the identity that the role names"),
+        "objects": _but(NATIVE, automatic=_emulated("but AKS Automatic refuses what its safeguards forbid")),
     },
 )
 # A job's containers behave as a workload's do, but nothing probes them and nothing stands before them.

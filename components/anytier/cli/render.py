@@ -95,6 +95,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         entrance=place.entrance,
         scale=settings.scale,
         cloud=place.cloud,
+        tolerations=place.tolerations,
         balancer=place.balancer,
     )
     return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made

@@ -44,6 +44,12 @@ TIER: dict[str, dict[str, str]] = {
         "machine": "kubeadm:machines",
         "builder": "kubeadm:builder",
     },
+    "aks": {
+        "packages": "aks:packages",
+        "kubernetes plugin": "kubernetes:plugin",
+        "login": "aks:login",
+        "kubelogin": "aks:kubelogin",
+    },
     "docker": {
         "packages": "docker:packages",
         "daemon": "docker:daemon",

@@ -59,7 +59,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         first = [self.provider, *(self.place.ready if self.place.provider else ())]
         self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options(first))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
-        self.bound = {item.key: self.binding(item) for item in rendered if item.role}
+        self.bound = {item.key: self.bind(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None
         for item in rendered:
             self.register(item)
@@ -107,6 +107,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
             scale=self.scale,
             cloud=place.cloud,
+            tolerations=place.tolerations,
             balancer=place.balancer,
         )
         return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
@@ -156,7 +157,8 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             return Resource("docker:Push", f"{name}-pushed", sent, ("ref",), opts).output("ref")
         if (registry := self.place.registry) is not None:
             login = {"user": registry.user, "command": list(registry.command)}
-            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": f"{registry.prefix}/{name}"}
+            repository = pulumi.Output.concat(registry.prefix, "/", name)
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository}
             opts = self.child_options([made, *registry.ready])
             return Resource("docker:Push", f"{name}-pushed", {**sent, "login": login}, ("ref",), opts).output("ref")
         sent = {
@@ -172,13 +174,14 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
 
     # who they are to the cloud
 
-    def binding(self, item: Rendered) -> pulumi.Resource:
+    def bind(self, item: Rendered) -> pulumi.Resource:
         """Before its pods: whoever starts without it is nobody until it starts again."""
-        bind, account = self.place.bind, item.object["spec"]["template"]["spec"]["serviceAccountName"]
-        assert bind is not None and item.role is not None  # a tier with a cloud has it
-        made: pulumi.Resource = bind(
-            Binding(item.key, self.ns, account, item.role), self.child_options(self.place.ready)
-        )
+        account = item.object["spec"]["template"]["spec"]["serviceAccountName"]
+        assert self.place.bind is not None and item.role is not None  # a tier with a cloud has it
+        binding = Binding(item.key, self.ns, account, item.role)
+        made: pulumi.Resource = self.place.bind(binding, self.child_options(self.place.ready))
+        if self.place.called is not None:
+            self.values[f"identities.{item.key}"] = self.place.called(binding)
         return made
 
     # objects

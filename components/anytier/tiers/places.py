@@ -95,11 +95,12 @@ class Binding:
 @dataclass(frozen=True)
 class Registry:
     """Where images that are built here go, for a cluster's machines to pull. `prefix`: what stands before their names.
-    `user` and `command` log in: the command prints a token as a kubeconfig's does. `ready`: what must stand first."""
+    `user` and `command` log in: the command prints a token as a kubeconfig's does. `ready`: what must stand first.
+    The prefix, and parts of the command, may be outputs."""
 
-    prefix: str
+    prefix: Any
     user: str
-    command: tuple[str, ...]
+    command: tuple[Any, ...]
     ready: tuple[Any, ...] = ()
 
 
@@ -118,7 +119,8 @@ class Cluster:
     one cluster from another (an output), by more than its address; without, that is its certificate authority in the
     kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have; `bind` registers, under the
     `ResourceOptions` that it is given, what lets a workload have its role, and returns the resource that the workload
-    waits for; SpecError for a role that is none.
+    waits for; SpecError for a role that is none. `called`: what a workload with a role is called there (an output),
+    where that is not the role itself. `tolerations`: what the app's pods have to bear with on some of the nodes.
     `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants. `provider`:
     pulumi-kubernetes on this cluster, where the tier itself has objects there.
     """
@@ -146,6 +148,8 @@ class Cluster:
     balancer: Mapping[str, str] = field(default_factory=dict)
     push: Callable[[str, Any], tuple[Any, Any]] | None = None
     provider: Any = None
+    called: Callable[[Binding], Any] | None = None
+    tolerations: tuple[Mapping[str, str], ...] = ()
 
     kind: Literal["cluster"] = "cluster"
     mode: str | None = None

@@ -17,6 +17,7 @@ REGISTRY: dict[str, str] = {
     "kubeadm": "anytier.tiers.kubeadm:KubeadmTier",
     "eks": "anytier.tiers.eks:EksTier",
     "gke": "anytier.tiers.gke:GkeTier",
+    "aks": "anytier.tiers.aks:AksTier",
 }
 
 

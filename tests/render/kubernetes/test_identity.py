@@ -29,7 +29,8 @@ def test_every_cloud_of_the_spec_has_its_way() -> None:
 def test_a_workload_with_a_role_is_marked_and_no_other(cloud: Any) -> None:
     plain, found = seen(cloud, None), seen(cloud, ROLES)
     way, account = WAYS[cloud], found["web.account"]["metadata"].get("annotations", {})
-    assert (account.get(way.note) if way.note else ROLES[cloud]) == ROLES[cloud]
+    called = "value of identities.web" if way.called else ROLES[cloud]
+    assert (account.get(way.note) if way.note else called) == called
     assert way.marks.items() <= found["web"]["spec"]["template"]["metadata"]["labels"].items()
     assert found["web"]["spec"]["selector"] == plain["web"]["spec"]["selector"]
     for key in ("other", "other.account", "policy/default"):

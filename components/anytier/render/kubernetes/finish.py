@@ -5,6 +5,7 @@ A rendered object's strings may hold tokens, in the form of `render.tokens` (a `
     ${secrets.NAME}                a secret's value
     ${images.WORKLOAD/CONTAINER}   what an image is called at the place
     ${addresses.N}                 an address of the cluster
+    ${identities.WORKLOAD}         what a workload is called by the cluster's cloud
     ${hash:DIGEST:TOKEN,TOKEN}     the hash of a content with that digest, in which these tokens stand
 
 A hash says by itself what it depends on, so that a Secret and everything that refers to it get the same name though
@@ -24,7 +25,9 @@ from typing import Any
 from anytier.errors import SpecError
 from anytier.render.kubernetes.target import Json
 
-_TOKEN = re.compile(r"(\$+)\{(?:(secrets\.[^{}]+|images\.[^{}]+|addresses\.[^{}]+|hash:[0-9a-f]+:[^{}]*)\})?")
+_TOKEN = re.compile(
+    r"(\$+)\{(?:(secrets\.[^{}]+|images\.[^{}]+|addresses\.[^{}]+|identities\.[^{}]+|hash:[0-9a-f]+:[^{}]*)\})?"
+)
 _RUN = re.compile(r"\$+(?=\{)")
 DIGITS = 10
 

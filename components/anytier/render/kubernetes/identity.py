@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anytier.errors import CapabilityError
+from anytier.render.kubernetes.finish import Live
 from anytier.render.kubernetes.scope import Scope
 from anytier.render.kubernetes.target import Cloud, Json
 from anytier.render.tokens import substitute
@@ -17,10 +18,12 @@ from anytier.render.tokens import substitute
 
 @dataclass(frozen=True)
 class Way:
-    """`note`: the annotation of the account that holds the role. `marks`: labels of its pods. `desk`: addresses and the
+    """`note`: the annotation of the account that holds the role; or, if that is another thing (`called`), what the tier
+    says the workload is called there, `${identities.WORKLOAD}`. `marks`: labels of its pods. `desk`: addresses and the
     port where pods ask for credentials; they are link-local ones, which the app's network policy closes otherwise."""
 
     note: str | None = None
+    called: bool = False
     marks: Mapping[str, str] = field(default_factory=dict)
     desk: tuple[tuple[str, ...], int] = ((), 0)
 
@@ -28,7 +31,7 @@ class Way:
 WAYS: Mapping[Cloud, Way] = {
     "aws": Way(desk=(("169.254.170.23/32", "fd00:ec2::23/128"), 80)),  # the agent of Pod Identity
     "gcp": Way(note="iam.gke.io/gcp-service-account", desk=(("169.254.169.254/32",), 80)),
-    "azure": Way(note="azure.workload.identity/client-id", marks={"azure.workload.identity/use": "true"}),
+    "azure": Way(note="azure.workload.identity/client-id", called=True, marks={"azure.workload.identity/use": "true"}),
 }
 
 
@@ -50,8 +53,10 @@ def role_of(scope: Scope, part: str, name: str) -> str | None:
 def notes(scope: Scope, part: str, name: str) -> dict[str, str]:
     """Annotations of the account."""
     role = role_of(scope, part, name)
-    note = WAYS[scope.target.cloud].note if scope.target.cloud and role else None
-    return {note: role} if note and role else {}
+    way = WAYS[scope.target.cloud] if scope.target.cloud and role else None
+    if way is None or way.note is None or role is None:
+        return {}
+    return {way.note: Live(f"${{identities.{name}}}") if way.called else role}
 
 
 def marks(scope: Scope, name: str) -> dict[str, str]:

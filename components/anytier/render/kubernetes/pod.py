@@ -77,6 +77,7 @@ def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float =
             *({"name": claim_volume(key), "persistentVolumeClaim": {"claimName": key}} for key in claims),
             *held.volumes,
         ],
+        tolerations=[dict(each) for each in scope.target.tolerations],
         **(placed(body.placement, f"{path}.placement") if part == "workload" else {}),
     )
     return Pod(spec, held.objects, claims)

@@ -25,7 +25,8 @@ class Target:
     Service. `gateway` is `namespace/name`. `images` holds,
     by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
     built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where. `cloud` is
-    the one whose roles workloads can have. `balancer`: annotations of a Service that wants a load balancer.
+    the one whose roles workloads can have; `tolerations` are what its pods bear with on some of its nodes. `balancer`:
+    annotations of a Service that wants a load balancer.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -47,6 +48,7 @@ class Target:
     images: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, int] = field(default_factory=dict)
     cloud: Cloud | None = None
+    tolerations: tuple[Mapping[str, str], ...] = ()
     balancer: Mapping[str, str] = field(default_factory=dict)
 
 
