@@ -30,6 +30,7 @@ GROUPS = {
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "kubernetes": ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server"),
+    "standins": ("e2e/test_standins",),
     "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "provider/kubeadm"),
     "hypervisor": ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt"),
 }
