@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -54,17 +54,16 @@ class Sdk:
 
     def resource(self, token: str) -> Shape | None:
         """The shape behind `aws:ec2/vpc:Vpc`; None for what the SDK does not know."""
-        return self._recall(token, self._read_resource)
+        return self._recall(f"resource {token}", lambda: self._read_resource(token))
 
     def function(self, token: str) -> Shape | None:
         """The shape behind `aws:index/getRegion:getRegion`; None for what the SDK does not know."""
-        return self._recall(token, self._read_function)
+        return self._recall(f"function {token}", lambda: self._read_function(token))
 
     def provider(self) -> Shape:
         """What the provider itself can be configured with."""
-        shape = self._recall(
-            "provider", lambda _: self._resource_in(self._source(self.folder / "provider.py"), "Provider")
-        )
+        file = self.folder / "provider.py"
+        shape = self._recall("provider", lambda: self._resource_in(self._source(file), "Provider"))
         assert shape is not None, "an SDK without a provider"
         return shape
 
@@ -121,18 +120,18 @@ class Sdk:
 
     # on disk
 
-    def _recall(self, token: str, read: Any) -> Shape | None:
-        if token not in self._known:
-            file = self._cache / f"{re.sub('[^A-Za-z0-9]+', '-', token)}.json"
+    def _recall(self, what: str, read: Callable[[], Shape | None]) -> Shape | None:
+        if what not in self._known:
+            file = self._cache / f"{re.sub('[^A-Za-z0-9]+', '-', what)}.json"
             try:
                 kept = json.loads(file.read_text())
             except (OSError, ValueError):
-                shape = read(token)
+                shape = read()
                 _keep(file, json.dumps(shape and asdict(shape)))
             else:
                 shape = kept and Shape(**kept)
-            self._known[token] = shape
-        return self._known[token]
+            self._known[what] = shape
+        return self._known[what]
 
 
 class Source:

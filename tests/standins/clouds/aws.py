@@ -271,6 +271,18 @@ def _identity(args: Tree, scene: Scene) -> Tree:
     return {"accountId": ACCOUNT, "arn": arn, "id": ACCOUNT, "userId": "AIDASTANDIN"}
 
 
+def _session(args: Tree, scene: Scene) -> Tree:
+    """Whose session an ARN is; that of a user is its own."""
+    return {
+        "arn": args["arn"],
+        "id": args["arn"],
+        "issuerArn": args["arn"],
+        "issuerId": "",
+        "issuerName": "",
+        "sessionName": "",
+    }
+
+
 def _region_of(args: Tree, scene: Scene) -> Tree:
     region = str(args.get("region") or args.get("name") or _region({}, scene))
     endpoint = f"ec2.{region}.amazonaws.com"
@@ -362,6 +374,7 @@ def _statement(said: Tree) -> Tree:
 ANSWERS: dict[str, Answer] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _identity,
+    "aws:iam/getSessionContext:getSessionContext": _session,
     "aws:index/getRegion:getRegion": _region_of,
     "aws:index/getPartition:getPartition": _partition,
     "aws:eks/getAddonVersion:getAddonVersion": _addon_version,

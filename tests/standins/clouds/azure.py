@@ -237,9 +237,27 @@ def _kubeconfig(thing: Thing, scene: Scene) -> str:
     )
 
 
+def _identity(args: Tree, scene: Scene) -> Tree:
+    """Of one that nobody made here: the test's word that it is there."""
+    place = GROUP.format(
+        subscription=scene.config.get("subscriptionId") or SUBSCRIPTION, resourceGroupName=args["resourceGroupName"]
+    )
+    id = f"{place}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{args['resourceName']}"
+    return {
+        "id": id,
+        "name": args["resourceName"],
+        "clientId": guid("client", id),
+        "principalId": guid("principal", id),
+        "tenantId": TENANT,
+        "location": scene.config.get("location") or "westeurope",
+        "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+    }
+
+
 ANSWERS: dict[str, Answer] = {
     "azure-native:authorization:getClientConfig": _client,
     "azure-native:authorization:getClientToken": _token,
+    "azure-native:managedidentity:getUserAssignedIdentity": _identity,
     "azure-native:containerservice:listManagedClusterUserCredentials": _credentials,
     "azure-native:containerservice:listManagedClusterAdminCredentials": _credentials,
 }

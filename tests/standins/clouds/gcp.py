@@ -30,6 +30,8 @@ IDS = {
     "projects/IAMMember": "{project}/{role}/{member}",
     "projects/IAMBinding": "{project}/{role}",
     "projects/Service": "{project}/{service}",
+    "projects/ServiceIdentity": "projects/{project}/services/{service}",
+    "artifactregistry/Repository": "projects/{project}/locations/{location}/repositories/{repositoryId}",
     "container/Cluster": "projects/{project}/locations/{location}/clusters/{name}",
     "container/NodePool": "{cluster}/nodePools/{name}",
 }
@@ -80,6 +82,15 @@ class Gcp(Cloud):
         if kind == "serviceaccount/Account":
             email = id.rpartition("/")[2]
             about |= {"email": email, "name": id, "member": f"serviceAccount:{email}"}
+        elif kind == "projects/ServiceIdentity":
+            email = f"service-{NUMBER}@{inputs['service'].partition('.')[0]}-engine-robot.iam.gserviceaccount.com"
+            about |= {"email": email, "member": f"serviceAccount:{email}"}
+        elif kind == "artifactregistry/Repository":
+            host = f"{_place(inputs, scene)['location']}-docker.pkg.dev"
+            about |= {
+                "name": inputs["repositoryId"],
+                "registryUri": f"{host}/{about['project']}/{inputs['repositoryId']}",
+            }
         elif kind == "container/Cluster":
             about |= _cluster(id, inputs, scene)
         elif kind == "container/NodePool":
