@@ -186,18 +186,8 @@ def _cluster(id: str, inputs: Tree, scene: Scene) -> Tree:
 
 
 def _client(args: Tree, scene: Scene) -> Tree:
-    place = _place({}, scene)
-    token = f"ya29.{digest('token', length=40)}"
-    zone = scene.config.get("zone") or ""
-    return {
-        "id": "client",
-        "accessToken": token,
-        "defaultLabels": {},
-        "zone": zone,
-        "region": "",
-        "project": "",
-        **place,
-    }
+    said = {key: str(scene.config.get(key) or "") for key in ("project", "region", "zone")}
+    return {"id": "client", "accessToken": f"ya29.{digest('token', length=40)}", "defaultLabels": {}, **said}
 
 
 def _project(args: Tree, scene: Scene) -> Tree:
