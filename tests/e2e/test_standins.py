@@ -59,8 +59,10 @@ def test_life_of_a_cluster(stack: Project) -> None:
 
     stack.world.forget()
     stack.program(aws(version="1.34", cidr="10.200.0.0/16"))
-    step = stack.preview()["cluster"]
-    assert step["op"] == "delete-replaced" or "replace" in step["op"]
+    steps = stack.preview()["cluster"]
+    assert list(steps) == ["replace"]
+    kinds = {path: change["kind"] for path, change in steps["replace"]["detailedDiff"].items()}
+    assert kinds == {"kubernetesNetworkConfig.serviceIpv4Cidr": "update-replace"}
     stack.up()  # its name is given, so the old one goes first, and before it what stands on it
     assert stack.world.done("delete") == ["nodes", "cluster"]
     assert stack.world.done("create") == ["cluster", "nodes"]

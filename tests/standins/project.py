@@ -135,10 +135,13 @@ class Project:
     def destroy(self, *args: str, check: bool = True) -> Run:
         return self.run("destroy", "--yes", "--skip-preview", *args, check=check)
 
-    def preview(self, *args: str) -> dict[str, dict[str, Any]]:
-        """Its steps by the resource's name, the engine's own left out."""
-        steps = json.loads(self.run("preview", "--json", *args).out)["steps"]
-        return {step["urn"].rpartition("::")[2]: step for step in steps if "pulumi:" not in step["urn"].split("::")[2]}
+    def preview(self, *args: str) -> dict[str, dict[str, dict[str, Any]]]:
+        """Its steps by the resource's name and what is done; the engine's own are left out."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for step in json.loads(self.run("preview", "--json", *args).out)["steps"]:
+            if "pulumi:" not in step["urn"].split("::")[2]:
+                found.setdefault(step["urn"].rpartition("::")[2], {})[step["op"]] = step
+        return found
 
     def interrupted_up(self, seen: str) -> Run:
         """`up`, and Ctrl-C once it has begun with the resource of a name; the seconds count from there."""

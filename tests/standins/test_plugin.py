@@ -213,6 +213,7 @@ async def test_azure_wants_the_group_and_takes_along_what_is_in_it(tmp_path: Pat
             "aws:iam/getPolicyDocument:getPolicyDocument",
             {"statements": [{"actions": ["s3:*"], "resources": ["*"]}]},
         ),
+        ("aws", "aws:ecr/getAuthorizationToken:getAuthorizationToken", {}),
         ("aws", "aws:eks/getAddonVersion:getAddonVersion", {"addonName": "coredns", "kubernetesVersion": "1.34"}),
         ("aws", "aws:eks/getClusterVersions:getClusterVersions", {}),
         ("aws", "aws:eks/getClusterAuth:getClusterAuth", {"name": "c"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Mapping
@@ -52,6 +53,7 @@ IDS = {
     "kms/Key": "{guid}",
     "kms/Alias": "{name}",
     "cloudwatch/LogGroup": "{name}",
+    "ecr/Repository": "{name}",
     "eks/Cluster": "{name}",
     "eks/NodeGroup": "{clusterName}:{nodeGroupName}",
     "eks/Addon": "{clusterName}:{addonName}",
@@ -68,6 +70,7 @@ ARNS = {
     "kms/Key": "arn:aws:kms:{region}:" + ACCOUNT + ":key/{id}",
     "kms/Alias": "arn:aws:kms:{region}:" + ACCOUNT + ":{id}",
     "cloudwatch/LogGroup": "arn:aws:logs:{region}:" + ACCOUNT + ":log-group:{id}",
+    "ecr/Repository": "arn:aws:ecr:{region}:" + ACCOUNT + ":repository/{id}",
     "eks/Cluster": "arn:aws:eks:{region}:" + ACCOUNT + ":cluster/{id}",
 }
 DATED = {"createdAt", "modifiedAt", "createDate", "creationDate"}
@@ -164,6 +167,8 @@ class Aws(Cloud):
             about["availabilityZone"] = inputs.get("availabilityZone") or f"{about['region']}a"
         elif kind == "ec2/Eip":
             about |= {"publicIp": "203.0.113.10", "allocationId": id}
+        elif kind == "ecr/Repository":
+            about |= {"registryId": ACCOUNT, "repositoryUrl": f"{_registry(about['region'])}/{id}"}
         elif kind == "kms/Alias":
             about["targetKeyArn"] = _arn("aws:kms/key:Key", str(inputs.get("targetKeyId", "")), about["region"])
         return about
@@ -230,6 +235,10 @@ def _arn(token: str, id: str, region: str) -> str:
     service, _, name = kind.partition("/")
     path = id.replace(":", "/") if service == "eks" else id
     return f"arn:aws:{service}:{region}:{ACCOUNT}:{dashed(name)}/{path}"
+
+
+def _registry(region: str) -> str:
+    return f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
 
 
 def _default_tags(scene: Scene) -> dict[str, str]:
@@ -322,6 +331,20 @@ def _auth(args: Tree, scene: Scene) -> Tree:
     return {"id": args["name"], "name": args["name"], "token": token, "region": _region(args, scene)}
 
 
+def _registry_login(args: Tree, scene: Scene) -> Tree:
+    region, password = _region(args, scene), digest("registry", length=40)
+    return {
+        **args,
+        "id": region,
+        "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+        "expiresAt": NOW,
+        "password": password,
+        "proxyEndpoint": f"https://{_registry(region)}",
+        "userName": "AWS",
+        "region": region,
+    }
+
+
 def _parameter(args: Tree, scene: Scene) -> Tree:
     """The parameters under /aws/service: the current images and their versions."""
     if not str(args["name"]).startswith("/aws/service/"):
@@ -380,6 +403,7 @@ ANSWERS: dict[str, Answer] = {
     "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
     "aws:eks/getClusterVersions:getClusterVersions": _versions,
     "aws:eks/getClusterAuth:getClusterAuth": _auth,
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry_login,
     "aws:ssm/getParameter:getParameter": _parameter,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy,

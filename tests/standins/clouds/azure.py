@@ -39,6 +39,7 @@ IDS = {
     "keyvault/Vault": GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}",
     "keyvault/Key": GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}",
     "operationalinsights/Workspace": GROUP + "/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}",
+    "containerregistry/Registry": GROUP + "/providers/Microsoft.ContainerRegistry/registries/{registryName}",
     "authorization/RoleAssignment": "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
     "monitor/DiagnosticSetting": "{resourceUri}/providers/microsoft.insights/diagnosticSettings/{name}",
 }
@@ -114,6 +115,8 @@ class Azure(Cloud):
         if kind == "keyvault/Key":
             uri = f"https://{inputs['vaultName']}.vault.azure.net/keys/{id.rpartition('/')[2]}"
             return {"keyUri": uri, "keyUriWithVersion": f"{uri}/{digest(id, length=32)}"}
+        if kind == "containerregistry/Registry":
+            return {"loginServer": f"{id.rpartition('/')[2]}.azurecr.io".lower()}
         if kind == "network/PublicIPAddress":
             return {"ipAddress": "203.0.113.40"}
         return {}
