@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh"),
+    "standins": ("e2e/test_standins",),
     "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
