@@ -31,6 +31,7 @@ class ManagedPlace:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
+        self.mode = str(config.get("mode") or "standard")
         self.address = str(config.get("address") or "localhost")
 
     def versions(self) -> dict[str, str]:
@@ -114,16 +115,14 @@ class EksPlace(ManagedPlace):
 
     tier = "eks"
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__(config)
-        self.mode = str(config.get("mode") or "standard")
-
 
 class GkePlace(ManagedPlace):
     """On Google's."""
 
     tier = "gke"
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__(config)
-        self.mode = str(config.get("mode") or "standard")
+
+class AksPlace(ManagedPlace):
+    """On Microsoft's."""
+
+    tier = "aks"

@@ -18,6 +18,7 @@ PLACES: dict[str, str] = {
     "kubeadm": "anytier.conformance.places.kubeadm:KubeadmPlace",
     "eks": "anytier.conformance.places.managed:EksPlace",
     "gke": "anytier.conformance.places.managed:GkePlace",
+    "aks": "anytier.conformance.places.managed:AksPlace",
 }
 
 
