@@ -10,7 +10,7 @@ SOURCES := components tools tests benchmarks __main__.py
 LINT := $(BIN)/ruff format --check $(SOURCES) || failed=1; $(BIN)/ruff check $(SOURCES) || failed=1; $(BIN)/mypy || failed=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e e2e-all e2e-cluster e2e-vm bench fmt lint engine lock dev
+.PHONY: help up down test test-clouds e2e e2e-all e2e-cluster e2e-vm bench fmt lint engine lock dev
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  make %-8s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ down: ## take what `make up` deployed away again
 
 test: dev ## all checks and every test that needs no Docker daemon
 	@failed=0; $(LINT); tools/pytest.sh -n $(JOBS) $(ARGS) || failed=1; exit $$failed
+
+test-clouds: dev ## the tests of EKS, GKE and AKS with the clouds' SDKs, which come with it; their plugins are stand-ins
+	@tools/test_clouds.sh $(ARGS)
 
 e2e: dev ## whole stacks on real places: this machine, and a Docker daemon where one answers
 	@tools/e2e.sh $(ARGS)

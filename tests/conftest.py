@@ -14,6 +14,10 @@ from hypothesis import HealthCheck, settings
 from bootstrap import engine, plugin
 from bootstrap.paths import Paths
 
+# The SDKs of clouds are in a folder beside the environment (tools/clouds.py): `make test-clouds` names it.
+if clouds := os.environ.get("ANYTIER_CLOUDS"):
+    sys.path.append(clouds)
+
 # How long an example takes says something of the machine and what else runs on it, not of the code.
 settings.register_profile("anytier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anytier")

@@ -22,7 +22,9 @@ EXTRAS = (
     "libvirt",
     "kubernetes",
     "kubeadm",
+    "eks",
     "gke",
+    "aks",
     "dev",
 )  # of the tiers that are built or begun, and dev
 PIP = "requirements/pip.in"  # part of every lock: set-up brings the virtual environment's own pip to it

@@ -35,6 +35,8 @@ from anytier.tiers.eks import EksTier
 from anytier.tiers.eksargs import ADDONS, REGIONS, SPOT, TYPES, VERSIONS, EksArgs, arch_of
 from anytier.tiers.eksplan import Plan
 
+pytest.importorskip("pulumi_aws", reason="make test-clouds")
+
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("golden")
 TODAY = datetime.date(2026, 12, 1)

@@ -23,7 +23,7 @@ from anytier.tiers.gkeargs import GkeArgs
 from anytier.tiers.gkeplan import IGNORED, REPLACES
 from anytier.tiers.places import Binding
 
-pytest.importorskip("pulumi_gcp", reason="tools/setup.py --extra gke")
+pytest.importorskip("pulumi_gcp", reason="make test-clouds")
 # The SDK says so to itself when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:gcp\\.:DeprecationWarning")
 

@@ -1,0 +1,43 @@
+"""The SDKs of clouds: pinned with their hashes by the locks of their tiers, got once, and never half."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import clouds
+from bootstrap.paths import Paths
+from bootstrap.say import SetupError
+
+
+@pytest.mark.parametrize(("extra", "name"), clouds.SDKS.items())
+def test_each_is_pinned_by_version_and_hash(extra: str, name: str) -> None:
+    found = clouds.pin(extra, name)
+    assert found.startswith(f"{name}==") and "--hash=sha256:" in found and found.endswith("\n")
+    assert all(line.startswith("    --hash=") for line in found.splitlines()[1:])
+
+
+def test_what_is_there_is_not_got_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(argv: list[str], do: str) -> str:
+        asked.append(argv)
+        Path(argv[argv.index("--target") + 1]).mkdir()
+        return ""
+
+    monkeypatch.setattr(clouds, "run", run)
+    paths = Paths(clouds.ROOT, tmp_path)
+    made = clouds.ensure(paths)
+    assert clouds.ensure(paths) == made and made.is_dir() and len(asked) == 1
+    assert "--require-hashes" in asked[0]
+
+
+def test_what_could_not_be_got_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(argv: list[str], do: str) -> str:
+        raise SetupError("no index", do)
+
+    monkeypatch.setattr(clouds, "run", run)
+    with pytest.raises(SetupError):
+        clouds.ensure(Paths(clouds.ROOT, tmp_path))
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]

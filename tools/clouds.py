@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Gets the SDKs of Amazon's, Google's and Microsoft's clouds into a folder of the cache, for the tests of their tiers.
+
+They are half a gigabyte that no other test needs, and in an environment they make the engine look for their plugins in
+every run. So they are in none: who wants them has the folder on its path.
+
+    usage: tools/clouds.py      prints the folder
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT / "tools")]
+
+from bootstrap.engine import alone  # noqa: E402
+from bootstrap.paths import Paths  # noqa: E402
+from bootstrap.say import SetupError, clock, run  # noqa: E402
+
+SDKS = {"eks": "pulumi-aws", "gke": "pulumi-gcp", "aks": "pulumi-azure-native"}
+DO = "is a Python package index reachable? `pip config list` says which one is used"
+
+
+def main() -> int:
+    try:
+        print(ensure(Paths.here()))
+    except (SetupError, OSError) as error:
+        print(f"clouds   {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def ensure(paths: Paths) -> Path:
+    """The folder, filled now if the cache does not have it. SetupError if that cannot be."""
+    pins = "".join(pin(extra, name) for extra, name in SDKS.items())
+    target = paths.cache / f"clouds-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
+    with alone(paths.cache):
+        if target.is_dir():
+            return target
+        stage = Path(tempfile.mkdtemp(prefix=".making-", dir=paths.cache))
+        try:
+            (stage / "pins.txt").write_text(pins)
+            # What they need is in the environment already; compiled is what is imported, and that is little of it.
+            options = ["--quiet", "--no-deps", "--no-compile", "--require-hashes", "--target", str(stage / "made")]
+            with clock("clouds", "getting the SDKs of three clouds", "1 minute"):
+                run([sys.executable, "-m", "pip", "install", *options, "-r", str(stage / "pins.txt")], DO)
+            (stage / "made").rename(target)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    return target
+
+
+def pin(extra: str, name: str) -> str:
+    """Its lines of requirements/<extra>.lock: version and hashes."""
+    text = (ROOT / "requirements" / f"{extra}.lock").read_text()
+    found = re.search(rf"^{re.escape(name)}==[^\\\n]*(?:\\\n[^\\\n]*)*\n", text, re.MULTILINE)
+    assert found is not None  # a test holds it
+    return found[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

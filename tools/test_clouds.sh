@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs every test that wants the SDK of a cloud. `make test-clouds` calls it.
+#
+#   usage: tools/test_clouds.sh [PYTEST ARGUMENT...]
+set -eu
+cd "$(dirname "$0")/.."
+
+ANYTIER_CLOUDS=$(.venv/bin/python tools/clouds.py)
+PYTHONPATH=$ANYTIER_CLOUDS${PYTHONPATH:+:$PYTHONPATH} # of what tests start, too
+export ANYTIER_CLOUDS PYTHONPATH
+tools/pytest.sh -n "${JOBS:-2}" -m "not docker" -rs --durations=10 \
+    tests/tiers tests/recording tests/policy tests/standins "$@"
