@@ -19,6 +19,12 @@ STACK: dict[str, str] = {
     "config": "stack:config",
     "app": "stack:app",
 }
+_MANAGED = {
+    "packages": "managed:packages",
+    "kubernetes plugin": "kubernetes:plugin",
+    "login": "managed:login",
+    "command": "managed:command",
+}
 TIER: dict[str, dict[str, str]] = {
     "local": {
         "packages": "local:packages",
@@ -44,12 +50,9 @@ TIER: dict[str, dict[str, str]] = {
         "machine": "kubeadm:machines",
         "builder": "kubeadm:builder",
     },
-    "aks": {
-        "packages": "aks:packages",
-        "kubernetes plugin": "kubernetes:plugin",
-        "login": "aks:login",
-        "kubelogin": "aks:kubelogin",
-    },
+    "eks": _MANAGED,
+    "gke": _MANAGED,
+    "aks": _MANAGED,
     "docker": {
         "packages": "docker:packages",
         "daemon": "docker:daemon",
