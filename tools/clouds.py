@@ -9,6 +9,7 @@ every run. So they are in none: who wants them has the folder on its path.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -30,7 +31,9 @@ DO = "is a Python package index reachable? `pip config list` says which one is u
 
 def main() -> int:
     try:
-        print(ensure(Paths.here()))
+        with contextlib.redirect_stdout(sys.stderr):  # what is said meanwhile is no part of the answer
+            made = ensure(Paths.here())
+        print(made)
     except (SetupError, OSError) as error:
         print(f"clouds   {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 ANYTIER_CLOUDS=$(.venv/bin/python tools/clouds.py)
+[ -d "$ANYTIER_CLOUDS" ] # or every test would be left out
 PYTHONPATH=$ANYTIER_CLOUDS${PYTHONPATH:+:$PYTHONPATH} # of what tests start, too
 export ANYTIER_CLOUDS PYTHONPATH
 tools/pytest.sh -n "${JOBS:-2}" -m "not docker" -rs --durations=10 \
