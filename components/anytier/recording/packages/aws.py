@@ -57,6 +57,14 @@ def function(token: str, args: Mapping[str, Any], config: Mapping[str, str]) -> 
             "issuerName": "plan",
             "sessionName": "",
         },
+        "getAuthorizationToken": {
+            "id": region,
+            "userName": "AWS",
+            "password": "[secret]",  # the SDK seals it
+            "authorizationToken": "[secret]",
+            "proxyEndpoint": f"https://{ACCOUNT}.dkr.ecr.{region}.invalid",
+            "expiresAt": "",
+        },
         "getRegion": {"id": region, "name": region, "region": region, "description": region},
     }
     found = known.get(token.rpartition(":")[2])
