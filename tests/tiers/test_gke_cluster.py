@@ -24,8 +24,6 @@ from anytier.tiers.gkeplan import IGNORED, REPLACES
 from anytier.tiers.places import Binding
 
 pytest.importorskip("pulumi_gcp", reason="make test-clouds")
-# The SDK says so to itself when it is imported.
-pytestmark = pytest.mark.filterwarnings("ignore:gcp\\.:DeprecationWarning")
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
