@@ -127,7 +127,8 @@ def test_colours_are_for_terminals_that_want_them(env: dict[str, str], colored: 
 def test_a_table_fits_its_terminal() -> None:
     wide = on_terminal(["matrix"], {**os.environ, "COLUMNS": "200"})
     narrow = on_terminal(["matrix"], {**os.environ, "COLUMNS": "100"})
-    assert "EKS" in wide and "EKS" not in narrow
+    assert "AKS" in wide.splitlines()[0] and "AKS" not in narrow.splitlines()[0]
+    assert wide.splitlines()[1:2] and "…" not in wide and "jobs.*.backoffLimit" in narrow
     assert "a wider terminal or --tier shows them" in narrow
     assert max(map(len, narrow.splitlines())) <= 100
 

@@ -11,6 +11,7 @@ from anytier.report.table import table
 from anytier.spec.walk import all_fields
 from anytier.suggest import did_you_mean
 
+_SHORTEST = 32  # characters of a path, from which it can still be told
 SIGNS = {"native": "yes", "emulated": "emulated", "unsupported": "no", "planned": "planned"}
 
 
@@ -39,17 +40,20 @@ def cell_json(cell: Support) -> dict[str, Any]:
 def as_text(tiers: Sequence[str], room: int | None = None) -> str:
     """Aligned columns; a mode that differs stands behind a slash (`yes/emulated`).
 
-    Where `room` is too small for all tiers, those that are not built yet are left out, and that is said. A path that is
-    too long even then is shortened in its middle.
+    Where `room` is too small for it, paths are shortened in their middle; if that is not enough, the last tiers are left
+    out, and that is said.
     """
-    full = _text(tiers)
-    left_out = [tier for tier in tiers if tier not in BUILT]
-    if room is None or len(left_out) in (0, len(tiers)) or max(map(len, full.splitlines())) <= room:
-        return full
-    built = [tier for tier in tiers if tier in BUILT]
-    over = max(map(len, _text(built).splitlines())) - room
-    longest = max(map(len, TABLE)) - max(over, 0)
-    return f"{_text(built, longest)}\n\n{', '.join(left_out)}: planned; a wider terminal or --tier shows them"
+    shown = list(tiers)
+    while room is not None and len(shown) > 1 and _width(_text(shown, _SHORTEST)) > room:
+        shown.pop()
+    over = max(_width(_text(shown)) - room, 0) if room is not None else 0
+    text = _text(shown, max(map(len, TABLE)) - over)
+    left_out = tiers[len(shown) :]
+    return f"{text}\n\n{', '.join(left_out)}: a wider terminal or --tier shows them" if left_out else text
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.splitlines()))
 
 
 def _text(tiers: Sequence[str], longest: int | None = None) -> str:
