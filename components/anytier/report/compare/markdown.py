@@ -69,9 +69,10 @@ def _advice(advice: Recommendation) -> Iterator[str]:
 
 
 def _source(source: Source, number: int) -> str:
-    """The address stands between angle brackets, where nothing but `<`, `>` and a line's end could leave it."""
+    """The address stands between angle brackets, where nothing but `<`, `>` and a space could leave it."""
     shown = f"{number}. {plain(words.source(source))}"
     if source.url is None:
         return shown
-    address = re.sub(r"[<>\s]", "", words.line(source.url, 500))
-    return f"{shown}: <{address}>"
+    address = words.line(source.url, 500)
+    safe = re.fullmatch(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+", address)
+    return f"{shown}: <{address}>" if safe else f"{shown}: {code(address)}"
