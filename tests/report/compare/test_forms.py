@@ -126,6 +126,10 @@ def test_plain_text_is_plain_or_in_a_code_span(text: str) -> None:
     assert not re.search(r"[<>\[\]*_#@!~|\\]", without_code(shown.replace("\\|", "!"))), shown
 
 
+def test_a_pipe_behind_a_backslash_ends_no_cell() -> None:
+    assert markdown.plain("a\\|b") == "`a\\¦b`" and markdown.plain("a|b") == "`a\\|b`"
+
+
 def test_links_go_to_the_web_only() -> None:
     page = html.link("javascript:alert(1)", "here")
     assert page == "here"

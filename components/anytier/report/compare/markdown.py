@@ -24,7 +24,8 @@ def plain(text: str) -> str:
     shown = words.line(text, 1000)
     if shown and _PLAIN.fullmatch(shown) and not _MEANT.search(shown):
         return shown
-    return code(shown).replace("|", "\\|")
+    # Behind a backslash an escaped `|` would be one that is not: there another sign stands for it.
+    return code(shown.replace("\\|", "\\¦")).replace("|", "\\|")
 
 
 def as_markdown(found: Comparison, advice: Recommendation | None = None) -> str:

@@ -87,7 +87,8 @@ def parse(data: bytes, path: str) -> Measurement:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         what = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(path, f"is no measurement: {where}: {what[:1].lower()}{what[1:]}", do) from None
+        at = f"{where}: " if where else ""
+        raise ConfigError(path, f"is no measurement: {at}{what[:1].lower()}{what[1:]}", do) from None
     except (ValueError, RecursionError):
         raise ConfigError(path, "is no JSON", do) from None
 
