@@ -37,7 +37,7 @@ CONTRAST = """
     .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
     .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
   let worst = 21;
-  for (const node of document.querySelectorAll('h1,h2,p,th,td div,li,summary,figcaption,.note,a')) {
+  for (const node of document.querySelectorAll('h1,h2,h3,dt,dd,p,th,td div,li,summary,figcaption,.note,a')) {
     if (!node.getClientRects().length || !node.textContent.trim()) continue;
     const [one, other] = [light(rgb(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
     worst = Math.min(worst, (one + 0.05) / (other + 0.05));
@@ -77,10 +77,9 @@ def test_it_reads_at_any_width_in_both_themes(
     chromium.open(page, width, height, theme)
     kept(chromium, f"{width}-{theme}")
     assert chromium.js("document.documentElement.scrollWidth") <= width
-    over = (
-        "[...document.querySelectorAll('td, tbody th, figure, li')].filter(n => n.scrollWidth > n.clientWidth + 1 && "
-    )
-    assert chromium.js(f"{over} getComputedStyle(n).display !== 'inline' && n.clientWidth > 1).length") == 0
+    over = """[...document.querySelectorAll('td, tbody th, figure, li, article, dd')].filter(part => part.clientWidth > 1 &&
+      part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).display !== 'inline').length"""
+    assert chromium.js(over) == 0
     assert chromium.js("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
     assert chromium.js(CONTRAST) >= 4.5
     dark = chromium.js("getComputedStyle(document.body).backgroundColor")

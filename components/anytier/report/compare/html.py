@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 
 from anytier.report.compare import charts, words
+from anytier.report.compare.facts import PATCHES
 from anytier.report.compare.model import Cell, Comparison, Row, Section, Source
 from anytier.report.compare.page import Markup, element, join, link
-from anytier.report.compare.recommend import Ranked, Recommendation
+from anytier.report.compare.recommend import Ranked, Recommendation, patches
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -45,6 +46,7 @@ def _body(found: Comparison, title: str, advice: Recommendation | None) -> Marku
     drawn = charts.all_of(found)
     main = [
         *_problems(found),
+        element("section", [_glance(found, index) for index in range(len(found.columns))], class_="glance"),
         *([_answer(advice)] if advice is not None else []),
         *([element("section", drawn, class_="charts")] if drawn else []),
         *(_section(found, section) for section in found.sections),
@@ -60,6 +62,32 @@ def _problems(found: Comparison) -> Iterator[Markup]:
         if column.errors:
             lines = element("ul", [element("li", words.line(error, 1000)) for error in column.errors])
             yield element("div", element("b", words.title(column), ": no plan could be made"), lines, class_="problem")
+
+
+# What a card at the top says of a stack: the row, and what it is called there.
+_GLANCE = {
+    "sla": "service level",
+    "cost.total": "a month, as far as priced",
+    "machines.workers": "machines",
+    "security.kept": "rules of the baseline kept",
+    "app.lost": "fields of the app lost",
+    "measured.deploy": "the app deployed in",
+}
+
+
+def _glance(found: Comparison, index: int) -> Markup:
+    """A stack in a few figures, each with its way to the row."""
+    mine = f"{patches(found, index):g} of {len(PATCHES)}"
+    lines = [_figure("patch.control-plane", "parts that are yours to patch", mine, True)]
+    for key, said in _GLANCE.items():
+        cell = found.cell(key, index)
+        lines.append(_figure(key, said, words.line(cell.text, 80), cell.known))
+    return element("article", element("h3", words.title(found.columns[index])), element("dl", lines))
+
+
+def _figure(key: str, said: str, text: str, known: bool) -> Markup:
+    shown = element("dd", text, class_=None if known else "unknown")
+    return element("div", element("dt", element("a", said, href=f"#{key}")), shown)
 
 
 def _answer(advice: Recommendation) -> Markup:
