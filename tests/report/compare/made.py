@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,16 @@ def both(**more: Any) -> Comparison:
     return compared([kubeadm(measurement=measurement(deploy=12.5, noop=1.2)), eks()], DAY, **more)
 
 
+@cache
+def usual() -> Comparison:
+    """`both`, made once: it is what hostile ones are made of."""
+    return both()
+
+
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
     """A real one in which every text that can be somebody's means harm, and cells say any figure."""
-    found = both()
+    found = usual()
     sources = st.builds(
         Source,
         name=HOSTILE,

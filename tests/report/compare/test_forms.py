@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.report.compare.made import both, comparisons
+from tests.report.compare.made import ROOT, both, comparisons
 from tests.report.plan.graphs import HOSTILE
 from tests.report.plan.test_markdown import without_code
 
@@ -28,8 +28,8 @@ def named(text: str) -> set[str]:
 
 # What a page may be made of.
 TAGS = named(
-    "html head meta link title style body header main footer section article h1 h2 h3 p div span strong b a sup ul ol li "
-    "table dl dt dd thead tbody tr th td details summary figure figcaption svg rect text i"
+    "html head meta link title style body header main footer section article h1 h2 h3 p div span strong b a sup "
+    "ul ol li table dl dt dd thead tbody tr th td details summary figure figcaption svg rect text i"
 )
 ATTRIBUTES = named(
     "lang charset name content http-equiv rel href class id scope data-stack value x y width height viewbox role "
@@ -134,6 +134,15 @@ def test_links_go_to_the_web_only() -> None:
     page = html.link("javascript:alert(1)", "here")
     assert page == "here"
     assert 'href="https://example.org/?a=1&amp;b=2"' in html.link("https://example.org/?a=1&b=2", "here")
+
+
+def test_the_example_of_the_docs_has_every_row() -> None:
+    page = (ROOT / "docs" / "compare-example.md").read_text(encoding="utf-8")
+    shown = {line.split(" | ")[0].removeprefix("| ") for line in page.split("\n") if line.startswith("| ")}
+    left_out = "run: anytier compare --recommend --team 2 --burst 3 --markdown > docs/compare-example.md"
+    assert {markdown.plain(row.title) for row in both().rows.values()} <= shown, left_out
+    for section in both().sections:
+        assert f"## {section.title}\n" in page, left_out
 
 
 def test_all_forms_say_the_same() -> None:
