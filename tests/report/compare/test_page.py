@@ -78,7 +78,8 @@ def test_it_reads_at_any_width_in_both_themes(
     kept(chromium, f"{width}-{theme}")
     assert chromium.js("document.documentElement.scrollWidth") <= width
     over = """[...document.querySelectorAll('td, tbody th, figure, li, article, dd')].filter(part =>
-      part.clientWidth > 1 && part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).display !== 'inline').length"""
+      part.clientWidth > 1 && part.scrollWidth > part.clientWidth + 1 &&
+      getComputedStyle(part).display !== 'inline').length"""
     assert chromium.js(over) == 0
     assert chromium.js("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
     assert chromium.js(CONTRAST) >= 4.5
