@@ -19,7 +19,7 @@ FILE: dict[str, Any] = {
     "tier": "docker",
     "mode": None,
     "date": "2026-11-28T20:00:00+00:00",
-    "machine": {"cores": 2, "processor": "AMD EPYC"},
+    "machine": {"cores": 2, "cpu": "AMD EPYC", "kernel": "6.18", "memory": 24000},
     "versions": {"anytier": "0.1.0"},
     "figures": {
         "noop": {"value": 1.25, "unit": "s", "samples": [1.2, 1.25, 1.3]},
@@ -32,7 +32,9 @@ def test_a_file_is_read() -> None:
     found = parse(json.dumps(FILE).encode(), "measurements/docker.json")
     cell = cells("noop", [found])[0]
     assert cell.text == "1.25 s" and cell.value == 1.25 and cell.detail == ("samples: 1.2, 1.25, 1.3",)
-    assert cell.note == "on cores 2, processor AMD EPYC" and str(cell.sources[0].date) == "2026-11-28"
+    assert (
+        cell.note == "on cores 2, cpu AMD EPYC, kernel 6.18, memory 24000" and str(cell.sources[0].date) == "2026-11-28"
+    )
     assert cells("requests", [found])[0].text == "5,231 requests/s"
     assert not cells("create", [found])[0].known
 
@@ -67,7 +69,7 @@ def test_unlike_machines_are_told() -> None:
 
 
 def test_every_figure_has_a_name() -> None:
-    names = {"create", "deploy", "noop", "update", "recovery.process", "recovery.instance"}
+    names = {"create", "deploy", "noop", "update", "update.lost", "recovery.process", "recovery.instance"}
     assert names | {"platform.memory", "platform.cpu", "requests"} == set(FIGURES)
 
 

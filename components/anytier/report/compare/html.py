@@ -71,7 +71,7 @@ _GLANCE = {
     "machines.workers": "machines",
     "security.kept": "rules of the baseline kept",
     "app.lost": "fields of the app lost",
-    "measured.deploy": "the app deployed in",
+    "measured.deploy": "deploying an app took",
 }
 
 

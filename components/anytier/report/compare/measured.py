@@ -21,15 +21,16 @@ FOLDER = "measurements"
 _MOST = 4 << 20  # bytes of a file
 # Name -> what it is called. Others in a file are nobody's business here.
 FIGURES: Mapping[str, str] = {
-    "create": "first deployment, platform and app",
-    "deploy": "the app onto a platform that is there",
+    "create": "machines and cluster are made",
+    "deploy": "the app comes",
     "noop": "a run that changes nothing",
-    "update": "a new release of the app",
-    "recovery.process": "serving again after a process was killed",
-    "recovery.instance": "serving again after an instance was removed",
-    "platform.memory": "memory that the platform itself takes",
-    "platform.cpu": "CPU that the platform itself takes",
-    "requests": "requests that the app answers",
+    "update": "a new version, under load",
+    "update.lost": "requests lost meanwhile",
+    "recovery.process": "serving again after the app's process is killed",
+    "recovery.instance": "serving again after a whole instance is killed",
+    "platform.memory": "memory that the platform takes",
+    "platform.cpu": "CPU that the platform takes",
+    "requests": "requests answered through its own way in",
 }
 
 
@@ -102,7 +103,7 @@ def _cell(name: str, item: Measurement | None, several: bool) -> Cell:
     figure = item.figures.get(name) if item else None
     if item is None or figure is None:
         return unknown("not measured")
-    source = Source(name=f"measured by `anytier measure` on stack {item.stack}", date=item.date)
+    source = Source(name=f"`anytier measure -s {item.stack}`, with the conformance suite's app", date=item.date)
     said = [f"on {item.where}" if item.where else "", "machines differ: do not compare" if several else ""]
     return Cell(
         text=f"{number(figure.value)} {figure.unit}".strip(),
