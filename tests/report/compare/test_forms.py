@@ -29,7 +29,7 @@ def named(text: str) -> set[str]:
 # What a page may be made of.
 TAGS = named(
     "html head meta link title style body header main footer section article h1 h2 h3 p div span strong b a sup "
-    "ul ol li table dl dt dd thead tbody tr th td details summary figure figcaption svg rect text i"
+    "ul ol li table dl dt dd thead tbody tr th td details summary figure figcaption svg rect text i code"
 )
 ATTRIBUTES = named(
     "lang charset name content http-equiv rel href class id scope data-stack value x y width height viewbox role "

@@ -153,9 +153,17 @@ def _cell(found: Comparison, cell: Cell, stack: str) -> Markup:
     marks = [
         element("sup", element("a", str(number), href=f"#source-{number}")) for number in words.numbers(found, cell)
     ]
-    note = element("span", words.line(cell.note), class_="note") if cell.note else ""
-    said = element("div", words.line(cell.text), marks, note, _detail(cell))
+    note = element("span", _said(words.line(cell.note)), class_="note") if cell.note else ""
+    said = element("div", _said(words.line(cell.text)), marks, note, _detail(cell))
     return element("td", said, class_=_kind(cell) or None, data_stack=stack)
+
+
+def _said(text: str) -> Markup:
+    """With what stands between backticks as code, where each has its other."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return join(text)
+    return join(element("code", part) if index % 2 else part for index, part in enumerate(parts))
 
 
 def _kind(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from anytier.report.compare.model import Cell, Column, Comparison, Source
-from anytier.report.compare.recommend import Judgement, Ranked, Recommendation
+from anytier.report.compare.recommend import Judgement, Ranked, Recommendation, Verdict
 from anytier.report.plan.words import name
 
 LONGEST = 300
@@ -71,16 +71,21 @@ def verdict(found: Recommendation) -> str:
 
 def reason(found: Recommendation) -> str:
     """What made the difference."""
-    if found.decided:
-        return f"It was decided by: {'; '.join(found.decided)}."
     if len(found.ranking) < 2:
         return "There was nothing else to choose from."
+    decided = f"It was decided by: {'; '.join(found.decided)}." if found.decided else ""
     first, second = found.ranking[:2]
+    alike: tuple[Verdict, ...] = ("never", "against", "unknown")
+    if [first.counts(verdict) for verdict in alike] != [second.counts(verdict) for verdict in alike]:
+        return decided
+    beside = f"Beside {line(second.stack, 80)}, which is as good in these needs,"
     if first.patches != second.patches:
-        return f"All are alike in these needs; it has the least to patch ({first.patches:g} parts)."
-    if first.cost is not None and first.cost != second.cost:
-        return "All are alike in these needs and in what there is to patch; its known cost is the least."
-    return "Nothing told them apart; it is the one that was named first."
+        why = f"there is less to patch ({first.patches:g} parts, not {second.patches:g})."
+    elif first.cost is not None and first.cost != second.cost:
+        why = "its known cost is less."
+    else:
+        why = "it is the one that was named first."
+    return f"{decided} {beside} {why}".lstrip()
 
 
 def judgement(item: Judgement) -> str:
