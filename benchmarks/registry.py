@@ -9,6 +9,7 @@ CASES: dict[str, tuple[str, str]] = {
     "help": ("benchmarks.cases.start:run", "how soon `anytier --help` answers"),
     "validate": ("benchmarks.cases.validate:run", "`anytier validate` of one file with up to 2,000 workloads"),
     "render": ("benchmarks.cases.render:run", "an app with up to 1,000 workloads as Kubernetes objects"),
+    "compare": ("benchmarks.cases.compare:run", "four stacks compared beside the slowest of their plans"),
     "noop-local": ("benchmarks.cases.noop:local", "`pulumi up` of the deployed guestbook on this machine: no change"),
     "noop-docker": ("benchmarks.cases.noop:docker", "`pulumi up` of the deployed guestbook on Docker: no change"),
     "memory": ("benchmarks.cases.memory:secrets", "the plugin's memory while a stack has 500 secrets"),

@@ -543,6 +543,11 @@ def lookup(path: str, tier: str, mode: str | None = None, value: object = None) 
     return _cell(path.split("."), tier, mode, value)
 
 
+def support(path: Path, tier: str, mode: str | None = None, value: object = None) -> Support:
+    """The same for a path in steps, whose names may have dots in them."""
+    return _cell([str(step) for step in path], tier, mode, value)
+
+
 def _cell(parts: list[str], tier: str, mode: str | None, value: object) -> Support:
     for length in range(len(parts), 0, -1):
         for key in _keys_for(parts[:length], value if length == len(parts) else None):
@@ -601,5 +606,5 @@ def check(fields: Iterable[tuple[Path, object]], tier: str, mode: str | None = N
 
     A field without a row is a defect of the table, not of the app: it raises KeyError, and a test walks the model.
     """
-    cells = ((path, _cell([str(step) for step in path], tier, mode, value)) for path, value in fields)
+    cells = ((path, support(path, tier, mode, value)) for path, value in fields)
     return [Finding(path, tier, cell) for path, cell in cells if not cell.carried]

@@ -124,6 +124,16 @@ def test_a_state_is_read_with_its_secrets_sealed() -> None:
     assert list(resources({})) == []
 
 
+def test_what_another_resource_will_say_is_not_judged_as_if_it_were_known() -> None:
+    spec = {"containers": [{"name": "a", "image": "<web.ref>"}, {"name": "b", "image": "<mine.ref>"}]}
+    kind = "kubernetes:core/v1:Pod"
+    node = {"key": "t::pod", "type": kind, "name": "pod", "inputs": {"spec": spec}, "reads": {"spec": ["x::web"]}}
+    (found,) = plan.resources({"resources": [node]})
+    assert [item["image"] for item in found.props["spec"]["containers"]] == [UNKNOWN, "<mine.ref>"]
+    (other,) = plan.resources({"resources": [{**node, "type": "anytier:docker:Workload"}]})
+    assert other.props["spec"] == spec
+
+
 def test_a_plan_says_where_secrets_are_and_what_only_a_run_knows() -> None:
     node = {
         "key": "t::m",

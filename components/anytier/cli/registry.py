@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "matrix": ("anytier.cli.matrix", "what each tier does with each field of the spec"),
     "plan": ("anytier.cli.plan", "what a stack would make, and what a change would do, without credentials"),
     "preview": ("anytier.cli.preview", "what a change does to every stack, in one comment"),
+    "compare": ("anytier.cli.compare", "stacks side by side: what they ask of you, carry, cost and take"),
     "render": ("anytier.cli.render", "the Kubernetes objects of a stack's app, as YAML"),
     "policy": ("anytier.cli.policy", "the rules of the security baseline, which the policy pack holds"),
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),

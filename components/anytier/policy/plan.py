@@ -30,6 +30,9 @@ def resources(plan: Mapping[str, Any]) -> Iterator[Resource]:
     """Secrets and what only a run knows are where the plan says they are, whatever stands there."""
     for node in plan.get("resources") or ():
         props = copy.deepcopy(dict(node.get("inputs") or {}))
+        if str(node["type"]).startswith("kubernetes:"):  # others are rendered first, for which a text has to be there
+            for name, keys in (node.get("reads") or {}).items():
+                props[name] = _known(props.get(name), [str(key).rpartition("::")[2] for key in keys])
         for step in node.get("unknown") or ():
             _put(props, step, lambda value: UNKNOWN)
         for step in node.get("secrets") or ():
@@ -42,6 +45,16 @@ def resources(plan: Mapping[str, Any]) -> Iterator[Resource]:
             dependencies=tuple(node.get("depends") or ()),
             property_dependencies={name: tuple(keys) for name, keys in (node.get("reads") or {}).items()},
         )
+
+
+def _known(tree: Any, others: list[str]) -> Any:
+    """Without the texts that stand for what another resource will say: `<web.ref>` is no tag of an image."""
+    if isinstance(tree, dict):
+        return {key: _known(value, others) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_known(value, others) for value in tree]
+    stands = isinstance(tree, str) and any(f"<{name}." in tree for name in others)
+    return UNKNOWN if stands else tree
 
 
 def _put(tree: Any, path: Iterable[Any], made: Any) -> None:

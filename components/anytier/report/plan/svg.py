@@ -71,6 +71,11 @@ def picture(graph: Graph) -> str:
     return ET.tostring(root, encoding="unicode", short_empty_elements=True) + "\n"
 
 
+def families() -> dict[str, str]:
+    """Every family that `family_of` knows, as people say it."""
+    return {name: said for name, (said, _) in _FAMILIES.items()}
+
+
 def family_of(node: Node) -> str:
     if node.type.startswith("pulumi:providers:"):
         return "providers"
