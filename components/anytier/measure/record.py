@@ -1,7 +1,7 @@
 """The record of one run: every sample, and where, when and of what it was taken. Pure; goes to JSON and back.
 
-A file holds one run as a whole, so that its date, machine and versions are those of each figure in it. A figure that was
-not taken is not in it: unknown is no number.
+A file holds one run as a whole, so that its date, machine and versions are those of each figure in it. A figure that
+was not taken is not in it: unknown is no number.
 """
 
 from __future__ import annotations
