@@ -78,7 +78,7 @@ class Measurement(Frozen):
 
 
 def _short(figure: Figure) -> dict[str, Any]:
-    return {key: value for key, value in figure.wire().items() if value != "" and value != {}}
+    return {key: value for key, value in figure.wire().items() if value or key not in ("note", "parts")}
 
 
 def figure(
