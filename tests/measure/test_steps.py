@@ -104,7 +104,8 @@ def test_each_update_is_another_version_and_its_losses_are_counted() -> None:
     steps.update(one)
     assert trial.did == ["up v2", "up v3", "up v4"]
     assert one.samples == {"update": [2.0] * 3, "update.lost": [2.0] * 3}
-    assert one.figures()["update.lost"].note == "the last time 2 of 40 requests lost (40 keep-alive)"
+    assert one.figures()["update.lost"].value == 2
+    assert one.notes["update.lost"] == "the last time 2 of 40 requests lost (40 keep-alive)"
 
 
 def test_an_update_that_does_not_serve_is_no_figure() -> None:

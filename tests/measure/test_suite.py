@@ -41,7 +41,7 @@ def test_what_was_taken_is_a_measurement_of_the_place() -> None:
     found = suite.measurement(trial, "here", taken)  # type: ignore[arg-type]
     assert taken.good and (found.stack, found.tier, found.mode) == ("here", "local", "supervisord")
     assert list(found.figures) == ["deploy", "noop", "update", "update.lost"]
-    assert found.machine is not None and found.machine.memory == 2048
+    assert found.machine is not None and found.machine.memory == 2048 and taken.remarks.load == 0.1
     assert found.versions["machine"] == "one" and found.versions["pulumi"] == "v3.1"
     assert not {"date", "stack", "tier", "mode"} & set(found.versions)
     assert trial.did[-2:] == ["destroy", "forget"]
@@ -57,14 +57,14 @@ def test_a_step_that_fails_has_no_figure_and_the_rest_is_taken(monkeypatch: pyte
     monkeypatch.setattr(functions, "no_op", half)
     taken, said = run(Trial(), "noop", "update")
     assert not taken.good and list(taken.figures) == ["deploy", "update", "update.lost"]
-    assert taken.failed == {"noop": "KeyError: 'oops'"}
+    assert taken.remarks.failed == {"noop": "KeyError: 'oops'"}
     assert any("Traceback" in line for line in said)
 
 
 def test_without_the_first_deploy_nothing_else_is_tried() -> None:
     trial = Trial(fails="up")
     taken, said = run(trial)
-    assert list(taken.failed) == ["create, deploy"] and not taken.figures
+    assert list(taken.remarks.failed) == ["create, deploy"] and not taken.figures
     assert trial.did == ["make", "up v1", "destroy", "forget"]
     assert "         | its output" in said
 
@@ -100,7 +100,7 @@ def test_a_machine_that_does_not_answer_is_no_machine() -> None:
         def machine(self) -> dict[str, Any]:
             raise AnytierError("machine", "does not answer")
 
-    assert suite.machine_of(Trial(Silent())) is None  # type: ignore[arg-type]
+    assert suite.machine_of(Trial(Silent())) == (None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("tier", ["eks", "gke", "aks"])

@@ -74,13 +74,15 @@ def measure(args: argparse.Namespace) -> int:
     say(f"measuring {trial.place.tier} ({args.stack}) in stack {trial.name}")
     taken = suite.run(trial, steps, args.repeat, args.timeout, args.stack, say)
     found = suite.measurement(trial, args.stack, taken)
-    say("\n" + as_text(found, taken.failed, None if args.json else room()))
+    say("\n" + as_text(found, taken.remarks, None if args.json else room()))
     if args.only:
         say("nothing is kept: a file holds a whole run")
     elif found.figures:
-        say(f"kept in {write(project, found).relative_to(project)}")
+        file = write(project, found, as_text(found, taken.remarks) + "\n")
+        say(f"kept in {file.relative_to(project)}")
     if args.json:
         import json
 
-        print(json.dumps({**found.as_json(), "failed": taken.failed, "left": taken.left}, indent=2))
+        said = {"notes": taken.remarks.notes, "parts": taken.remarks.parts, "failed": taken.remarks.failed}
+        print(json.dumps({**found.as_json(), **said, "load": taken.remarks.load, "left": taken.left}, indent=2))
     return 0 if taken.good else 1

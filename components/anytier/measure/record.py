@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
 from anytier.errors import UsageError
 from anytier.frozen import Frozen
@@ -26,16 +26,11 @@ Of = Literal["median", "worst"]
 
 
 class Figure(Frozen):
-    """`value` stands for the samples, all in `unit`: s, MiB, `% of a core`, `requests/s`, or requests.
-
-    `note` is what a reader must know to judge it, `parts` what it is the sum of, in the same unit.
-    """
+    """`value` stands for the samples, all in `unit`: s, MiB, `% of a core`, `requests/s`, or requests."""
 
     value: Number
     unit: str
     samples: tuple[Number, ...] = Field(min_length=1)
-    note: str = ""
-    parts: dict[str, Number] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _of_its_samples(self) -> Self:
@@ -45,13 +40,12 @@ class Figure(Frozen):
 
 
 class Machine(Frozen):
-    """What the app ran on. `memory`: MiB; `load`: processes that ran or wanted to, in the minute before the run."""
+    """What the app ran on. `memory`: MiB."""
 
     cores: int = Field(ge=1)
     memory: int = Field(ge=0)
     kernel: str
     cpu: str
-    load: Number | None = None
 
 
 class Measurement(Frozen):
@@ -66,28 +60,26 @@ class Measurement(Frozen):
     versions: dict[str, str] = Field(default_factory=dict)
     figures: dict[str, Figure] = Field(default_factory=dict)
 
+    @field_validator("machine", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        return None if value == {} else value
+
     def text(self) -> str:
-        """As JSON, the same each time; `note` and `parts` only where there are any."""
+        """As JSON, the same each time."""
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
 
     def as_json(self) -> dict[str, Any]:
-        made = self.model_dump(mode="json", by_alias=True, exclude={"figures", "machine"})
-        made["machine"] = self.machine.wire() if self.machine else None
-        made["figures"] = {name: _short(figure) for name, figure in self.figures.items()}
-        return made
+        """A machine that is not known is an empty one there."""
+        made = self.model_dump(mode="json", by_alias=True)
+        return made if self.machine else {**made, "machine": {}}
 
 
-def _short(figure: Figure) -> dict[str, Any]:
-    return {key: value for key, value in figure.wire().items() if value or key not in ("note", "parts")}
-
-
-def figure(
-    samples: Iterable[float], unit: str, of: Of = "median", note: str = "", parts: dict[str, float] | None = None
-) -> Figure:
+def figure(samples: Iterable[float], unit: str, of: Of = "median") -> Figure:
     """A figure of samples, to the thousandth. `worst`: the greatest, for what should not happen at all."""
     taken = tuple(round(sample, 3) for sample in samples)
     value = max(taken) if of == "worst" else round(median(taken), 3)
-    return Figure(value=value, unit=unit, samples=taken, note=note, parts=parts or {})
+    return Figure(value=value, unit=unit, samples=taken)
 
 
 def file_of(project: Path, stack: str) -> Path:
@@ -120,11 +112,12 @@ def read(project: Path, stack: str) -> Measurement | None:
     return parse(file.read_bytes(), str(file.relative_to(project))) if file.is_file() else None
 
 
-def write(project: Path, measurement: Measurement) -> Path:
-    """The file, written whole or not at all."""
+def write(project: Path, measurement: Measurement, account: str) -> Path:
+    """The file; `account`, what the run said of itself, goes beside it. Each is written whole or not at all."""
     file = file_of(project, measurement.stack)
     file.parent.mkdir(exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(measurement.text(), encoding="utf-8")
-    part.replace(file)
+    for target, text in ((file.with_name(f"{measurement.stack}.txt"), account), (file, measurement.text())):
+        part = target.with_name(f".{target.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
     return file

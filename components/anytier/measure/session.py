@@ -53,12 +53,15 @@ class Session:
         if parts:
             self.parts[name] = {key: round(part, 3) for key, part in parts.items()}
 
+    def drop(self, name: str) -> None:
+        """What was taken half way."""
+        for kept in (self.samples, self.notes, self.parts):
+            kept.pop(name, None)
+
     def figures(self) -> dict[str, Figure]:
         """What was taken, in the table's order."""
         return {
-            name: figure(self.samples[name], kind.unit, kind.of, self.notes.get(name, ""), self.parts.get(name))
-            for name, kind in KINDS.items()
-            if name in self.samples
+            name: figure(self.samples[name], kind.unit, kind.of) for name, kind in KINDS.items() if name in self.samples
         }
 
     def renew(self) -> Run:

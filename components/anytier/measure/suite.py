@@ -23,6 +23,7 @@ from anytier.measure.figures import Step
 from anytier.measure.lean import lean
 from anytier.measure.record import Figure, Machine, Measurement
 from anytier.measure.session import Session
+from anytier.measure.table import Remarks
 
 Say = Callable[[str], None]
 ELSEWHERE = ("date", "stack", "tier", "mode")  # what the suite says of a run, and a measurement has fields for
@@ -30,39 +31,40 @@ ELSEWHERE = ("date", "stack", "tier", "mode")  # what the suite says of a run, a
 
 @dataclass
 class Taken:
-    """What came of a run. `failed`: of each step that failed, by its figures' names, why; `left`: why what was made is
-    still there."""
+    """What came of a run. `left`: why what was made is still there."""
 
     figures: dict[str, Figure] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    remarks: Remarks = field(default_factory=Remarks)
     machine: Machine | None = None
     versions: dict[str, str] = field(default_factory=dict)
     left: str = ""
 
     @property
     def good(self) -> bool:
-        return not (self.failed or self.left)
+        return not (self.remarks.failed or self.left)
 
 
 def run(trial: Trial, steps: Sequence[Step], repeat: int, seconds: float, stack: str, say: Say) -> Taken:
     """No sample is begun after `seconds`; what was made is taken down in any case, also after an interruption."""
     taken = Taken()
+    failed: dict[str, str] = {}
     made = False
     try:
         conformance.make(trial)
         made = True
         trial.base = lean(trial.base)
-        taken.machine = machine_of(trial)  # how busy it is before we make it so
+        taken.machine, load = machine_of(trial)  # how busy it is before we make it so
         session = Session(trial, repeat, time.monotonic() + seconds * trial.pace, say)
         for step in steps:
             why_not = attempt(step, session, say)
             if why_not:
-                taken.failed[", ".join(kind.name for kind in step.kinds)] = why_not
+                failed[", ".join(kind.name for kind in step.kinds)] = why_not
             if why_not and step is steps[0]:
                 break  # there is nothing to ask anything of
-        taken.machine = taken.machine or machine_of(trial)
+        taken.machine = taken.machine or machine_of(trial)[0]
         taken.versions = versions_of(trial, stack)
         taken.figures = session.figures()
+        taken.remarks = Remarks(session.notes, session.parts, failed, load)
     finally:
         taken.left = clean_up(trial, made, say)
     return taken
@@ -81,7 +83,7 @@ def attempt(step: Step, session: Session, say: Say) -> str:
     else:
         return ""
     for kind in step.kinds:
-        session.samples.pop(kind.name, None)
+        session.drop(kind.name)
     say(f"  FAILED {', '.join(kind.name for kind in step.kinds)}: {why}")
     for line in detail.splitlines():
         say(f"         | {line}")
@@ -103,14 +105,16 @@ def clean_up(trial: Trial, made: bool, say: Say) -> str:
     return ""
 
 
-def machine_of(trial: Trial) -> Machine | None:
-    """None where the place cannot tell, or is not there yet."""
+def machine_of(trial: Trial) -> tuple[Machine | None, float | None]:
+    """The machine and its load; nothing where the place cannot tell, or is not there yet."""
     if not isinstance(trial.place, Weighed):
-        return None
+        return None, None
     try:
-        return Machine.model_validate(trial.place.machine())
+        found = trial.place.machine()
+        load = found.pop("load", None)
+        return Machine.model_validate(found), load
     except (AnytierError, Failed, OSError, ValueError):
-        return None
+        return None, None
 
 
 def versions_of(trial: Trial, stack: str) -> dict[str, str]:
