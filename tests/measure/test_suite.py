@@ -103,6 +103,16 @@ def test_a_machine_that_does_not_answer_is_no_machine() -> None:
     assert suite.machine_of(Trial(Silent())) == (None, None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("load", "told"), [(0.9, False), (1.1, True), (None, False)])
+def test_a_busy_machine_is_told_before_it_is_measured(load: float | None, told: bool) -> None:
+    class Busy(WeighedPlace):
+        def machine(self) -> dict[str, Any]:
+            return {**super().machine(), "load": load}
+
+    taken, said = run(Trial(Busy()), "noop")
+    assert any("is busy" in line for line in said) == told and taken.remarks.load == load
+
+
 @pytest.mark.parametrize("tier", ["eks", "gke", "aks"])
 def test_a_cloud_wants_a_login_before_anything_is_made(
     tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -54,6 +54,8 @@ def run(trial: Trial, steps: Sequence[Step], repeat: int, seconds: float, stack:
         made = True
         trial.base = lean(trial.base)
         taken.machine, load = machine_of(trial)  # how busy it is before we make it so
+        if busy(taken.machine, load):
+            say(f"  the machine is busy, with a load of {load:g}: times will be longer than on a quiet one")
         session = Session(trial, repeat, time.monotonic() + seconds * trial.pace, say)
         for step in steps:
             why_not = attempt(step, session, say)
@@ -115,6 +117,11 @@ def machine_of(trial: Trial) -> tuple[Machine | None, float | None]:
         return Machine.model_validate(found), load
     except (AnytierError, Failed, OSError, ValueError):
         return None, None
+
+
+def busy(machine: Machine | None, load: float | None) -> bool:
+    """Whether others take more than half of it."""
+    return machine is not None and load is not None and load > machine.cores / 2
 
 
 def versions_of(trial: Trial, stack: str) -> dict[str, str]:
