@@ -31,11 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh"),
     "standins": ("e2e/test_standins",),
-    "daemon": ("provider/docker", "conformance_docker", "on_systemd"),
+    "daemon": ("provider/docker", "conformance_docker", "measure_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "kubernetes": ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server"),
-    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "shop_kubeadm", "provider/kubeadm"),
+    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "measure_kubeadm", "shop_kubeadm", "provider/kubeadm"),
     "hypervisor": ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt", "vm_cluster"),
 }
 

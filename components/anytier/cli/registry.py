@@ -27,5 +27,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("anytier.cli.doctor", "what this machine has and lacks, and the command that mends it"),
     "bundle": ("anytier.cli.bundle", "all software of a Kubernetes cluster in one folder"),
     "conformance": ("anytier.cli.conformance", "prove that a tier keeps its promises"),
+    "measure": ("anytier.cli.measure", "time a stack's place, and keep the figures"),
     "completion": ("anytier.cli.completion", "completion for bash or zsh"),
 }

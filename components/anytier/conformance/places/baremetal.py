@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from anytier.conformance.check import Failed
-from anytier.conformance.places.base import Report
+from anytier.conformance.places.base import Report, Weight
 from anytier.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +66,17 @@ class BaremetalPlace:
         found = [(item, self._ask(item, "leftovers", ns)) for item in self.machines]
         return [self._on(item, left) for item, lines in found for left in lines]
 
+    # weights
+
+    def machine(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._run(self.machines[0], "weigh.py", "machine", {})
+        return found
+
+    def platform(self, ns: str) -> dict[str, Weight]:
+        asked = {"root": self._root(ns), "ns": ns}
+        found = [(item.called, self._run(item, "weigh.py", "host", asked)) for item in self.machines]
+        return {f"{name} {key}": Weight(**item) for name, items in found for key, item in items.items()}
+
     def _on(self, machine: MachineArgs, text: str) -> str:
         return text if len(self.machines) == 1 else f"{machine.called}: {text}"
 
@@ -94,11 +105,18 @@ class BaremetalPlace:
     def _ask(self, one: MachineArgs, verb: str, ns: str, pid: int = 0) -> Any:
         from anytier.provider.host.layout import Layout
 
-        root = f"{self.args.state_dir.rstrip('/')}/{ns}"
+        root = self._root(ns)
         sockets = f"/run/anytier/{Layout(root, ns).digest}"
-        asked = json.dumps({"root": root, "ns": ns, "pid": pid, "sockets": sockets})
-        program = (resources.files("anytier.conformance.places") / "onmachine.py").read_bytes()
-        argv = ["/usr/bin/python3", "-I", "-", verb, asked]
+        return self._run(one, "onmachine.py", verb, {"root": root, "ns": ns, "pid": pid, "sockets": sockets})
+
+    def _root(self, ns: str) -> str:
+        return f"{self.args.state_dir.rstrip('/')}/{ns}"
+
+    @staticmethod
+    def _run(one: MachineArgs, file: str, verb: str, asked: Mapping[str, Any]) -> Any:
+        """What a program of this folder finds there. It comes over stdin and leaves nothing."""
+        program = (resources.files("anytier.conformance.places") / file).read_bytes()
+        argv = ["/usr/bin/python3", "-I", "-", verb, json.dumps(asked)]
         done = asyncio.run(over_ssh(one, lambda machine: machine.run(argv, program)))
         if done.code != 0:
             raise Failed(f"{verb} on {one.called}: {done.err.strip()[-300:]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 Report = Mapping[str, Any]
@@ -53,3 +54,25 @@ class Made(Protocol):
     pace: float  # how much longer everything may take there than on a real machine: 1 for one that is as fast
     network: str  # in CIDR: one that is of this machine only, where the suite may ask and load them
     key_file: str  # of their login
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What one process takes. `memory`: bytes, of pages that several have its share; `cpu`: seconds since it began, and
+    those of its children that have ended. `shares`: False where this user may only see all that is resident."""
+
+    name: str
+    memory: int
+    cpu: float
+    shares: bool = True
+
+
+@runtime_checkable
+class Weighed(Protocol):
+    """A place that can say what runs there beside the app: `anytier measure` asks."""
+
+    def machine(self) -> dict[str, Any]:
+        """`cores`, `memory` (MiB), `kernel`, `cpu`, `load` of what the app runs on; of several machines the first."""
+
+    def platform(self, ns: str) -> dict[str, Weight]:
+        """Every process that is there for the app and not the app's own, by a key that no later process has."""

@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import quote
 
 from anytier.conformance.check import Failed
-from anytier.conformance.places.base import Report
+from anytier.conformance.places import weigh
+from anytier.conformance.places.base import Report, Weight
 from anytier.conformance.places.local import command_lines
 from anytier.errors import ConfigError, Unreachable
 
@@ -126,6 +127,15 @@ class DockerPlace:
         found += [f"image {tag}" for tag in tags if ns in tag]
         return found + [f"process {pid}: {text[:120]}" for pid, text in command_lines() if ns in text]
 
+    # weights
+
+    def machine(self) -> dict[str, Any]:
+        return weigh.machine()
+
+    def platform(self, ns: str) -> dict[str, Weight]:
+        found = weigh.docker({"socket": self.socket, **ours(list(self._all(ns)))})
+        return {key: Weight(**item) for key, item in found.items()}
+
     def _listed(self, ns: str) -> list[dict[str, Any]]:
         listed = self.call("GET", "/containers/json?all=true")
         return [c for c in listed if c["Labels"].get(LABEL) == ns or any(ns in name for name in c["Names"])]
@@ -155,6 +165,18 @@ class DockerPlace:
         if answer.status >= 400:
             raise Failed(f"docker: {method} {path}: HTTP {answer.status} {text[:200]}")
         return text
+
+
+def ours(containers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What `weigh.docker` is asked for, from the inspections of an app's containers."""
+    proxies = [item for item in containers if item["Name"].endswith("-proxy")]
+    bound = [item["NetworkSettings"].get("Ports") or {} for item in containers]
+    ports = {one["HostPort"] for item in bound for several in item.values() for one in several or ()}
+    return {
+        "containers": [item["Id"] for item in containers],
+        "proxies": [item["State"]["Pid"] for item in proxies if item["State"]["Pid"]],
+        "ports": sorted(ports),
+    }
 
 
 class Engine(http.client.HTTPConnection):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from anytier.conformance.check import Failed
 from anytier.conformance.places.baremetal import over_ssh
-from anytier.conformance.places.base import Report
+from anytier.conformance.places.base import Report, Weight
 from anytier.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,10 +102,27 @@ class KubeadmPlace:
     def leftovers(self, ns: str) -> list[str]:
         return [f"{name}: {left}" for name in self.machines for left in self._ask(name, "leftovers")]
 
+    # weights
+
+    def machine(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._run(self.control, "weigh.py", "machine", {})
+        return found
+
+    def platform(self, ns: str) -> dict[str, Weight]:
+        """A pod's first container is the app's, but for the routers': the app that is measured has one in each."""
+        pods = self._ask(self.control, "api-pods", ns=ns)
+        apps = [pod["container"] for pod in pods if ROUTER not in pod["labels"] and pod["container"]]
+        found = [(name, self._run(name, "weigh.py", "cluster", {"apps": apps})) for name in self.machines]
+        return {f"{name} {key}": Weight(**item) for name, items in found for key, item in items.items()}
+
     def _ask(self, machine: str, verb: str, **asked: Any) -> Any:
+        return self._run(machine, "oncluster.py", verb, asked)
+
+    def _run(self, machine: str, file: str, verb: str, asked: Mapping[str, Any]) -> Any:
+        """What a program of this folder finds there. It comes over stdin and leaves nothing."""
         if machine not in self.machines:
             raise Failed(f"no machine is called {machine}: there are {', '.join(self.machines)}")
-        program = (resources.files("anytier.conformance.places") / "oncluster.py").read_bytes()
+        program = (resources.files("anytier.conformance.places") / file).read_bytes()
         argv = ["/usr/bin/python3", "-I", "-", verb, json.dumps(asked)]
         done = asyncio.run(over_ssh(self.machines[machine], lambda there: there.run(argv, program)))
         if done.code != 0:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from anytier.conformance.check import Failed
-from anytier.conformance.places.base import Report
+from anytier.conformance.places import weigh
+from anytier.conformance.places.base import Report, Weight
 
 # Where secrets may lie: what the layout documents as such. Anything else is for everybody's eyes.
 SECRET_STORE = re.compile(r"(^|[/.])secret\.json$|/files/")
@@ -125,6 +126,15 @@ class LocalPlace:
         for folder in UNIT_FOLDERS:
             found += [f"unit {path}" for path in Path(folder).expanduser().glob(f"**/{ns}*")]
         return found + [f"socket folder {path}" for path in self._socket_folders(ns) if path.exists()]
+
+    # weights
+
+    def machine(self) -> dict[str, Any]:
+        return weigh.machine()
+
+    def platform(self, ns: str) -> dict[str, Weight]:
+        found = weigh.host({"root": str(self.root(ns)), "ns": ns})
+        return {key: Weight(**item) for key, item in found.items()}
 
     def _socket_folders(self, ns: str) -> list[Path]:
         from anytier.provider.host.layout import Layout
