@@ -82,7 +82,8 @@ def test_what_cannot_be_done_is_told(project: Path, args: list[str], said: str) 
 
 
 def test_what_a_change_breaks_of_the_policy_pack_is_told(project: Path) -> None:
-    (project / "app.yaml").write_text(SPEC.replace("image: nginx", "image: nginx, securityContext: {privileged: true}"))
+    more = "image: nginx, securityContext: {capAdd: [SYS_ADMIN]}"
+    (project / "app.yaml").write_text(SPEC.replace("image: nginx", more))
     plain = preview(project, "one", "--json")
     (found,) = json.loads(plain.out)
     assert found["broken"], found
