@@ -20,7 +20,7 @@ from bootstrap.paths import Paths
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 HOME, STACK = "/root", "anytier-test-shop"
 PROJECT = f"{HOME}/anytier"
-PARTS = ("Pulumi.yaml", "__main__.py", "bin", "components", "apps", "stacks")
+PARTS = ("Pulumi.yaml", "__main__.py", "bin", "components", "policy", "apps", "stacks")
 CONFIG = {"anytier:app": "apps/shop/app.yaml", "anytier:tier": "local", "anytier:port": 8080}
 ASK = """
 import json, sys, urllib.request

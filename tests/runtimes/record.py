@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +14,8 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import configure, reset_options
 from pulumi.runtime.stack import run_in_stack
+
+from anytier.recording import no_collection
 
 # How the protocol marks a secret.
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
@@ -197,7 +197,7 @@ def record(
         reset_options()
         configure(_settings(monitor, stack))
         set_all_config(dict(config or {}))
-        with _no_collection():
+        with no_collection():  # what earlier tests left must not end in here
             loop.run_until_complete(_ended(run_in_stack(program), longest))
     finally:
         set_all_config({})
@@ -219,15 +219,3 @@ async def _ended(running: Any, longest: float) -> None:
         item.cancel()
     await asyncio.wait(others, timeout=1)
     raise AssertionError(f"the program did not end within {longest:g} s; it waits for\n" + "\n".join(waiting))
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without the garbage collector, as a program runs: what earlier tests left must not end in here."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

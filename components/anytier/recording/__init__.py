@@ -57,7 +57,7 @@ def record(
         reset_options()
         configure(_settings(monitor, engine, stack, project, folder))
         set_all_config(dict(config or {}))
-        with planning.only(), _no_collection():
+        with planning.only(), no_collection():
             loop.run_until_complete(_ended(run_in_stack(program), longest))
     finally:
         set_all_config({})
@@ -120,7 +120,7 @@ async def _ended(running: Any, longest: float) -> None:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Without the garbage collector, as a program runs: it looks through everything only for the process to end."""
     was = gc.isenabled()
     gc.disable()

@@ -57,7 +57,7 @@ class Box:
         """The suite on the stack `local` of a copy of this project, as JSON, under the systemd of this user."""
         home = "/root" if user == "root" else f"/home/{user}"
         project = f"{home}/anytier"
-        parts = ["Pulumi.yaml", "__main__.py", "bin", "components", "apps", "stacks"]
+        parts = ["Pulumi.yaml", "__main__.py", "bin", "components", "policy", "apps", "stacks"]
         copied = self.run(
             "sh", "-c", f'mkdir -p {project} && cp -r --preserve=timestamps "$@" {project}/', "sh", *parts, user=user
         )

@@ -145,12 +145,12 @@ class Api:
         return Unreachable(f"{_SERVER} {self.credentials.server}", f"is not ready ({status}: {str(body)[:200]})", "")
 
 
-async def api_of(node: Node) -> Api:
-    """NotFound on a machine that is no control plane."""
+async def api_of(node: Node, patience: float = 0) -> Api:
+    """NotFound on a machine that is no control plane. `patience`: as Api has it."""
     data = (await node.machine.read([ADMIN])).get(ADMIN)
     if data is None:
         raise NotFound(f"machine {node.machine.name}", "has no control plane", "`pulumi up --refresh` makes it again")
-    return Api(node, Credentials(data))
+    return Api(node, Credentials(data), patience)
 
 
 def node_path(name: str) -> str:

@@ -268,8 +268,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         self, node: Node, inputs: ControlPlaneInputs, known_hash: str, patience: float = 0
     ) -> ControlPlaneOutputs:
         """`known_hash`: of the configuration that was last written; the files themselves say whether it still is."""
-        api = await api_of(node)
-        api.patience = patience
+        api = await api_of(node, patience)
         live = await api.version()
         found = await api.find(node.name)
         current = known_hash and not await self._differs(node, inputs, await encryption_keys(node))
