@@ -110,7 +110,7 @@ class AksCluster:
     def _registry(self) -> tuple[Registry, pulumi.Resource]:
         """Where built images go, one that is there or one of the stack's own, and the machines' right to pull."""
         there: Any = self.plan.args.registry
-        made = None if there else self._new(containerregistry.Registry, "anytier", aksinputs.registry(self.plan))
+        made: Any = None if there else self._new(containerregistry.Registry, "anytier", aksinputs.registry(self.plan))
         name = there.rpartition("/")[2] if made is None else made.name
         kubelet = self.cluster.identity_profile.apply(lambda known: known["kubeletidentity"].object_id if known else "")
         pulls = self._role("may-pull", ACR_PULL, there or made.id, (kubelet, "ServicePrincipal"))
@@ -150,7 +150,7 @@ class AksCluster:
         """A workload's account may take tokens of the identity that its role names. SpecError for one that is none."""
         identity = aksinputs.identity(binding.workload, binding.role)
         issuer = self.cluster.oidc_issuer_profile.apply(lambda known: known.issuer_url if known else "")
-        return managedidentity.FederatedIdentityCredential(
+        trusted: pulumi.Resource = managedidentity.FederatedIdentityCredential(
             f"{binding.namespace}-{binding.workload}",
             resource_group_name=identity.group,
             resource_name_=identity.name,
@@ -159,6 +159,7 @@ class AksCluster:
             audiences=[aksinputs.AUDIENCE],
             opts=opts,
         )
+        return trusted
 
     def called(self, binding: Binding) -> pulumi.Output[str]:
         """The client id of that identity, by which Entra knows it."""
@@ -166,7 +167,8 @@ class AksCluster:
         found = managedidentity.get_user_assigned_identity_output(
             resource_group_name=identity.group, resource_name=identity.name
         )
-        return found.client_id
+        client_id: pulumi.Output[str] = found.client_id
+        return client_id
 
     # how
 

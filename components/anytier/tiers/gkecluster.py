@@ -312,10 +312,11 @@ def bind(
     """A workload's ServiceAccount may act as the service account that its spec names. The pool of identities is there
     once the cluster is."""
     merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[made]))
-    return AccountIAMMember(
+    member: pulumi.Resource = AccountIAMMember(
         f"{binding.workload}-identity",
         service_account_id=f"projects/{project}/serviceAccounts/{binding.role}",
         role="roles/iam.workloadIdentityUser",
         member=f"serviceAccount:{plan.workload_pool}[{binding.namespace}/{binding.account}]",
         opts=merged,
     )
+    return member
