@@ -96,6 +96,6 @@ def test_one_that_takes_too_long_is_ended_and_told(stack: Stack) -> None:
 def test_a_state_out_of_reach_is_no_stack_without_changes(stack: Stack) -> None:
     done = preview(stack, "--markdown", "--expect-no-changes", PULUMI_BACKEND_URL="file:///nowhere/at/all")
     assert done.code == 1
-    assert done.out.count("planned only: it is out of reach") == 2 and "out of reach: `pulumi stack ls: " in done.out
+    assert done.out.count("planned only: it is out of reach") == 2 and "out of reach: `` pulumi stack ls: " in done.out
     done = preview(stack, "--expect-no-changes", PULUMI_BACKEND_URL=f"file://{stack.folder / 'place'}")
     assert done.code == 1  # another backend, in which nothing is: that is not "as it was"

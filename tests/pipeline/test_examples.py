@@ -86,7 +86,7 @@ def test_a_pull_request_of_our_own_is_previewed_by_the_engine_and_a_forks_is_not
     done = runner.run(workflow, "pull_request", pull(REPOSITORY, head), merge)["preview"]
     assert done.result == "success", done.log
     (comment,) = forge.comments
-    assert "🟢 **`test`**: 1 to change (1 safe)" in comment["body"] and "as the engine sees it" in comment["body"]
+    assert "⚪ **`test`**: 1 to change (1 unknown)" in comment["body"] and "as the engine sees it" in comment["body"]
 
 
 def test_what_is_merged_is_deployed(runner: Runner, scratch: Scratch, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_what_the_engine_knows_better_than_a_plan() -> None:
 def test_drift_is_told() -> None:
     volume, network = "anytier:docker:Volume", "anytier:docker:Network"
     found = previewed(
-        step("delete", volume, "gone", {"name": "a"}),  # by the refresh; then
+        step("refresh", volume, "gone", {"name": "a"}),  # was not found; so
         step("create", volume, "gone", None, {"name": "a"}),
         step("update", network, "net", {"name": "a"}, {"name": "a"}, detailedDiff={"x": {"kind": "update"}}),
     )

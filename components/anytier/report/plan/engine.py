@@ -74,6 +74,7 @@ class _Steps:
         self.before: dict[str, Node] = {}
         self.after: dict[str, Node] = {}
         self.anew: dict[str, set[str]] = {}
+        self.refreshed: set[str] = set()
         for step in steps:
             self._take(step)
 
@@ -84,14 +85,16 @@ class _Steps:
     def _take(self, step: Mapping[str, Any]) -> None:
         state = step.get("newState") or step.get("oldState") or {}
         op, key = str(step["op"]), _key(str(step["urn"]))
+        if op == "refresh":
+            self.refreshed.add(key)
         if op not in _KINDS or state.get("custom") is False or key.startswith(_STACK):
             return
         if not state:
             raise ValueError(key)
         self.done.setdefault(key, set()).add(op)
         self.anew.setdefault(key, set()).update(str(item).split(".")[0] for item in step.get("replaceReasons") or ())
-        if step.get("oldState"):
-            self.before[key] = _node(key, step["oldState"])
+        if step.get("oldState") or op == "delete":
+            self.before[key] = _node(key, step.get("oldState") or state)
         if step.get("newState") and op != "delete":
             self.after[key] = _node(key, step["newState"])
 
@@ -102,7 +105,7 @@ class _Steps:
         return found
 
     def _change(self, key: str, done: set[str]) -> Change:
-        if {"create", "delete"} <= done:  # a refresh did not find it, and the program wants it
+        if key in self.refreshed and done == {"create"}:  # it was in the state, and a refresh did not find it
             change = of_step("add", None, self.after[key])
             return change.model_copy(update={"why": "it is gone from its place, and is made again"})
         kinds = {_KINDS[op] for op in done}
