@@ -5,7 +5,7 @@ STACK ?= local
 JOBS ?= 2
 BIN := .venv/bin
 SETUP := $(PYTHON) tools/setup.py
-SOURCES := components tools tests benchmarks __main__.py
+SOURCES := components tools tests benchmarks __main__.py .github/actions
 # each runs, also after another has failed
 LINT := $(BIN)/ruff format --check $(SOURCES) || failed=1; $(BIN)/ruff check $(SOURCES) || failed=1; $(BIN)/mypy || failed=1
 

@@ -79,3 +79,46 @@ def test_one_stack_against_a_commit_as_json(project: Path) -> None:
 def test_what_cannot_be_done_is_told(project: Path, args: list[str], said: str) -> None:
     done = preview(project, *args)
     assert done.code == 2 and said in done.err and not done.out
+
+
+def test_what_a_change_breaks_of_the_policy_pack_is_told(project: Path) -> None:
+    more = "image: nginx, securityContext: {capAdd: [SYS_ADMIN]}"
+    (project / "app.yaml").write_text(SPEC.replace("image: nginx", more))
+    plain = preview(project, "one", "--json")
+    (found,) = json.loads(plain.out)
+    assert found["broken"], found
+    assert {"rule", "severity", "what", "do", "new"} <= set(found["broken"][0])
+
+
+def test_a_stacks_file_that_leads_out_of_the_repository_is_not_read(project: Path) -> None:
+    secret = project.parent.parent / f"{project.parent.name}-secret.yaml"
+    secret.write_text("password: [c4nary\n")  # a YAML library quotes what it cannot read
+    (project / "Pulumi.three.yaml").symlink_to(secret)
+    (project / "Pulumi.four.yaml").symlink_to(project.parent / ".git" / "config")
+    done = preview(project, "three", "four", "--markdown")
+    assert done.code == 1 and done.out.count("leads out of") == 2
+    assert "c4nary" not in done.out + done.err and "repositoryformatversion" not in done.out
+
+
+def test_what_is_saved_is_what_json_prints(project: Path) -> None:
+    done = preview(project, "one", "--json", "--save", "found.json")
+    assert done.code == 0 and (project / "found.json").read_text() == done.out
+    (found,) = json.loads(done.out)
+    assert (found["grade"], found["refused"], found["asItIs"]) == ("none", False, False)
+    assert preview(project, "one", "--save", "no/such/folder").code == 2
+
+
+@pytest.mark.parametrize("option", ["--refresh", "--expect-no-changes"])
+def test_what_only_the_engine_knows_is_not_asked_of_plans(project: Path, option: str) -> None:
+    done = preview(project, "one", option)
+    assert done.code == 2 and "give --engine, too" in done.err
+
+
+def test_a_file_that_means_more_than_there_is_is_that_stacks_failure(project: Path) -> None:
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x' * 9] * 10)}]" for n in range(10)]
+    bomb = "\n".join([*lines, "config: {anytier:app: app.yaml, anytier:tier: docker, anytier:docker: {host: *a9}}", ""])
+    (project / "Pulumi.bomb.yaml").write_text(bomb)
+    (project / "Pulumi.deep.yaml").write_text("config: " + "[" * 5000)
+    done = preview(project, "--all", "--markdown", "--timeout", "60")
+    assert done.code == 1
+    assert "❌ **`bomb`**" in done.out and "❌ **`deep`**" in done.out and "✅ **`one`**: no changes" in done.out

@@ -22,6 +22,8 @@ def planned(project: Path, stack: str, config: dict[str, Any]) -> Recording:
         raise ZeroDivisionError("ours")
     if stack == "dies":
         os._exit(3)
+    if stack == "hungry":
+        return Recording(Graph(project="p", stack=str(len(bytearray(2 * apart.MEMORY)))))
     if stack == "slow":
         time.sleep(300)
     return Recording(Graph(project="p", stack=stack, exports={"big": "x" * 300_000}), ("careful",))
@@ -30,18 +32,19 @@ def planned(project: Path, stack: str, config: dict[str, Any]) -> Recording:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Made]:
     monkeypatch.setattr(apart, "plan", planned)
-    names = ("slow", "good", "wrong", "bug", "dies", "other")
+    names = ("slow", "good", "wrong", "bug", "dies", "hungry", "other")
     return record_all({name: Task(tmp_path, name, {}) for name in names}, 2, 2)
 
 
 def test_each_comes_to_its_own_end(made: dict[str, Made]) -> None:
-    assert list(made) == ["slow", "good", "wrong", "bug", "dies", "other"]
+    assert list(made) == ["slow", "good", "wrong", "bug", "dies", "hungry", "other"]
     for name in ("good", "other"):
         graph = made[name].graph
         assert graph is not None and graph.stack == name and made[name].warnings == ("careful",)
     assert made["wrong"].errors == ("a: is wrong -> mend it", "b: too")
     assert made["bug"].errors == ("ZeroDivisionError: ours (a bug of anytier)",)
     assert made["dies"].errors == ("the process that planned it ended with 3",)
+    assert made["hungry"].errors == ("takes more than 4 GiB of memory -> mend what its files repeat",)
     assert made["slow"].errors == ("took longer than 2 s -> give it more by --timeout",)
     assert all((item.graph is None) == bool(item.errors) for item in made.values())
 

@@ -131,6 +131,26 @@ def test_no_file_outside_of_the_repository_is_read(project: Path) -> None:
     assert plan(project, "dev", {"anytier:app": "app.yaml", "anytier:tier": "docker"}).graph.resources
 
 
+def test_what_git_keeps_for_itself_is_not_read(project: Path) -> None:
+    """A CI system's token lies there."""
+    (project / ".git").mkdir()
+    (project / ".git" / "config").write_text(f"[{CANARY}")
+    (project / "link").symlink_to(project / ".git" / "config")
+    files = "{/a: {source: .git/config}, /b: {source: link}}"
+    (project / "app.yaml").write_text(SPEC.replace("{image: nginx,", f"{{image: nginx, files: {files},"))
+    found = refused(project, {}) + refused(project, {"anytier:app": ".git/config"})
+    assert len(found) == 3 and all("is outside of project" in line and CANARY not in line for line in found)
+
+
+def test_a_projects_file_that_is_a_link_out_of_it_is_not_read(project: Path) -> None:
+    outside = project.parent / "outside.yaml"
+    outside.write_text(f"name: [{CANARY}\n")
+    (project / "Pulumi.yaml").unlink()
+    (project / "Pulumi.yaml").symlink_to(outside)
+    (line,) = refused(project, {})
+    assert "leads out of project" in line and CANARY not in line
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

@@ -7,6 +7,7 @@ failure, and nobody else's.
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,26 +17,32 @@ from pathlib import Path
 from typing import Any
 
 from anytier.errors import AnytierError, leaves
+from anytier.recording.judged import judged
 from anytier.recording.stack import plan
+from anytier.report.plan.broken import Broken
 from anytier.report.plan.graph import Graph, parse
+
+MEMORY = 4 << 30  # bytes of one process: a few lines of YAML can mean more than any machine has
 
 
 @dataclass(frozen=True)
 class Task:
-    """One stack of a project. `config` as its file has it."""
+    """One stack of a project. `config` as its file has it. `judge`: by the policy pack, too."""
 
     project: Path
     stack: str
     config: Mapping[str, Any]
+    judge: bool = False
 
 
 @dataclass(frozen=True)
 class Made:
-    """A graph, or the errors for want of one; each as `path: what -> do`."""
+    """A graph, or the errors for want of one; each as `path: what -> do`. `broken`: of the policy."""
 
     graph: Graph | None = None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    broken: tuple[Broken, ...] = ()
 
 
 @dataclass
@@ -89,11 +96,12 @@ def _collect(state: _All, seconds: float) -> None:
 
 def _received(item: _Running) -> Made:
     try:
-        text, errors, warnings = item.pipe.recv()
+        text, errors, warnings, broken = item.pipe.recv()
     except EOFError:
         item.process.join(5)
         return Made(errors=(f"the process that planned it ended with {item.process.exitcode}",))
-    return Made(parse(text, "plan") if text else None, tuple(errors), tuple(warnings))
+    graph = parse(text, "plan") if text else None
+    return Made(graph, tuple(errors), tuple(warnings), tuple(map(Broken.model_validate, broken)))
 
 
 def _ended(item: _Running) -> None:
@@ -105,11 +113,16 @@ def _ended(item: _Running) -> None:
 def _work(task: Task, pipe: Connection) -> None:
     """In the process: texts only go back, and a mistake of ours is told as one."""
     try:
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most), most))
         found = plan(task.project, task.stack, task.config)
-        pipe.send((found.graph.text(), (), found.warnings))
+        broken = judged(found.graph, task.config) if task.judge else ()
+        pipe.send((found.graph.text(), (), found.warnings, [item.model_dump() for item in broken]))
     except Exception as error:
-        pipe.send(("", [_said(item) for item in leaves(error)], ()))
+        pipe.send(("", [_said(item) for item in leaves(error)], (), ()))
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"takes more than {MEMORY >> 30} GiB of memory -> mend what its files repeat"
     return str(error) if isinstance(error, AnytierError) else f"{type(error).__name__}: {error} (a bug of anytier)"

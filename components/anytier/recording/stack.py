@@ -23,6 +23,7 @@ def plan(project: Path, stack: str, config: Mapping[str, Any]) -> Recording:
     """`config` as the stack's file has it. AnytierErrors, in groups too, for all that is wrong in it or in the app."""
     given = as_given(config, project.name)
     root = repository(project)
+    refuse_outside("Pulumi.yaml", project / "Pulumi.yaml", root)
     with _working_in(project):
         _refuse_outside(given, root)
 
@@ -55,12 +56,25 @@ def repository(project: Path) -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
 
 
+def inside(path: Path, root: Path) -> bool:
+    """Whether it is a file of the repository, links followed. What git keeps for itself is none: tokens lie there."""
+    found = path.resolve()
+    return found.is_relative_to(root) and ".git" not in found.relative_to(root).parts
+
+
+def refuse_outside(name: str, path: Path, root: Path) -> None:
+    """ConfigError for a file of the project's own that a link leads elsewhere."""
+    if not inside(path, root):
+        what = f"leads out of {root.name}, and a plan reads nothing there"
+        raise ConfigError(name, what, "put the file itself there")
+
+
 def outside(app: App, folder: Path, root: Path) -> Iterator[AnytierError]:
     """Files and folders that the app names and that lie outside of `root`, links followed."""
     named = [((*path, "source"), item.source) for path, item in checks.files(app) if item.source is not None]
     builds = [((*path, "build", "context"), item.build) for path, item in checks.containers(app) if item.build]
     for path, name in (*named, *((path, build.context) for path, build in builds)):
-        if not (folder / name).resolve().is_relative_to(root):
+        if not inside(folder / name, root):
             what = f"{name!r} is outside of {root.name}, and a plan reads nothing there"
             yield SpecError(".".join(map(str, path)), what, "move it into the repository; `pulumi preview` reads it")
 
@@ -74,7 +88,7 @@ def _refuse_outside(given: Mapping[str, str], root: Path) -> None:
     wrong = [
         ConfigError(key, f"{name!r} is outside of {root.name}, and a plan reads nothing there", "name a file in it")
         for key, name in named.items()
-        if isinstance(name, str) and "\0" not in name and not Path(name).resolve().is_relative_to(root)
+        if isinstance(name, str) and "\0" not in name and not inside(Path(name), root)
     ]
     if wrong:
         raise ExceptionGroup("files", wrong)

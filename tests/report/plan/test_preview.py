@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.report.plan.graphs import FEW, HOSTILE, graph, graphs, node
+from tests.report.plan.test_engine import digests
 from tests.report.plan.test_markdown import LINE, without_code
 
+from anytier.policy.rule import SEVERITIES
 from anytier.report.plan import preview
+from anytier.report.plan.broken import Broken
+from anytier.report.plan.engine import Previewed, read
 from anytier.report.plan.graph import Graph
-from anytier.report.plan.preview import MARK, Outcome, outcome
+from anytier.report.plan.preview import MARK, Outcome, outcome, seen
 
 MORE = re.compile(
     r"|".join(
         (
             re.escape(MARK),
-            r"- (🟢|⚪|🟡|🟠|🔴|✅) \*\*§\*\*: [a-z0-9, ()]+( \(the stack is taken out, [a-z ]+\))?",
-            r"- ❌ \*\*§\*\*: no plan [a-z ]*could be made \(\d+ errors?\)",
+            r"- (🟢|⚪|🟡|🟠|🔴|✅) \*\*§\*\*: [a-z0-9, ()]+(; breaks [a-z0-9, ()]+)?( \([a-z,;: ]+\))?",
+            (
+                r"- ❌ \*\*§\*\*: (no plan [a-z ]*could be made|§ failed) \(\d+ errors?\)"
+                r"(; by its plan [a-z0-9, ]+)?(; breaks [a-z0-9, ()]+)?( \([a-z,;: ]+\))?"
+            ),
+            r"- out of reach: §",
+            r"  - §",
+            r"<details( open)?><summary>policy: breaks [a-z0-9, ()]+</summary>",
+            r"- \*\*[a-z]+\*\* § §( \([a-z, ]+\))?: §",
+            r"- and \d+ more findings?",
             r"### §",
             r"- §",
             r"- warning: §",
@@ -31,11 +44,33 @@ NETWORK = node("anytier:docker:Network", "net", {"name": "n"})
 VOLUME = node("anytier:docker:Volume", "data", {"name": "a"})
 
 
+BROKEN = st.builds(
+    Broken,
+    rule=HOSTILE,
+    severity=st.sampled_from(SEVERITIES),
+    mandatory=st.booleans(),
+    resource=HOSTILE,
+    key=HOSTILE,
+    path=HOSTILE,
+    what=HOSTILE,
+    do=HOSTILE,
+    waived=st.booleans(),
+    new=st.booleans(),
+)
+
+
 @st.composite
 def outcomes(draw: st.DrawFn) -> Outcome:
     base, head = (draw(st.one_of(st.none(), graphs(3))) for _ in range(2))
     errors, earlier = (draw(st.lists(HOSTILE, max_size=2)) for _ in range(2))
-    return outcome(draw(HOSTILE), base, head, errors, earlier, draw(st.lists(HOSTILE, max_size=2)))
+    made = outcome(draw(HOSTILE), base, head, errors, earlier, draw(st.lists(HOSTILE, max_size=2)))
+    way = draw(st.sampled_from(["plan", "engine", "not deployed", "out of reach"]))
+    if way == "engine":
+        code, said = draw(st.integers(0, 1)), draw(HOSTILE)
+        made = seen(made, read(made.stack, json.dumps(draw(digests())), code, said))
+    more = {"broken": tuple(draw(st.lists(BROKEN, max_size=3))), "way": way}
+    reason = draw(HOSTILE) if way == "out of reach" else ""
+    return made.model_copy(update={**more, "reason": reason})
 
 
 @FEW
@@ -97,3 +132,34 @@ def test_every_stack_has_its_line_however_long_the_others_are() -> None:
 def test_another_project_name_is_no_difference() -> None:
     one, other = (Graph(project=name, stack="s", resources=(NETWORK,)) for name in "ab")
     assert outcome("s", one, other).grade == -1
+
+
+def test_what_the_engine_says_takes_the_plans_place_and_its_failure_is_one() -> None:
+    planned = outcome("s", graph(NETWORK), graph(NETWORK))
+    failed = seen(planned, Previewed(errors=("no credentials",)))
+    assert failed.failed and not failed.as_it_is and failed.graded == "failed"
+    (line,) = [line for line in preview.as_markdown([failed]).split("\n") if line.startswith("- ❌")]
+    assert line == "- ❌ **`s`**: `pulumi preview` failed (1 error); by its plan no changes"
+    wrong = outcome("s", None, None, errors=["is wrong"])
+    same = read("s", '{"changeSummary": {"same": 3}}', 0)
+    assert seen(wrong, same).state == "failed"
+    before = outcome("s", None, graph(NETWORK), base_errors=["was wrong"])
+    assert seen(before, same).as_it_is and seen(before, same).errors == ()
+
+
+def test_only_the_engine_is_sure_that_nothing_would_change() -> None:
+    same = outcome("s", graph(NETWORK), graph(NETWORK))
+    sure = {way: same.model_copy(update={"way": way}).as_it_is for way in ("plan", "out of reach", "not deployed")}
+    assert sure == {"plan": False, "out of reach": False, "not deployed": True}
+    assert not outcome("s", None, None, errors=["is wrong"]).model_copy(update={"way": "not deployed"}).as_it_is
+
+
+def test_a_long_list_of_rules_leaves_room_for_what_changes() -> None:
+    one = Broken(
+        rule="r", severity="high", mandatory=True, resource="x", key="x", path="p", what="w" * 300, do="d", new=True
+    )
+    many = graph(*(node("anytier:docker:Volume", f"v{number}", {"name": "n"}) for number in range(50)))
+    found = outcome("s", many, graph()).model_copy(update={"broken": (one,) * 200})
+    text = preview.as_markdown([found], 20_000)
+    assert len(text) <= 20_000 and "more finding" in text
+    assert text.index("data loss: 50 changes") < text.index("policy: breaks 200 rules anew (200 mandatory)")

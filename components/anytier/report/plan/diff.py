@@ -7,7 +7,7 @@ output changes: the resources that read those of one that is made anew are named
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 from anytier.frozen import Frozen
@@ -91,7 +91,7 @@ def _new(base: Graph, head: Graph) -> Iterator[Change]:
 def _gone(base: Graph, head: Graph) -> Iterator[Change]:
     for node in base.resources:
         if node.key not in head.nodes and not node.component:
-            yield _change(node, "remove", *_loss(node, "disruptive", "is no longer there"))
+            yield _removed(node)
 
 
 def _changed(base: Graph, head: Graph) -> Iterator[Change]:
@@ -99,20 +99,51 @@ def _changed(base: Graph, head: Graph) -> Iterator[Change]:
         before = base.nodes.get(after.key)
         if before is None or after.component:
             continue
-        found = tuple(
-            Property(
-                path=item.path,
-                before=before.at(item.path),
-                after=after.at(item.path),
-                added=not _there(before, item.path),
-                removed=not _there(after, item.path),
-                hidden=any(item.path in where for node in (before, after) for where in (node.secrets, node.unknown)),
-                replaces=item.replaces,
-            )
-            for item in differences(before, after)
-        )
+        found = _properties(before, after)
         if found:
             yield _judged(before, after, found, head)
+
+
+def of_step(kind: Kind, before: Node | None, after: Node | None, anew: Collection[str] = ()) -> Change:
+    """One step that the engine has decided on, and how grave that is by the same rules. `anew`: the inputs for which it
+    makes the thing anew. `before` is None for `add`, `after` for `remove`."""
+    if after is None:
+        assert before is not None  # one of them is there
+        return _removed(before)
+    if before is None:
+        return _change(after, "add", "safe", "")
+    found = tuple(
+        item.model_copy(update={"replaces": "yes" if item.path[0] in anew else "no"})
+        for item in _properties(before, after)
+    )
+    if kind == "replace":
+        return _anew(before, after, Graph(project="", stack=""), found, "")
+    effect, why = _in_place(before, after, found)
+    if effect == "unknown":
+        why = "in place; whether it serves meanwhile is the provider's to say"
+    elif not found:
+        why = why or "what is there is not as it was left"
+    return _change(after, "change", effect, why, found)
+
+
+def _removed(node: Node) -> Change:
+    effect, why = _loss(node, "disruptive", "is no longer there")
+    return _change(node, "remove", effect, why)
+
+
+def _properties(before: Node, after: Node) -> tuple[Property, ...]:
+    return tuple(
+        Property(
+            path=item.path,
+            before=before.at(item.path),
+            after=after.at(item.path),
+            added=not _there(before, item.path),
+            removed=not _there(after, item.path),
+            hidden=any(item.path in where for node in (before, after) for where in (node.secrets, node.unknown)),
+            replaces=item.replaces,
+        )
+        for item in differences(before, after)
+    )
 
 
 def _judged(before: Node, after: Node, found: tuple[Property, ...], head: Graph) -> Change:
