@@ -40,8 +40,8 @@ def cell_json(cell: Support) -> dict[str, Any]:
 def as_text(tiers: Sequence[str], room: int | None = None) -> str:
     """Aligned columns; a mode that differs stands behind a slash (`yes/emulated`).
 
-    Where `room` is too small for it, paths are shortened in their middle; if that is not enough, the last tiers are left
-    out, and that is said.
+    Where `room` is too small for it, paths are shortened in their middle; if that is not enough, the last tiers are
+    left out, and that is said.
     """
     shown = list(tiers)
     while room is not None and len(shown) > 1 and _width(_text(shown, _SHORTEST)) > room:
