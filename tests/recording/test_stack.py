@@ -14,6 +14,7 @@ from anytier.errors import AnytierError, leaves
 from anytier.recording.stack import as_given, plan
 from anytier.report.plan.graph import Graph
 from anytier.report.plan.svg import picture
+from anytier.tiers import managed
 from anytier.tiers.registry import REGISTRY
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,21 @@ def test_the_stack_of_every_tier_has_a_plan(tier: str) -> None:
     assert any(node.type.startswith("anytier:tier:") for node in made.graph.resources)
     assert str(ROOT) not in made.graph.text()
     assert made.graph.exports
+
+
+@pytest.mark.parametrize("tier", SDKS)
+def test_a_clouds_sdk_that_is_not_installed_is_told_with_the_way_to_get_it(
+    tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managed, "find_spec", lambda name: None)
+    config = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{tier}.yaml").read_text())["config"]
+    with pytest.raises((AnytierError, ExceptionGroup)) as caught:
+        plan(ROOT, tier, config)
+    (told,) = map(str, leaves(caught.value))
+    assert told.startswith(
+        f"anytier:tier: tier {tier} needs {SDKS[tier].replace('_', '-')}, which is not installed here"
+    )
+    assert f"`python3 tools/setup.py --extra {tier}`" in told
 
 
 def test_the_picture_in_the_documents_is_what_a_plan_draws(request: pytest.FixtureRequest) -> None:

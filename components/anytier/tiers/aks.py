@@ -7,7 +7,6 @@ alone imports Azure's SDK: a config is read without it.
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -92,11 +91,7 @@ def decided(args: AksArgs, stack: str) -> Plan:
 
 def _lacking(given: dict[str, str]) -> Iterator[ConfigError]:
     """The SDK, and somebody to be at Azure; whoever only records what would be made needs nobody's credentials."""
-    if importlib.util.find_spec("pulumi_azure_native") is None:
-        what = "tier aks needs Pulumi's SDK for Azure, pulumi-azure-native, which is not installed here"
-        yield ConfigError(
-            "anytier:tier", what, "`make up STACK=...` installs it, and so does pip install 'anytier[aks]'"
-        )
+    yield from managed.lacking("aks", "pulumi_azure_native")
     if not isinstance(get_monitor(), MockMonitor):
         nobody = CREDENTIALS.missing(os.environ, Path.home(), given, "azure")
         if nobody:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ class EksTier(pulumi.ComponentResource):
             plan = eksplan.decide(args, region, pulumi.get_stack(), datetime.date.today())
         except ExceptionGroup as group:
             found += group.exceptions
-        found += [error for error in (managed.lacking("pulumi_aws", "eks"), _nobody()) if error is not None]
+        found += managed.lacking("eks", "pulumi_aws")
+        found += _nobody()
         if found or plan is None:
             raise ExceptionGroup("config", found)
         return plan
@@ -134,9 +136,9 @@ def kubeconfig_of(region: str, name: str, server: str, authority: str) -> str:
     return managed.kubeconfig(name, server, authority, login)
 
 
-def _nobody() -> Exception | None:
+def _nobody() -> Iterator[Exception]:
     """Where no provider will be asked, as for a plan, nobody need be logged in."""
-    if isinstance(get_monitor(), MockMonitor):
-        return None
-    given = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
-    return CREDENTIALS.missing(os.environ, Path.home(), given, "aws")
+    if not isinstance(get_monitor(), MockMonitor):
+        given = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+        if nobody := CREDENTIALS.missing(os.environ, Path.home(), given, "aws"):
+            yield nobody

@@ -12,7 +12,6 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from pulumi.runtime.settings import get_monitor
 import pulumi
 from anytier.clusterobjects import cluster_provider, register
 from anytier.errors import AnytierError, ConfigError, SpecError
-from anytier.tiers import gkeplan
+from anytier.tiers import gkeplan, managed
 from anytier.tiers.gkeargs import KEY, GkeArgs, versions_of
 from anytier.tiers.gkeplan import CREDENTIALS, HYPERDISK, LOGIN, PLUGIN, STANDARD, TOKEN_USER, Plan
 from anytier.tiers.managed import protection
@@ -166,6 +165,7 @@ def decided(args: GkeArgs, today: datetime.date) -> Plan:
         plan = gkeplan.decide(args, given["gcp:project"], given["gcp:region"], pulumi.get_stack(), today)
     except ExceptionGroup as group:
         found += group.exceptions
+    found += managed.lacking("gke", "pulumi_gcp")
     if not isinstance(get_monitor(), MockMonitor):
         found += missing(os.environ, Path.home(), {key for key, value in given.items() if value})
     if found or plan is None:
@@ -182,9 +182,6 @@ def missing(environment: Mapping[str, str], home: Path, config: set[str]) -> lis
     if shutil.which(PLUGIN, path=environment.get("PATH")) is None:
         do = f"`gcloud components install {PLUGIN}`, or apt-get install google-cloud-cli-{PLUGIN}"
         found.append(ConfigError(KEY, f"{PLUGIN} is not on PATH, which logs in to the cluster", do))
-    if find_spec("pulumi_gcp") is None:
-        do = "`tools/setup.py --extra gke`, or pip install '.[gke]'"
-        found.append(ConfigError("anytier:tier", "tier gke needs pulumi-gcp, which is not installed", do))
     return found
 
 

@@ -313,11 +313,12 @@ def _there(name: str, environment: Mapping[str, str], home: Path) -> bool:
     return (home / name).is_file()
 
 
-def lacking(package: str, extra: str) -> ConfigError | None:
-    """Where the cloud's SDK is not installed; nothing of it is loaded."""
-    if find_spec(package) is not None:
-        return None
-    return ConfigError("anytier:tier", f"{extra} needs {package}", f"`pip install 'anytier[{extra}]'`")
+def lacking(tier: str, module: str) -> Iterator[ConfigError]:
+    """Where the cloud's SDK is not installed; nothing of it is loaded. A recording needs it, too."""
+    if find_spec(module) is None:
+        what = f"tier {tier} needs {module.replace('_', '-')}, which is not installed here"
+        do = f"`python3 tools/setup.py --extra {tier}` in a clone; elsewhere pip install 'anytier[{tier}]'"
+        yield ConfigError("anytier:tier", what, do)
 
 
 # deletion
