@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write golden files anew from what is there now")
 
 
+CLUSTERS = ("e2e/test_kubeadm", "conformance_kubeadm", "measure_kubeadm", "shop_kubeadm", "provider/kubeadm")
+GUESTS = ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt", "vm_cluster")
+API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server")
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh"),
@@ -34,21 +37,24 @@ GROUPS = {
     "daemon": ("provider/docker", "conformance_docker", "measure_docker", "on_systemd"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
-    "kubernetes": ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server"),
-    "cluster": ("e2e/test_kubeadm", "conformance_kubeadm", "measure_kubeadm", "shop_kubeadm", "provider/kubeadm"),
-    "hypervisor": ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt", "vm_cluster"),
+    "kubernetes": API_SERVERS,
+    "heavy": CLUSTERS + GUESTS,  # either wants most of a core
 }
 
 
 def group_of(nodeid: str) -> str:
-    return next((group for group, parts in GROUPS.items() if any(part in nodeid for part in parts)), "machine")
+    return next((group for group, parts in GROUPS.items() if _named(nodeid, parts)), "machine")
+
+
+def _named(nodeid: str, parts: tuple[str, ...]) -> bool:
+    return any(part in nodeid for part in parts)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on clusters want software that takes half an hour to build; tools/e2e.sh says whether it is there."""
     if reason := os.environ.get("ANYTIER_WITHOUT_CLUSTER"):
         for item in items:
-            if group_of(item.nodeid) in ("kubernetes", "cluster") and item.get_closest_marker("e2e"):
+            if _named(item.nodeid, API_SERVERS + CLUSTERS) and item.get_closest_marker("e2e"):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

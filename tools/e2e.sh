@@ -46,8 +46,8 @@ if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'
 code=0
 ANYTIER_WITHOUT_CLUSTER=$(why_no_cluster)
 export ANYTIER_WITHOUT_CLUSTER
-# Two at a time, each of another group (tests/conftest.py has them).
-tools/pytest.sh -m "$marks" -n 2 --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
+# Several at a time, each of another group (tests/conftest.py has them): mostly they wait.
+tools/pytest.sh -m "$marks" -n "${JOBS:-3}" --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 if [ -n "$ANYTIER_WITHOUT_CLUSTER" ]; then echo "SKIPPED: every test on a Kubernetes cluster: $ANYTIER_WITHOUT_CLUSTER"; fi
 reason=$(why_no_libvirt)
