@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from anytier.policy.resource import Resource, Secret
+from anytier.marks import Secret
+from anytier.policy.resource import Resource
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mqsLtTkJJ7"
 SSH = {"kind": "ssh", "address": "10.0.0.1", "port": 22, "user": "root", "hostKey": KEY, "connectTimeout": 15}

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.policy.good import ALL, PARTS
 
+from anytier.marks import UNKNOWN, Secret
 from anytier.policy import plan
 from anytier.policy.check import check
 from anytier.policy.registry import ELSEWHERE, RULES, SECTIONS
 from anytier.policy.rendered import rendered
-from anytier.policy.resource import UNKNOWN, Resource, Secret
+from anytier.policy.resource import Resource
 from anytier.policy.rule import SEVERITIES
 from anytier.policy.state import resources
 

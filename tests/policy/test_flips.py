@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from tests.policy.good import ALL, KEY
 
+from anytier.marks import UNKNOWN, Secret
 from anytier.policy.check import Finding, judge
 from anytier.policy.registry import RULES
 from anytier.policy.rendered import CONTAINER, DOMAIN, UNIT, VOLUME, rendered
-from anytier.policy.resource import UNKNOWN, Context, Resource, Secret
+from anytier.policy.resource import Context, Resource
 
 TODAY = datetime.date(2026, 11, 28)
 GONE = object()
@@ -319,11 +321,30 @@ def test_every_rule_looked_at_something_good() -> None:
     assert {rule.id for rule in RULES.values() if not types & set(rule.on)} == set()
 
 
+def places(tree: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to every value, however deep."""
+    found = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for step, value in found:
+        yield (step,)
+        yield from ((step, *rest) for rest in places(value))
+
+
+def unknown_at(tree: Any, path: tuple[Any, ...]) -> Any:
+    """A copy in which the value at `path` is not known yet."""
+    copied = copy.deepcopy(tree)
+    *above, last = path
+    at = copied
+    for step in above:
+        at = at[step]
+    at[last] = UNKNOWN
+    return copied
+
+
 @pytest.mark.parametrize("item", ALL, ids=lambda item: item.name)
 def test_what_is_not_known_yet_breaks_nothing(item: Resource) -> None:
     """A preview does not know what other resources will say; the run that knows is judged."""
-    for name in item.props:
-        every = [replace(one, props={**one.props, name: UNKNOWN}) if one is item else one for one in ALL]
+    for name in places(item.props):
+        every = [replace(one, props=unknown_at(one.props, name)) if one is item else one for one in ALL]
         every = [seen for one in every for seen in (one, *rendered(one))]
         context = Context(TODAY, every)
         assert [str(f) for one in every for f in judge(one, context, RULES.values())] == [], name

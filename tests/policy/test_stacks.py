@@ -13,10 +13,11 @@ from tests.runtimes.record import Secret as Marked
 from tests.runtimes.test_goldens import ROOT, SECRETS, deployed, whole_program
 from tests.tiers.test_kubeadm import THREE, VM, filled
 
+from anytier.marks import Secret
 from anytier.policy.check import Report, check
 from anytier.policy.registry import RULES
 from anytier.policy.rendered import rendered
-from anytier.policy.resource import Resource, Secret
+from anytier.policy.resource import Resource
 
 MACHINES = ("local", "docker", "baremetal", "libvirt", "fleet")
 KUBEADM = {"machines": THREE, "metrics": True}

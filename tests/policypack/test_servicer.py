@@ -11,10 +11,10 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import analyzer_pb2 as proto
 
+from anytier.marks import UNKNOWN, Secret
 from anytier.policy.registry import RULES
 from anytier.policypack.servicer import Servicer
 from anytier.provider import values
-from anytier.provider.values import UNKNOWN, Secret
 
 CONTAINER = {"name": "web", "image": "sha256:01", "limits": {"memory": 1}}
 SOON = (date.today() + timedelta(days=30)).isoformat()

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, SpecError
 from anytier.frozen import Frozen
+from anytier.marks import UNKNOWN, Secret
 from anytier.provider.check import check, completed, parse, partial, redactor, remark
 from anytier.provider.fields import replaces, secret
-from anytier.provider.values import UNKNOWN, Secret
 
 
 class Probe(Frozen):

@@ -10,9 +10,9 @@ from pydantic import Field
 from tests.provider.test_values import TREES
 
 from anytier.frozen import Frozen
+from anytier.marks import UNKNOWN
 from anytier.provider.diff import Change, by_path, diff, drift, forced, ignored_paths, top_level
 from anytier.provider.fields import Behaviour, behaviour, delete_first, ignored, normalise, replaces, secret
-from anytier.provider.values import UNKNOWN
 
 
 class Endpoint(Frozen):

@@ -9,8 +9,8 @@ import pytest
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from anytier.errors import Denied, Unreachable
+from anytier.marks import Secret
 from anytier.provider import failure, values
-from anytier.provider.values import Secret
 
 
 def test_codes_never_leave_a_pending_operation() -> None:

@@ -9,12 +9,8 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anytier.marks import SECRET, SIGNATURE, UNKNOWN, UNKNOWN_STRINGS, Secret
 from anytier.provider.values import (
-    SECRET,
-    SIGNATURE,
-    UNKNOWN,
-    UNKNOWN_STRINGS,
-    Secret,
     has_unknown,
     leaves,
     mark,

@@ -9,7 +9,7 @@ import pytest
 import pulumi
 from anytier import planning
 from anytier.errors import AnytierError
-from anytier.provider.values import Secret
+from anytier.marks import Secret
 from anytier.recording import Recording, record
 from anytier.recording.packages import PACKAGES, Asked, Packages
 from anytier.report.plan.graph import Graph

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from anytier.provider.values import UNKNOWN
+from anytier.marks import UNKNOWN
 
 Path = tuple[str | int, ...]
 Kind = Literal["ADD", "DELETE", "UPDATE"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.standins.shapes import Kind, Shape
 
-from anytier.provider.values import UNKNOWN, path_text
+from anytier.marks import UNKNOWN
+from anytier.provider.values import path_text
 
 Path = tuple[str | int, ...]
 Failure = tuple[Path, str]

@@ -30,7 +30,8 @@ from tests.standins.clouds.base import Cloud, Refused, Scene
 from tests.standins.shapes import Sdk, Shape
 from tests.standins.world import FOLDER, Fault, Thing, World
 
-from anytier.provider.values import UNKNOWN, path_text, plain, read, write
+from anytier.marks import UNKNOWN
+from anytier.provider.values import path_text, plain, read, write
 
 CLOUDS = {
     "aws": "tests.standins.clouds.aws:Aws",

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.standins.changes import changes, replacing
 
-from anytier.provider.values import UNKNOWN, path_text
+from anytier.marks import UNKNOWN
+from anytier.provider.values import path_text
 
 FACTS = {
     "replaces": ["name", "net.family", "block", "labels.*", "items.size"],

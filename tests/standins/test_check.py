@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.standins.check import check
 from tests.standins.shapes import Shape
 
-from anytier.provider.values import UNKNOWN
+from anytier.marks import UNKNOWN
 
 
 def needed(kind: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from tests.standins.installed import needs_sdks
 from tests.standins.plugin import Plugin, cloud
 from tests.standins.world import Fault, World
 
-from anytier.provider.values import UNKNOWN, plain, read, write
+from anytier.marks import UNKNOWN
+from anytier.provider.values import plain, read, write
 
 pytestmark = needs_sdks
 VPC = "aws:ec2/vpc:Vpc"

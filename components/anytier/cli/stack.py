@@ -21,8 +21,6 @@ from anytier.errors import AnytierError, ConfigError, NotFound
 from anytier.suggest import did_you_mean
 
 STACK_NOT_FOUND = 6  # the engine's exit code for it
-# How the engine marks a secret in a state.
-_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
 def project_dir(start: Path | None = None) -> Path:
@@ -177,7 +175,9 @@ def stack_state(stack: str, secrets: bool = False) -> dict[str, Any]:
 
 def sealed(value: Any) -> bool:
     """Whether a value of the state is a secret."""
-    return isinstance(value, dict) and value.get(_SIGNATURE) == _SECRET
+    from anytier.marks import is_sealed
+
+    return is_sealed(value)
 
 
 def opened(value: Any) -> Any:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from anytier.policy.resource import UNKNOWN, Context, Resource, Secret, Wrong
+from anytier.marks import UNKNOWN, Secret, Unknown
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Predicate
 
 Test = Callable[[Any], bool]
@@ -21,7 +22,8 @@ def opened(value: Any) -> Any:
 
 
 def get(tree: Any, path: str) -> Any:
-    """The value at `a.b.0.c`; None where there is none, UNKNOWN where it or what holds it is not known yet."""
+    """The value at `a.b.0.c`; None where there is none, UNKNOWN where it, what holds it, or an element of it is not known
+    yet."""
     for step in path.split("."):
         tree = opened(tree)
         if tree is UNKNOWN:
@@ -32,7 +34,15 @@ def get(tree: Any, path: str) -> Any:
             tree = tree[int(step)] if int(step) < len(tree) else None
         else:
             return None
-    return opened(tree)
+    found = opened(tree)
+    listed = found if isinstance(found, (list, tuple)) else ()
+    return UNKNOWN if any(item is UNKNOWN for item in listed) else found
+
+
+def inside(tree: Any, path: str) -> Any:
+    """The value at `path`, to be looked into: an empty tuple where there is none, or it is not known yet."""
+    found = get(tree, path)
+    return () if found is None or found is UNKNOWN else found
 
 
 def items(tree: Any, path: str) -> list[tuple[str, Any]]:
@@ -48,7 +58,7 @@ def shown(value: Any) -> str:
     if isinstance(value, Secret):
         return "a secret"
     try:
-        text = json.dumps(value, default=lambda item: "..." if isinstance(item, (Secret, type(UNKNOWN))) else str(item))
+        text = json.dumps(value, default=lambda item: "..." if isinstance(item, Secret | Unknown) else str(item))
     except (TypeError, ValueError):
         text = str(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

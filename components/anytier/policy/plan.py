@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from anytier.errors import UsageError
-from anytier.policy.resource import UNKNOWN, Resource, Secret
+from anytier.marks import UNKNOWN, Secret
+from anytier.policy.resource import Resource
 
 
 def read(data: bytes, path: str) -> dict[str, Any]:

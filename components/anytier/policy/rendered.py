@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from anytier.errors import AnytierError
-from anytier.policy.look import get, items, opened
-from anytier.policy.resource import UNKNOWN, Resource, Secret
+from anytier.marks import UNKNOWN, Secret
+from anytier.policy.look import get, inside, items, opened
+from anytier.policy.resource import Resource
 from anytier.render import docker, rooted, systemd
 from anytier.render.kubeadm import config, kubelet
 from anytier.render.libvirt import domain, machine, storage
@@ -63,14 +64,14 @@ def _unit(props: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def unit_of(process: Mapping[str, Any]) -> Unit:
-    image, limits = get(process, "image"), get(process, "limits") or {}
-    secret = bool(get(process, "secretEnv")) or any(
-        names(str(opened(value))) for value in (get(process, "env") or {}).values()
+    image, limits = get(process, "image"), inside(process, "limits") or {}
+    secret = bool(inside(process, "secretEnv")) or any(
+        names(str(opened(value))) for value in (inside(process, "env") or {}).values()
     )
     user = get(process, "user")
     bounds = None
     if image is not None:
-        bounds, _ = rooted.capabilities(get(image, "capAdd") or (), get(image, "capDrop") or (), low_ports=False)
+        bounds, _ = rooted.capabilities(inside(image, "capAdd"), inside(image, "capDrop"), low_ports=False)
     return Unit(
         name="app",
         description="app",

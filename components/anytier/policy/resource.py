@@ -1,6 +1,6 @@
 """What a rule looks at: one resource as it was registered, and what there is around it. Pure.
 
-A value that only the run itself will know is `UNKNOWN`, a secret one is wrapped in `Secret`, at any depth.
+Properties are trees of `anytier.marks`: what only the run will know is `UNKNOWN`, a secret is a `Secret`, at any depth.
 """
 
 from __future__ import annotations
@@ -9,39 +9,9 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-
-class Unknown:
-    """A value that is not known yet. There is one: `UNKNOWN`. Whoever looks into it finds nothing."""
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-    def __copy__(self) -> Unknown:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Unknown:
-        return self
-
-
-UNKNOWN: Final = Unknown()
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A value that must never be shown. Its repr does not either."""
-
-    value: Any
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
+from anytier.marks import UNKNOWN
 
 
 @dataclass(frozen=True)

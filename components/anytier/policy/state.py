@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from anytier.policy.resource import UNKNOWN, Resource, Secret
-
-# How the engine marks a secret, and what it writes for a value that a preview does not know.
-_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+from anytier.marks import UNKNOWN, UNKNOWN_STRINGS, Secret, is_sealed
+from anytier.policy.resource import Resource
 
 
 def resources(deployment: Mapping[str, Any]) -> Iterator[Resource]:
@@ -32,10 +29,10 @@ def resources(deployment: Mapping[str, Any]) -> Iterator[Resource]:
 
 
 def _tree(value: Any) -> Any:
+    if is_sealed(value):
+        return Secret(_tree(value.get("value")))  # nobody opens it for this
     if isinstance(value, Mapping):
-        if value.get(_SIGNATURE) == _SECRET:
-            return Secret(_tree(value.get("value")))  # sealed: nobody opens it for this
         return {key: _tree(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_tree(item) for item in value]
-    return UNKNOWN if value == _UNKNOWN else value
+    return UNKNOWN if isinstance(value, str) and value in UNKNOWN_STRINGS else value

@@ -13,13 +13,12 @@ from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
 from anytier.policy.check import Finding, judge, sorted_out
 from anytier.policy.registry import RULES, SECTIONS
 from anytier.policy.rendered import all_of
-from anytier.policy.resource import UNKNOWN, Context, Resource, Secret
+from anytier.policy.resource import Context, Resource
 from anytier.policy.rule import Rule
 from anytier.policy.waivers import KEY, Waiver, read
 from anytier.provider import values
@@ -95,7 +94,7 @@ class Servicer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def Analyze(self, request: Any, context: grpc.ServicerContext) -> Any:
         """One resource before anything is done about it."""
-        resource = Resource(request.type, request.name, tree(request.properties), request.urn)
+        resource = Resource(request.type, request.name, values.read(request.properties), request.urn)
         with self._lock:
             self._inputs[resource.urn] = resource
         around = Context(datetime.date.today())
@@ -112,7 +111,7 @@ class Servicer(analyzer_pb2_grpc.AnalyzerServicer):
         return answer
 
     def _whole(self, item: Any) -> Resource:
-        outputs, known = tree(item.properties), self._inputs.get(item.urn)
+        outputs, known = values.read(item.properties), self._inputs.get(item.urn)
         return Resource(
             item.type,
             item.name,
@@ -176,19 +175,3 @@ def _info(section: str, rule: Rule) -> Any:
 
 def _severity(rule: Rule) -> analyzer_pb2.PolicySeverity.ValueType:
     return analyzer_pb2.PolicySeverity.Value(f"POLICY_SEVERITY_{rule.severity.upper()}")
-
-
-def tree(properties: Struct) -> dict[str, Any]:
-    """A message's properties as the rules read them."""
-    found: dict[str, Any] = _tree(values.read(properties))
-    return found
-
-
-def _tree(value: Any) -> Any:
-    if isinstance(value, values.Secret):
-        return Secret(_tree(value.value))
-    if isinstance(value, dict):
-        return {key: _tree(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_tree(item) for item in value]
-    return UNKNOWN if value is values.UNKNOWN else value

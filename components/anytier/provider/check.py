@@ -18,11 +18,11 @@ from pydantic_core import to_jsonable_python
 
 from anytier.errors import AnytierError
 from anytier.frozen import Frozen
+from anytier.marks import UNKNOWN
 from anytier.provider import fields
 from anytier.provider.fields import Path
 from anytier.provider.values import (
     EXACT_INTEGERS,
-    UNKNOWN,
     at,
     has_step,
     has_unknown,

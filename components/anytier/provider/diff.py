@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from anytier.marks import UNKNOWN
 from anytier.provider.fields import Behaviour, Path, behaviour
-from anytier.provider.values import UNKNOWN, leaves, parse_path, path_text
+from anytier.provider.values import leaves, parse_path, path_text
 
 Kind = Literal["ADD", "DELETE", "UPDATE"]
 

@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from anytier.errors import NotFound
 from anytier.frozen import Frozen
+from anytier.marks import UNKNOWN
 from anytier.provider import failure, values
 from anytier.provider.check import check, completed, near, parse, partial, redactor, remark, secrets_in, wire
 from anytier.provider.diff import Change, by_path, diff, drift, forced, ignored_paths, top_level
@@ -27,7 +28,7 @@ from anytier.provider.operation import Operations, Outcome
 from anytier.provider.registry import Registry
 from anytier.provider.resource import AnyResource, Context
 from anytier.provider.settled import INCOMPLETE, SETTLED
-from anytier.provider.values import UNKNOWN, has_unknown, parse_path, plain
+from anytier.provider.values import has_unknown, parse_path, plain
 
 Tree = dict[str, Any]
 Rpc = grpc.aio.ServicerContext[Any, Any]

@@ -1,61 +1,17 @@
-"""Property values: protobuf `Struct` <-> plain Python, with `Secret` and `UNKNOWN` as values of their own. Pure.
-
-A *tree* is JSON-like Python in which any node may be wrapped in `Secret` or be `UNKNOWN`; nothing here knows models.
-"""
+"""Property values: protobuf `Struct` <-> trees, and what can be asked of a tree. Pure; nothing here knows models."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
+from anytier.marks import SECRET, SIGNATURE, UNKNOWN, UNKNOWN_STRING, UNKNOWN_STRINGS, Secret
 from anytier.provider.fields import Path
 
-SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
-UNKNOWN_STRING: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-# The engine has one sentinel for each type it can guess; they all mean the same to us.
-UNKNOWN_STRINGS: Final = frozenset(
-    {
-        UNKNOWN_STRING,
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # bool
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # number
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # array
-        "030794c1-ac77-496b-92df-f27374a8bd58",  # asset
-        "e48ece36-62e2-4504-bad9-02848725956a",  # archive
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # object
-    }
-)
 EXACT_INTEGERS: Final = 2**53  # beyond this a double cannot hold every integer
-
-
-class Unknown:
-    """A value that only the real run will know. There is one: `UNKNOWN`."""
-
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-    def __copy__(self) -> Unknown:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Unknown:
-        return self
-
-
-UNKNOWN: Final = Unknown()
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A value that must never be shown. Its repr does not either."""
-
-    value: Any
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
 
 
 # Struct <-> tree

@@ -12,8 +12,8 @@ from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
 from anytier.errors import AnytierError
+from anytier.marks import SIGNATURE, UNKNOWN, Secret
 from anytier.provider import values
-from anytier.provider.values import SIGNATURE, UNKNOWN, Secret
 from anytier.recording.packages import Asked, Packages
 from anytier.report.plan.graph import REDACTED, UNKNOWN_TEXT, Graph, Node, graph_of
 from anytier.report.plan.graph import Path as Steps

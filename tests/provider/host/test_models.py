@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
+from anytier.marks import Secret
 from anytier.provider.check import remark
 from anytier.provider.host.models import HostInputs, Member
 from anytier.provider.host.sshref import SshRef
 from anytier.provider.host.workload import WorkloadOutputs
-from anytier.provider.values import Secret
 
 KEY = "the private half of a key"
 VMS = [Member(name=name, machine=SshRef(kind="ssh", address=f"10.0.0.{name}", private_key=KEY)) for name in "12"]

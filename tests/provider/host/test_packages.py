@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected
+from anytier.marks import UNKNOWN
 from anytier.packages import NoPackage, Package, parse
 from anytier.provider.check import check, partial
 from anytier.provider.host import packages as module
@@ -24,7 +25,7 @@ from anytier.provider.host.distributions import apt, aptget, deb
 from anytier.provider.host.distributions.base import Installed
 from anytier.provider.host.packages import PackagesInputs, PackagesOutputs, PackagesResource
 from anytier.provider.resource import Context
-from anytier.provider.values import UNKNOWN, plain
+from anytier.provider.values import plain
 
 from .corner import Sink
 

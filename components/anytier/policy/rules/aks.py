@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from anytier.marks import UNKNOWN
 from anytier.policy.look import any_address, each, get, given, items, judged, must, not_false, not_true, one_of, true
-from anytier.policy.resource import UNKNOWN, Context, Resource, Wrong
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Predicate, Rule
 
 CLUSTER = "azure-native:containerservice:ManagedCluster"
@@ -66,7 +67,11 @@ def _takes_audit(setting: Resource) -> bool:
     if get(setting.props, "logs") is UNKNOWN:
         return True
     logs = [log for _, log in items(setting.props, "logs") if not_false(get(log, "enabled"))]
-    return any(get(log, "category") in _AUDIT or get(log, "categoryGroup") in _GROUPS for log in logs)
+    return any(_audits(get(log, "category"), _AUDIT) or _audits(get(log, "categoryGroup"), _GROUPS) for log in logs)
+
+
+def _audits(value: Any, wanted: Any) -> bool:
+    return value is UNKNOWN or value in wanted
 
 
 RULES = (

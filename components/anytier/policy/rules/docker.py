@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anytier.policy.look import get, given, items, judged, must, not_true, opened
+from anytier.marks import UNKNOWN
+from anytier.policy.look import get, given, inside, items, judged, must, not_true, opened
 from anytier.policy.rendered import CONTAINER
-from anytier.policy.resource import UNKNOWN, Context, Resource, Wrong
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Rule
 from anytier.policy.rules.host import is_root, secret_values, secret_words, strong
 
@@ -55,7 +56,7 @@ def _not_root(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 
 def _tmpfs(resource: Resource, context: Context) -> Iterator[Wrong]:
-    if get(resource.props, "Secrets") and _SECRETS not in (get(resource.props, "HostConfig.Tmpfs") or {}):
+    if get(resource.props, "Secrets") and _SECRETS not in inside(resource.props, "HostConfig.Tmpfs"):
         yield Wrong("HostConfig.Tmpfs", f"has no {_SECRETS}, and the container has secrets")
 
 
@@ -72,7 +73,7 @@ def _argv(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 
 def _capabilities(resource: Resource, context: Context) -> Iterator[Wrong]:
-    if found := strong(get(resource.props, "HostConfig.CapAdd")):
+    if found := strong(inside(resource.props, "HostConfig.CapAdd")):
         yield Wrong("HostConfig.CapAdd", f"has {', '.join(found)}")
 
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from anytier.policy.look import any_address, get, given, items, judged, must, not_true, said, true
-from anytier.policy.resource import UNKNOWN, Context, Resource, Wrong
+from anytier.marks import UNKNOWN
+from anytier.policy.look import any_address, get, given, inside, items, judged, must, not_true, said, true
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Rule
 
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -70,7 +71,7 @@ def _storage(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 def _private_subnets(resource: Resource, context: Context) -> Iterator[Wrong]:
     for subnet in context.behind(resource, "subnetIds"):
-        if subnet.type == SUBNET and (_PUBLIC in (get(subnet.props, "tags") or {})):
+        if subnet.type == SUBNET and _PUBLIC in inside(subnet.props, "tags"):
             yield Wrong("subnetIds", f"has {subnet.name}, a subnet for public load balancers")
 
 

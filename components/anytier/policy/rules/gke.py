@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from anytier.marks import UNKNOWN
 from anytier.policy.look import any_address, each, get, given, items, judged, must, not_false, not_true, said, true
-from anytier.policy.resource import UNKNOWN, Context, Resource, Wrong
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Predicate, Rule
 
 CLUSTER = "gcp:container/cluster:Cluster"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anytier.policy.look import get, given, items, judged, must, opened, shown
+from anytier.marks import UNKNOWN, Secret
+from anytier.policy.look import get, given, inside, items, judged, must, opened, shown
 from anytier.policy.rendered import UNIT
-from anytier.policy.resource import UNKNOWN, Context, Resource, Secret, Wrong
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Rule
 from anytier.render.tokens import names
 
@@ -28,19 +29,19 @@ def is_root(user: Any) -> bool:
 
 def strong(added: Any) -> list[str]:
     """Those of a list of capabilities that nothing of an app should have."""
-    return sorted(str(item) for item in added or () if str(item).upper().removeprefix("CAP_") in STRONG)
+    return sorted(str(item) for item in added if str(item).upper().removeprefix("CAP_") in STRONG)
 
 
 def secret_words(words: Any) -> Iterator[int]:
     """Places of a command line at which a secret stands."""
-    for index, word in enumerate(words or () if isinstance(words, (list, tuple)) else ()):
+    for index, word in enumerate(words if isinstance(words, (list, tuple)) else ()):
         if isinstance(word, Secret) or (isinstance(word, str) and names(word)):
             yield index
 
 
 def secret_values(env: Any) -> Iterator[str]:
     """Names of variables whose value is a secret as it stands: a token only names one."""
-    for name, value in (env or {}).items() if isinstance(env, dict) else ():
+    for name, value in env.items() if isinstance(env, dict) else ():
         if isinstance(value, Secret):
             yield name
 
@@ -81,7 +82,7 @@ def _calls(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 def _capabilities(resource: Resource, context: Context) -> Iterator[Wrong]:
     path = "template.process.image.capAdd"
-    if found := strong(get(resource.props, path)):
+    if found := strong(inside(resource.props, path)):
         yield Wrong(path, f"has {', '.join(found)}")
 
 

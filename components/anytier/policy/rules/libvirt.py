@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from anytier.hypervisors import uri
+from anytier.marks import UNKNOWN
 from anytier.policy.look import get, items, must, not_true, said
 from anytier.policy.rendered import DOMAIN, VOLUME
-from anytier.policy.resource import UNKNOWN, Context, Resource, Wrong
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Rule
 
 KINDS = ("Domain", "Network", "Pool", "SeedIso", "Volume")

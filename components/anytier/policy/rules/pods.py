@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from anytier.policy.look import get, given, items, judged, opened, said, true
-from anytier.policy.resource import UNKNOWN, Context, Resource, Secret, Wrong
+from anytier.marks import UNKNOWN, Secret
+from anytier.policy.look import get, given, inside, items, judged, opened, said, true
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Predicate, Rule
 from anytier.policy.rules.docker import is_socket
 from anytier.policy.rules.host import secret_words
@@ -112,8 +113,8 @@ def _no_root(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 def _added(resource: Resource, context: Context) -> Iterator[Wrong]:
     for path, container in containers(resource):
-        found = get(container, "securityContext.capabilities.add")
-        more = sorted(str(item) for item in found or () if item not in _HARMLESS) if found is not UNKNOWN else []
+        found = inside(container, "securityContext.capabilities.add")
+        more = sorted(str(item) for item in found if item not in _HARMLESS)
         if more:
             yield Wrong(f"{path}.securityContext.capabilities.add", f"has {', '.join(more)}")
 
@@ -198,14 +199,16 @@ def _denied(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 
 def _for_all(policy: Resource) -> bool:
-    selector, kinds, open_ = (get(policy.props, f"spec.{name}") for name in ("podSelector", "policyTypes", "ingress"))
-    return not selector and not open_ and (kinds in (None, UNKNOWN) or "Ingress" in kinds)
+    selector, kinds, open_ = (
+        inside(policy.props, f"spec.{name}") for name in ("podSelector", "policyTypes", "ingress")
+    )
+    return not selector and not open_ and (kinds == () or "Ingress" in kinds)
 
 
 def _wildcards(resource: Resource, context: Context) -> Iterator[Wrong]:
     for path, rule in items(resource.props, "rules"):
         for name in ("verbs", "resources", "apiGroups"):
-            if "*" in (get(rule, name) or ()):
+            if "*" in inside(rule, name):
                 yield Wrong(f"{path}.{name}", "has *")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from anytier.marks import UNKNOWN, Secret
 from anytier.policy.look import get, given, judged, opened
-from anytier.policy.resource import UNKNOWN, Context, Resource, Secret, Wrong
+from anytier.policy.resource import Context, Resource, Wrong
 from anytier.policy.rule import Rule
 
 LEARNS = "anytier:host:Machine"

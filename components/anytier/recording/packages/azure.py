@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from anytier.provider.values import Secret
+from anytier.marks import Secret
 from anytier.recording.packages import Asked
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from anytier.marks import Secret
 from anytier.provider.fields import alternatives, fields, own
 from anytier.provider.registry import Registry
-from anytier.provider.values import Secret
 from anytier.recording.packages import Asked
 
 # What the program looks into, so that it has to be of the right form. No private half of this key was ever kept.

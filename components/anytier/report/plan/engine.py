@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import Field
 
 from anytier.frozen import Frozen
+from anytier.marks import UNKNOWN_STRINGS
 from anytier.report.plan.diff import EFFECTS, KINDS, Change, Diff, Kind, of_step
 from anytier.report.plan.graph import REDACTED, UNKNOWN_TEXT, Graph, Node, Path
 
-_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _INTERNAL = "__"  # a key that a provider keeps its own books in, such as __defaults
 _STACK = "pulumi:pulumi:Stack::"  # the stack itself, as a resource
 # What the engine does, as we count it. What is not here changes nothing: same, read, refresh and their like.
@@ -147,7 +147,7 @@ def _plain(found: Any) -> Any:
         return {key: _plain(item) for key, item in found.items() if not key.startswith(_INTERNAL)}
     if isinstance(found, list):
         return [_plain(item) for item in found]
-    return UNKNOWN_TEXT if found == _UNKNOWN else found
+    return UNKNOWN_TEXT if isinstance(found, str) and found in UNKNOWN_STRINGS else found
 
 
 def _hidden(found: Any, at: Path = ()) -> Iterator[tuple[Path, str]]:
