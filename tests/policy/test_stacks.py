@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.runtimes.record import Recording, record
 from tests.runtimes.record import Secret as Marked
 from tests.runtimes.test_goldens import ROOT, SECRETS, deployed, whole_program
@@ -18,6 +19,10 @@ from anytier.policy.check import Report, check
 from anytier.policy.registry import RULES
 from anytier.policy.rendered import rendered
 from anytier.policy.resource import Resource
+from anytier.recording.judged import judged
+from anytier.recording.stack import plan
+from anytier.report.plan.graph import Graph
+from anytier.tiers.registry import REGISTRY
 
 MACHINES = ("local", "docker", "baremetal", "libvirt", "fleet")
 KUBEADM = {"machines": THREE, "metrics": True}
@@ -108,3 +113,91 @@ def test_what_a_stack_lays_over_a_cluster_is_seen(bundle: Path) -> None:
     assert [item.rule.id for item in report.findings if item.mandatory] == ["kubeadm-no-profiling"]
     _, report = on_cluster("guestbook", bundle, **KUBEADM, kubelet={"readOnlyPort": 10255})
     assert [item.rule.id for item in report.findings if item.mandatory] == ["kubeadm-kubelet-read-only-port"]
+
+
+# As they lie in the project: what `anytier preview --fail-on-policy` says of them, in every mode of every cloud.
+
+SDKS = {"eks": "pulumi_aws", "gke": "pulumi_gcp", "aks": "pulumi_azure_native"}
+ANYWHERE = "203.0.113.7/32"
+AUTOMATIC = {"mode": "automatic", "access": [ANYWHERE], "address": "shop.westeurope.cloudapp.azure.com"}
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "eks": [{}, {"mode": "auto"}, {"access": [ANYWHERE], "os": "al2023", "nat": "none"}],
+    "gke": [{}, {"mode": "autopilot"}, {"endpoint": "public", "access": [ANYWHERE]}, {"endpoint": "private"}],
+    "aks": [{}, AUTOMATIC, {"access": [ANYWHERE], "ingress": "app-routing", "address": "shop.example.org"}],
+}
+ARM = {"nodes": [{"arch": "arm64", "spot": True}]}
+STACKS = [
+    (tier, options) for tier in REGISTRY for options in [*OPTIONS.get(tier, [{}]), *([ARM] if tier in SDKS else [])]
+]
+PLANNED: dict[str, Graph] = {}
+
+
+def planned(tier: str, options: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
+    """The stack of the project's own file, with some options laid over its tier's."""
+    if tier in SDKS:
+        pytest.importorskip(SDKS[tier], reason="make test-clouds")
+    config = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{tier}.yaml").read_text())["config"]
+    if options:
+        config[f"anytier:{tier}"] = {**config.get(f"anytier:{tier}", {}), **options}
+    key = json.dumps([tier, options])
+    PLANNED[key] = PLANNED.get(key) or plan(ROOT, tier, config).graph
+    return PLANNED[key], config
+
+
+def named(stack: tuple[str, dict[str, Any]]) -> str:
+    return "-".join([stack[0], *map(str, stack[1])])
+
+
+@pytest.mark.parametrize("stack", STACKS, ids=named)
+def test_the_projects_own_stack_breaks_nothing_and_waives_nothing(stack: tuple[str, dict[str, Any]]) -> None:
+    tier, options = stack
+    graph, config = planned(tier, options)
+    assert "anytier:policy" not in config
+    found = judged(graph, config)
+    assert [(item.rule, item.resource, item.path, item.what) for item in found if item.mandatory or item.waived] == []
+
+
+# An app that is somebody at each cloud, and whose image is built.
+SOMEBODY = """\
+apiVersion: anytier.dev/v1
+kind: App
+metadata: {name: shop}
+workloads:
+  web:
+    containers: {web: {build: {context: web}, user: 101, securityContext: {readOnlyRootFilesystem: true}}}
+    service: {ports: {http: {port: 80}}}
+    identity:
+      cloudRoles:
+        aws: arn:aws:iam::123456789012:role/web
+        gcp: web@my-project-123.iam.gserviceaccount.com
+        azure: IDENTITY
+  worker:
+    containers: {worker: {image: "nginx:1.29", user: 101, securityContext: {readOnlyRootFilesystem: true}}}
+    identity: {cloudRoles: {aws: arn:aws:iam::123456789012:role/worker}}
+"""
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/shop"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web"
+)
+
+
+@pytest.mark.parametrize("tier", SDKS)
+def test_an_app_that_is_somebody_at_its_cloud_breaks_nothing_and_the_rules_looked_at_it(
+    tier: str, tmp_path: Path
+) -> None:
+    """Each rule of the cloud is about something that our stacks register; else keeping it would mean nothing."""
+    graphs = [planned(tier, options)[0] for options in OPTIONS[tier]]
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "Dockerfile").write_text("FROM scratch\n")
+    roles = {"eks": "aws", "gke": "gcp", "aks": "azure"}
+    spec = yaml.safe_load(SOMEBODY.replace("IDENTITY", IDENTITY))
+    for body in spec["workloads"].values():
+        given = body["identity"]["cloudRoles"]
+        body["identity"]["cloudRoles"] = {key: role for key, role in given.items() if key == roles[tier]}
+    (tmp_path / "app.yaml").write_text(yaml.safe_dump(spec))
+    config = planned(tier, OPTIONS[tier][0])[1] | {"anytier:app": "app.yaml"}
+    graphs.append(plan(tmp_path, "prod", config).graph)
+    assert [str(item) for item in judged(graphs[-1], config) if item.mandatory] == []
+    types = {node.type for graph in graphs for node in graph.resources}
+    assert {rule.id for rule in RULES.values() if rule.id.startswith(f"{tier}-") and not types & set(rule.on)} == set()

@@ -22,8 +22,7 @@ def opened(value: Any) -> Any:
 
 
 def get(tree: Any, path: str) -> Any:
-    """The value at `a.b.0.c`; None where there is none, UNKNOWN where it, what holds it, or an element of it is not known
-    yet."""
+    """The value at `a.b.0.c`; None where there is none, UNKNOWN where it, what holds it or an element of it is that."""
     for step in path.split("."):
         tree = opened(tree)
         if tree is UNKNOWN:
