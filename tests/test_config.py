@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anytier import config
 from anytier.errors import ConfigError, leaves
@@ -102,13 +104,27 @@ def test_an_option_that_a_tier_does_not_have_gets_the_nearest_one() -> None:
 def test_an_option_inside_an_option_is_told_with_those_that_may_stand_there() -> None:
     machines = '{"machines": [{"address": "a", "user": "b c", "jump": {"adress": "b"}}]}'
     found = errors({"app": "a", "tier": "baremetal", "baremetal": machines})
-    user, missing, jump = sorted(found, key=lambda item: -len(item.do))
+    user, missing, jump = sorted(found, key=lambda item: ("jump" in item.path, item.path))
     assert user.path == "anytier:baremetal.machines.0.user" and user.what == "'b c' is no name of a user"
-    assert "connectTimeout" in user.do and "stateDir" not in user.do
-    assert missing.path == "anytier:baremetal.machines.0.jump.address" and "connectTimeout" not in missing.do
+    assert "docs/stacks.md" in user.do
+    assert missing.path == "anytier:baremetal.machines.0.jump.address" and missing.what == "is not given"
+    assert missing.do.startswith("the options are address") and "connectTimeout" not in missing.do
     assert jump.path == "anytier:baremetal.machines.0.jump.adress" and "did you mean 'address'" in jump.what
     (error,) = errors(GOOD | {"docker": '{"machine": {"address": "a", "prot": 1}}'})
     assert error.path == "anytier:docker.machine.prot" and "docs/stacks.md" in error.do
+
+
+@given(st.text(max_size=30))
+def test_what_to_do_about_a_value_is_told_apart_from_what_is_wrong_with_it(text: str) -> None:
+    """Whatever the value is: also one that looks like an end of the sentence."""
+    found = config._parts(f"{text!r} is no minor version; the cloud chooses the patch: give 1.NN")
+    assert found == (f"{text!r} is no minor version", "the cloud chooses the patch: give 1.NN")
+    assert config._parts(f"{text!r} is no name of a user") == (f"{text!r} is no name of a user", "")
+
+
+def test_a_value_that_cannot_be_is_told_with_what_can() -> None:
+    (error,) = errors({"app": "a", "tier": "eks", "eks": '{"network": "8.8.0.0/16"}'})
+    assert error.what == "8.8.0.0/16 is not of the private addresses" and error.do == "give one such as 10.20.0.0/16"
 
 
 def test_an_option_of_the_wrong_kind_is_told() -> None:

@@ -25,6 +25,8 @@ from anytier.tiers.registry import tier_class
 KEYS = ("app", "tier", "port", "tlsPort", "scale", "policy")
 MAX_REPLICAS = 1000
 _SEE = "docs/stacks.md has what may stand there"
+# What a model says of a value, and after a semicolon what to do. A value is quoted first, whatever is in it.
+_SAID = re.compile(r"""(?P<what>('(\\.|[^'\\])*'|"(\\.|[^"\\])*")?.*?); (?P<do>.*)""", re.DOTALL)
 _DEFAULTS = {"port": 8080, "tlsPort": 8443}
 
 
@@ -159,9 +161,16 @@ def _tier_error(key: str, model: type[BaseModel], item: Any) -> ConfigError:
     if item["type"] == "extra_forbidden":
         near = did_you_mean(str(item["loc"][-1]), known)
         return ConfigError(path, f"is not an option{near}", f"one of {', '.join(known)}" if known else _SEE)
-    message = item["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    return ConfigError(path, message, f"the options are {', '.join(known)}" if known else _SEE)
+    if item["type"] == "missing":
+        return ConfigError(path, "is not given", f"the options are {', '.join(known)}" if known else _SEE)
+    what, do = _parts(item["msg"].removeprefix("Value error, "))
+    return ConfigError(path, what[:1].lower() + what[1:], do or _SEE)
+
+
+def _parts(message: str) -> tuple[str, str]:
+    """(what is wrong, what to do, where it says so)."""
+    found = _SAID.fullmatch(message)
+    return (found["what"], found["do"]) if found else (message, "")
 
 
 def _options(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:

@@ -231,6 +231,24 @@ def test_what_is_lost_for_good_is_protected_where_the_stack_says_so(recorded: Re
     assert protected == ({"anytier-dev", "aks-dev", "anytier-kms", "etcd"} if case == "all" else set())
 
 
+# What has a name of its own in a subscription, or in the world; everything else lies in the stack's group.
+OWN_NAMES = {
+    "azure-native:resources:ResourceGroup": "resourceGroupName",
+    "azure-native:containerservice:ManagedCluster": "resourceName",
+    "azure-native:keyvault:Vault": "vaultName",
+    "azure-native:containerregistry:Registry": "registryName",
+}
+
+
+def test_nothing_has_a_name_that_a_second_stack_would_want_too(recorded: Recording) -> None:
+    """Azure's provider makes the names up."""
+    found = [item for item in recorded.resources if item.type in OWN_NAMES]
+    assert len(found) >= 2 and not [item.name for item in found if OWN_NAMES[item.type] in item.inputs]
+    for item in recorded.resources:
+        if item.type.startswith("azure-native:") and item.type not in OWN_NAMES and "scope" not in item.inputs:
+            assert "resourceGroupName" in item.inputs or "resourceUri" in item.inputs, item.name
+
+
 def test_the_one_who_makes_it_stays_its_admin() -> None:
     recording, place = made()
     (admin,) = [item for item in recording.resources if item.name == "admin"]

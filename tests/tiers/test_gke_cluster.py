@@ -20,7 +20,7 @@ from anytier import config, program
 from anytier.errors import AnytierError, leaves
 from anytier.tiers.gke import GkeTier
 from anytier.tiers.gkeargs import GkeArgs
-from anytier.tiers.gkeplan import IGNORED, REPLACES
+from anytier.tiers.gkeplan import IGNORED, REPLACES, called
 from anytier.tiers.places import Binding
 
 pytest.importorskip("pulumi_gcp", reason="make test-clouds")
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 CLUSTER, POOL = "gcp:container/cluster:Cluster", "gcp:container/nodePool:NodePool"
 STACK = {"gcp:project": "my-project", "gcp:region": "europe-west3"}
+NAME = called("prod", "anytier")
 DNS = "gke-0123456789-42.europe-west3.gke.goog"
 GOOGLE = {
     CLUSTER: {
@@ -94,7 +95,7 @@ BASELINE = {
     "masterAuthorizedNetworksConfig.cidrBlocks": [],
     "masterAuthorizedNetworksConfig.gcpPublicCidrsAccessEnabled": False,
     "databaseEncryption.state": "ENCRYPTED",
-    "databaseEncryption.keyName": "anytier-prod-secrets-id",
+    "databaseEncryption.keyName": f"{NAME}-secrets-id",
     "workloadIdentityConfig.workloadPool": "my-project.svc.id.goog",
     "releaseChannel.channel": "REGULAR",
     "datapathProvider": "ADVANCED_DATAPATH",
@@ -237,8 +238,8 @@ def test_machines_that_take_hyperdisks_only_get_a_storage_class_for_them() -> No
 def test_what_a_stack_exports_hides_the_way_in_and_shows_the_rest() -> None:
     exports = tier().exports
     assert isinstance(exports["kubeconfig"], Secret) and DNS in exports["kubeconfig"].value
-    assert exports["cluster"] == {"name": "anytier-prod", "version": "1.35.8-gke.1036000", "mode": "standard"}
-    assert exports["console"].endswith("/europe-west3/anytier-prod/details?project=my-project")
+    assert exports["cluster"] == {"name": NAME, "version": "1.35.8-gke.1036000", "mode": "standard"}
+    assert exports["console"].endswith(f"/europe-west3/{NAME}/details?project=my-project")
     assert exports["costs"]["machines"][0]["type"] == "e2-standard-2"
 
 
@@ -399,7 +400,7 @@ def test_volumes_and_load_balancers_are_the_clouds(shop: Recording) -> None:
 
 def test_the_routes_have_an_address_that_stays_and_is_told(shop: Recording) -> None:
     notes = shop["router/service"].inputs["metadata"]["annotations"]
-    assert notes["networking.gke.io/load-balancer-ip-addresses"] == shop["address"].inputs["name"] == "anytier-prod"
+    assert notes["networking.gke.io/load-balancer-ip-addresses"] == shop["address"].inputs["name"] == NAME
     assert notes["cloud.google.com/l4-rbs"] == "enabled"
     assert shop.exports["url"] == "http://203.0.113.20/"
 
@@ -407,10 +408,10 @@ def test_the_routes_have_an_address_that_stays_and_is_told(shop: Recording) -> N
 def test_what_is_built_goes_to_the_stacks_own_registry(tmp_path: Path) -> None:
     recording = deployed(tmp_path, STACK, (ROOT / "apps" / "guestbook" / "app.yaml").read_text().replace(
         "context: ", f"context: {ROOT}/apps/guestbook/"))  # fmt: skip
-    assert of(recording, "gcp:artifactregistry/repository:Repository").inputs["repositoryId"] == "anytier-prod"
+    assert of(recording, "gcp:artifactregistry/repository:Repository").inputs["repositoryId"] == NAME
     pushed = [item for item in recording.resources if item.type == "anytier:docker:Push"]
     assert {item.inputs["repository"].rpartition("/")[0] for item in pushed} == {
-        "europe-west3-docker.pkg.dev/my-project/anytier-prod"
+        f"europe-west3-docker.pkg.dev/my-project/{NAME}"
     }
     for item in pushed:
         assert "images" in item.depends

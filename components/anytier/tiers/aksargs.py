@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from anytier import logins
 from anytier.frozen import Frozen
@@ -112,7 +112,7 @@ class AksArgs(Frozen):
     """Stack config `anytier:aks`. All of it is optional; docs/stacks.md has every option."""
 
     mode: Literal["standard", "automatic"] = "standard"
-    version: Annotated[str, AfterValidator(VERSIONS.known)] | None = None
+    version: Annotated[str, BeforeValidator(managed.as_text), AfterValidator(VERSIONS.known)] | None = None
     nodes: list[Nodes] = Field(default_factory=lambda: [Nodes()])
     system: Nodes = Nodes(name="system", min=2, max=4)
     zones: list[Literal["1", "2", "3"]] | None = None

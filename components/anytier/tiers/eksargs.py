@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from anytier.frozen import Frozen
 from anytier.tiers import managed
@@ -203,7 +203,7 @@ Addon = Literal["vpc-cni", "kube-proxy", "coredns", "aws-ebs-csi-driver", "eks-p
 class EksArgs(Frozen):
     """Stack config `anytier:eks`. Everything has a default; docs/eks.md has every option."""
 
-    version: Annotated[str, AfterValidator(VERSIONS.known)] = VERSIONS.default
+    version: Annotated[str, BeforeValidator(managed.as_text), AfterValidator(VERSIONS.known)] = VERSIONS.default
     mode: Mode = "standard"
     nodes: list[Nodes] | None = None
     os: Literal["bottlerocket", "al2023"] = "bottlerocket"

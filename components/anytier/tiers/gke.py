@@ -162,7 +162,8 @@ def decided(args: GkeArgs, today: datetime.date) -> Plan:
     found: list[Exception] = []
     plan: Plan | None = None
     try:
-        plan = gkeplan.decide(args, given["gcp:project"], given["gcp:region"], pulumi.get_stack(), today)
+        where = (given["gcp:project"], given["gcp:region"])
+        plan = gkeplan.decide(args, *where, pulumi.get_stack(), pulumi.get_project(), today)
     except ExceptionGroup as group:
         found += group.exceptions
     found += managed.lacking("gke", "pulumi_gcp")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from anytier.frozen import Frozen
 from anytier.render.kubeadm import names
@@ -70,7 +70,7 @@ _SOURCE = "https://cloud.google.com/kubernetes-engine/docs/release-schedule"
 _ASOF = datetime.date(2026, 8, 21)
 # Minor -> the end of usual support, and of support on the channel `extended` (24 months after it came to `regular`).
 # Of 1.36 the schedule was not at hand: its days are by GKE's rule, 14 and 24 months after June 2026.
-_MINORS = {
+_MINORS = {  # on every channel; only how long they are there differs
     "1.33": Minor(datetime.date(2026, 8, 3), datetime.date(2027, 6, 3)),
     "1.34": Minor(datetime.date(2026, 10, 1), datetime.date(2027, 9, 30)),
     "1.35": Minor(datetime.date(2027, 4, 11), datetime.date(2028, 2, 11)),
@@ -166,7 +166,7 @@ class GkeArgs(Frozen):
 
     name: Annotated[str, AfterValidator(_name)] | None = None
     mode: Literal["standard", "autopilot"] = "standard"
-    version: str | None = None
+    version: Annotated[str, BeforeValidator(managed.as_text), AfterValidator(VERSIONS.known)] | None = None
     channel: Channel = "regular"
     nodes: list[Nodes] | None = None
     zones: list[Annotated[str, AfterValidator(_zone)]] = Field(default_factory=list, max_length=6)
@@ -184,13 +184,7 @@ class GkeArgs(Frozen):
         Field(default_factory=dict)
     )
 
-    @model_validator(mode="after")
-    def _known(self) -> GkeArgs:
-        if self.version is not None:
-            versions_of(self.channel).known(self.version)
-        return self
-
     @property
     def minor(self) -> str | None:
         """The minor that is asked for; None leaves it to the channel."""
-        return None if self.version is None else versions_of(self.channel).known(self.version)
+        return self.version

@@ -182,8 +182,10 @@ class Plan:
         return f"gcloud container clusters get-credentials {self.name} --region {self.region} --project {self.project}"
 
 
-def decide(args: GkeArgs, project: str | None, region: str | None, stack: str, today: datetime.date) -> Plan:
-    """An ExceptionGroup of ConfigErrors for all that cannot be."""
+def decide(
+    args: GkeArgs, project: str | None, region: str | None, stack: str, owner: str, today: datetime.date
+) -> Plan:
+    """`project`: Google's; `owner`: Pulumi's. An ExceptionGroup of ConfigErrors for all that cannot be."""
     found: list[AnytierError] = [*_wrong_project(project), *_wrong_region(args, region), *_wrong(args, today)]
     zones = _zones(args, region or "")
     pools: list[Pool] = []
@@ -199,7 +201,7 @@ def decide(args: GkeArgs, project: str | None, region: str | None, stack: str, t
     if found:
         raise ExceptionGroup("config", found)
     assert project and region  # `_wrong_project` and `_wrong_region`
-    name = args.name or called(stack)
+    name = args.name or called(stack, owner)
     return Plan(
         args=args,
         project=project,
@@ -330,10 +332,9 @@ def _pool(nodes: Nodes, at: str, zones: tuple[str, ...]) -> Pool:
     )
 
 
-def called(stack: str) -> str:
-    """No two stacks' clusters are called alike, and none has more than 40 characters."""
-    plain = f"anytier-{_plain(stack)}"
-    return plain if plain == f"anytier-{stack}" and len(plain) <= 40 else managed.hashed(plain, {"stack": stack}, 40)
+def called(stack: str, owner: str) -> str:
+    """No two stacks' clusters are called alike, nor those of two projects, and none has more than 40 characters."""
+    return managed.hashed(f"anytier-{_plain(stack)}", {"project": owner, "stack": stack}, 40, digits=6)
 
 
 def _plain(stack: str) -> str:

@@ -142,7 +142,8 @@ class Versions:
             return bare
         if not _MINOR.fullmatch(bare):
             raise ValueError(f"{text[:40]!r} is no minor version; {self.cloud} itself chooses the patch: give 1.NN")
-        raise ValueError(f"{text} is no version that {self.cloud} is known to have ({self.asof}): {self.names}")
+        what = f"{text} is no version that {self.cloud} is known to have ({self.asof})"
+        raise ValueError(f"{what}; one of {self.names}, in quotes")
 
     def over(self, minor: str, today: datetime.date, at: str) -> ConfigError | None:
         """Why a version that was there is there no longer. `at` is the option's path."""
@@ -165,6 +166,11 @@ class Versions:
     @property
     def names(self) -> str:
         return ", ".join(self.minors)
+
+
+def as_text(value: Any) -> Any:
+    """A version that stands without quotes is a number to YAML, and 1.35 is what was meant. (1.30 is 1.3 by then.)"""
+    return str(value) if isinstance(value, float) else value
 
 
 # places in the world
