@@ -91,13 +91,24 @@ def test_an_interruption_still_destroys() -> None:
     assert trial.did == ["make", "pass", "forget"]
 
 
+@pytest.mark.parametrize("last", ["fails", "interrupted"])
+def test_what_an_interruption_leaves_undestroyed_keeps_its_state(last: str) -> None:
+    """Also where the destroy is interrupted, too: somewhere it goes on costing, and only the state leads there."""
+    trial, said = FakeTrial(), []
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(trial, [check("interrupted"), check(last, LAST)], said.append)  # type: ignore[arg-type]
+    assert trial.did == ["make", "keep"] and "could not be destroyed" in said[-1]
+
+
 def test_a_stack_that_cannot_be_made_is_an_error_and_no_traceback() -> None:
     class Broken(FakeTrial):
         def make(self) -> None:
             raise Failed("`pulumi stack init` ended with 2: no engine")
 
+    trial = Broken()
     with pytest.raises(AnytierError, match="no engine -> run `anytier doctor`"):
-        suite.run(Broken(), [check("passes"), check("passes", LAST)], lambda text: None)  # type: ignore[arg-type]
+        suite.run(trial, [check("passes"), check("passes", LAST)], lambda text: None)  # type: ignore[arg-type]
+    assert trial.did == ["forget"]  # nothing was made, so nothing is destroyed
 
 
 def test_what_could_not_be_destroyed_keeps_its_state() -> None:

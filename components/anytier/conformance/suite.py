@@ -33,30 +33,41 @@ def chosen(only: Sequence[str]) -> list[Check]:
 def run(trial: Trial, checks: Sequence[Check], say: Say, keep: bool = False, colour: bool = False) -> list[Result]:
     """The results, in order. An interruption still destroys what was made."""
     results: list[Result] = []
-    over = False
     try:
         make(trial)
+    except BaseException:
+        trial.forget()
+        raise
+    try:
         for check in checks:
             if check.id == LAST:
                 continue
             results.append(judge(trial, check))
             tell(results[-1], say, colour)
-        over = True
         trial.versions = versions(trial)
     finally:
-        last = [check for check in checks if check.id == LAST]
         if keep:
             say(f"kept: stack {trial.name} at port {trial.port}, state and passphrase in {trial.folder}")
             trial.keep()
         else:
-            results += [judge(trial, check) for check in last]
-            tell(results[-1], say, colour)
-            if over and results[-1].status == "fail":
-                say(f"  {trial.folder} holds the state of what could not be destroyed")
-                trial.keep()
-            else:
-                trial.forget()
+            results += [take_down(trial, check, say, colour) for check in checks if check.id == LAST]
     return results
+
+
+def take_down(trial: Trial, check: Check, say: Say, colour: bool) -> Result:
+    """Destroys, and looks at what is left. However that ends: only of what is gone is the state forgotten."""
+    gone = False
+    try:
+        result = judge(trial, check)
+        tell(result, say, colour)
+        gone = result.status != "fail"
+        return result
+    finally:
+        if gone:
+            trial.forget()
+        else:
+            say(f"  {trial.folder} holds the state of what could not be destroyed")
+            trial.keep()
 
 
 def make(trial: Trial) -> None:

@@ -34,6 +34,7 @@ from anytier.errors import ConfigError
 
 APP = "conformance"
 PATIENCE = 240.0  # seconds for one run of the engine
+GRACE = 30.0  # seconds for one that is asked to end
 EMPTY = ("error: update failed", "error: Program failed", "error: preview failed")  # these say nothing
 ONE_ERROR = "error: 1 error occurred:"  # the engine's heading over the line that matters
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -70,6 +71,7 @@ class Trial:
     def __init__(self, project: Path, place: Place, config: Mapping[str, Any], env: Mapping[str, str]) -> None:
         self.project, self.place = project, place
         self.patience = getattr(place, "patience", self.patience)
+        self.grace = getattr(place, "grace", GRACE)
         self.backoff = getattr(place, "backoff", 0.0)
         self.made = place if isinstance(place, Made) else None
         self.pace = self.made.pace if self.made else 1.0
@@ -198,9 +200,9 @@ class Trial:
         try:
             output, _ = process.communicate(given or "", timeout=self.patience)
         except subprocess.TimeoutExpired:
-            output = interrupt(process) + f"\n(interrupted after {self.patience:.0f} s)"
+            output = interrupt(process, self.grace) + f"\n(interrupted after {self.patience:.0f} s)"
         except KeyboardInterrupt:
-            interrupt(process)
+            interrupt(process, self.grace)
             raise
         shown = " ".join(command).replace(sys.executable + " -m ", "")
         run = Run(shown, process.returncode, ANSI.sub("", output), time.monotonic() - start)
@@ -314,9 +316,9 @@ class Trial:
         return found
 
 
-def interrupt(process: subprocess.Popen[str]) -> str:
-    """As Ctrl-C does, to the whole group; by force if that does not end it."""
-    for number, patience in ((signal.SIGINT, 30), (signal.SIGKILL, 5)):
+def interrupt(process: subprocess.Popen[str], grace: float) -> str:
+    """As Ctrl-C does, to the whole group; by force if that does not end it within `grace` seconds."""
+    for number, patience in ((signal.SIGINT, grace), (signal.SIGKILL, 5)):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):

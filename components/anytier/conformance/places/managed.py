@@ -27,6 +27,7 @@ class ManagedPlace:
     mode: str | None = None
     containers = True
     patience = 1800.0  # the first run makes the cluster
+    grace = 600.0  # a cloud's provider that is asked to end writes down what is there before it does
     backoff = 90.0  # seconds that a kubelet may wait with what has died several times
 
     def __init__(self, config: Mapping[str, Any]) -> None:
