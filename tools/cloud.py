@@ -140,8 +140,8 @@ def run(cloud: Cloud, yes: bool, ask: Ask, say: Say) -> int:
         say("nothing is left in the state; by its own rules the cloud keeps")
         for line in KEPT[cloud.tier]:
             say(f"  {line}")
-    for error in broken:
-        raise error
+    if broken:
+        raise broken[0]
     return INTERRUPTED if stopped and not left else 0 if good and not left else FAILED
 
 
