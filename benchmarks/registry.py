@@ -10,6 +10,8 @@ CASES: dict[str, tuple[str, str]] = {
     "validate": ("benchmarks.cases.validate:run", "`anytier validate` of one file with up to 2,000 workloads"),
     "render": ("benchmarks.cases.render:run", "an app with up to 1,000 workloads as Kubernetes objects"),
     "compare": ("benchmarks.cases.compare:run", "four stacks compared beside the slowest of their plans"),
+    "preview": ("benchmarks.cases.preview:run", "every stack previewed beside the slowest single one"),
+    "managed": ("benchmarks.cases.managed:run", "no-op previews of EKS, GKE and AKS beside their SDKs' imports alone"),
     "noop-local": ("benchmarks.cases.noop:local", "`pulumi up` of the deployed guestbook on this machine: no change"),
     "noop-docker": ("benchmarks.cases.noop:docker", "`pulumi up` of the deployed guestbook on Docker: no change"),
     "memory": ("benchmarks.cases.memory:secrets", "the plugin's memory while a stack has 500 secrets"),

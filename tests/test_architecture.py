@@ -245,7 +245,34 @@ def test_a_stack_never_loads_what_another_tier_needs(kind: str, traps: Path) -> 
     assert not others & found
 
 
-@pytest.mark.parametrize("tier", [name for name in REGISTRY if name in ("eks", "gke", "aks")])
+SDK_OF = {"eks": "pulumi_aws", "gke": "pulumi_gcp", "aks": "pulumi_azure_native"}
+PLANNED = """
+from pathlib import Path
+import yaml
+from anytier.recording.stack import plan
+root = Path({root!r})
+plan(root, {tier!r}, yaml.safe_load((root / "stacks" / "Pulumi.{tier}.yaml").read_text())["config"])
+"""
+
+
+@pytest.mark.parametrize("tier", ["local", "docker", "baremetal", "libvirt"])
+def test_a_whole_run_of_a_stack_without_a_cluster_loads_no_clouds_sdk(tier: str, traps: Path) -> None:
+    """From its config to its last resource; each of the SDKs is there, and would end the run."""
+    found = loaded(PLANNED.format(root=str(PROJECT), tier=tier), traps)
+    assert "anytier.app" in found and REGISTRY[tier].partition(":")[0] in found
+    assert not tops(found) & CLOUD_SDKS
+
+
+@pytest.mark.parametrize("tier", SDK_OF)
+def test_a_managed_stack_loads_its_own_clouds_sdk_alone(tier: str, tmp_path: Path) -> None:
+    pytest.importorskip(SDK_OF[tier], reason="make test-clouds")
+    for name in set(SDK_OF.values()) - {SDK_OF[tier]}:
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n")
+    found = loaded(PLANNED.format(root=str(PROJECT), tier=tier), tmp_path)
+    assert tops(found) & set(SDK_OF.values()) == {SDK_OF[tier]}
+
+
+@pytest.mark.parametrize("tier", SDK_OF)
 def test_who_asks_what_a_managed_tier_offers_loads_no_sdk(tier: str, traps: Path) -> None:
     asked = f"from anytier.tiers.registry import tier_class; kind = tier_class({tier!r}); kind.mode(kind.args_type())"
     assert not tops(loaded(asked, traps)) & CLOUD_SDKS
