@@ -154,6 +154,29 @@ def test_what_is_not_known_is_said_so(type: str) -> None:
     assert "the provider's to say" in found.why
 
 
+CLUSTERS = {
+    "aws:eks/cluster:Cluster": ("kubernetesNetworkConfig", "serviceIpv4Cidr", "version"),
+    "gcp:container/cluster:Cluster": ("ipAllocationPolicy", "clusterSecondaryRangeName", "minMasterVersion"),
+    "azure-native:containerservice:ManagedCluster": ("networkProfile", "podCidr", "kubernetesVersion"),
+}
+
+
+@pytest.mark.parametrize("type", CLUSTERS)
+def test_another_managed_cluster_is_the_loss_of_all_that_is_on_it(type: str) -> None:
+    """By the list of its tier. What is not in that is for the provider to say, as before."""
+    above, below, calm = CLUSTERS[type]
+    assert changed(type, {above: {below: "a"}}, {above: {below: "b"}}) == ("replace", "data loss")
+    assert changed(type, {above: {below: "a"}, calm: "1.33"}, {above: {below: "a"}, calm: "1.34"}) == (
+        "change",
+        "unknown",
+    )
+
+
+def test_a_property_that_only_replaces_what_was_there_before_is_not_said_to() -> None:
+    """The way from EKS' standard mode to Auto Mode is in place."""
+    assert changed("aws:eks/cluster:Cluster", {}, {"computeConfig": {"nodeRoleArn": "r"}}) == ("change", "unknown")
+
+
 def test_what_the_program_says_of_a_resource_counts() -> None:
     type = "aws:ec2/subnet:Subnet"
     assert changed(type, {"a": {"b": 1}}, {"a": {"b": 2}}, replace_on_changes=("a",)) == ("replace", "replaces")

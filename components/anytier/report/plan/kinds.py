@@ -8,6 +8,7 @@ the API server refuses to change (the kinds' own validation). For kinds that are
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from importlib import import_module
 
 # Type -> what goes with it. An input of the name `retain` keeps it.
 HOLDS: dict[str, str] = {
@@ -104,6 +105,8 @@ _IMMUTABLE: dict[str, tuple[str, ...]] = {
     "storage.k8s.io/v1:StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
 }
 _OWN_GROUPS = ("core", "apps", "batch", "autoscaling", "policy")
+# Where the managed tiers list what makes the clouds' resources anew, of what they use; loaded for a type of that cloud.
+_OF_CLOUDS = {"aws": "eksplan", "gcp": "gkeplan", "azure-native": "aksfacts"}
 # What says which cluster a provider is on. Without an identifier it goes by the address in the kubeconfig.
 _PROVIDER = ("clusterIdentifier", "context", "cluster", "namespace")
 
@@ -128,3 +131,13 @@ def replacing(type: str) -> tuple[str, ...] | None:
     if package != "kubernetes" or not (group in _OWN_GROUPS or group.endswith(".k8s.io")):
         return None
     return (*_ANY, *_IMMUTABLE.get(rest, ()))
+
+
+def listed(type: str) -> tuple[str, ...]:
+    """Fields (dotted) of a cloud's resource whose change makes it anew for sure. Of others that is not known."""
+    module = _OF_CLOUDS.get(type.partition(":")[0])
+    if module is None:
+        return ()
+    found = import_module(f"anytier.tiers.{module}")
+    once = getattr(found, "ONCE_GIVEN", ())  # only where there was a value before
+    return tuple(field for field in found.REPLACES.get(type, ()) if field not in once)

@@ -1,6 +1,7 @@
 """Which changes of inputs make a resource anew: for our own by their models' fields, for Kubernetes by a table.
 
-Models are loaded with the first change of their type. For everything else it is unknown, and said so.
+Models are loaded with the first change of their type. Of the clouds' resources some changes are known to do so, by the
+managed tiers' lists; for everything else it is unknown, and said so.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ def differences(before: Node, after: Node) -> list[Difference]:
         ]
     else:
         fields = kinds.replacing(after.type)
+        otherwise: Certainty = "unknown" if fields is None else "no"
+        sure = kinds.listed(after.type) if fields is None else fields
         found = [
-            Difference(path, "unknown" if fields is None else "yes" if _within(path, fields) else "no")
+            Difference(path, "yes" if _within(path, sure) else otherwise)
             for path in _leaves(before.inputs, after.inputs, ignore)
         ]
     asked = [parse_path(text) for text in after.replace_on_changes]
