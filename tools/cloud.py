@@ -19,7 +19,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,10 +81,9 @@ class Cloud(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal, too, must not leave a cluster behind
-        signal.signal(number, signal.default_int_handler)
     try:
-        return run(Real(args.stack), args.yes, asked, say)
+        with interruptible():
+            return run(Real(args.stack), args.yes, asked, say)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -98,6 +97,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("stack", help="a file stacks/Pulumi.STACK.yaml of tier eks, gke or aks")
     made.add_argument("--yes", action="store_true", help="do not ask before anything is made")
     return made
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A closed terminal or a `kill` is what Ctrl-C is: it must not leave a cluster behind."""
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(text: str) -> None:

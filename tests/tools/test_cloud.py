@@ -179,6 +179,17 @@ def test_a_run_that_breaks_tells_what_is_left_before_why() -> None:
     assert made.did[-2:] == ["destroyed", "left"] and said[-2] == "LEFT    aws:ec2/vpc:Vpc vpc v-1"
 
 
+def test_a_closed_terminal_is_an_interruption_too() -> None:
+    import os
+    import signal
+
+    before = signal.getsignal(signal.SIGHUP)
+    with pytest.raises(KeyboardInterrupt), cloud.interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
+        signal.pause()
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
 # what is said first
 
 
