@@ -1,5 +1,5 @@
 """Every resource that a managed tier registers, in each of its modes, against the types of the cloud's own SDK: a name
-that the SDK does not know, a wrong type, a missing input. As the stood-in plugins would refuse it, without an engine."""
+that it does not know, a wrong type, a missing input. As the stood-in plugins would refuse it, without an engine."""
 
 from __future__ import annotations
 
