@@ -10,7 +10,7 @@ SOURCES := components tools tests benchmarks __main__.py .github/actions
 LINT := $(BIN)/ruff format --check $(SOURCES) || failed=1; $(BIN)/ruff check $(SOURCES) || failed=1; $(BIN)/mypy || failed=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down cloud test test-clouds e2e e2e-all e2e-cluster e2e-vm bench fmt lint engine lock dev
+.PHONY: help up down test test-clouds e2e e2e-all e2e-cluster e2e-vm bench fmt lint engine lock dev
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  make %-8s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,7 @@ down: ## take what `make up` deployed away again
 	@$(SETUP) --stack $(STACK)
 	@$(BIN)/anytier down --stack $(STACK) $(ARGS)
 
+.PHONY: cloud
 cloud: ## the conformance suite at the stack's real cloud (STACK=eks): says what it costs, asks (YES=1 says yes), takes all down
 	@$(SETUP) --stack $(STACK)
 	@$(BIN)/python tools/cloud.py $(STACK) $(if $(YES),--yes)

@@ -34,9 +34,9 @@ from anytier.errors import ConfigError
 
 APP = "conformance"
 PATIENCE = 240.0  # seconds for one run of the engine
-GRACE = 30.0  # seconds for one that is asked to end
 EMPTY = ("error: update failed", "error: Program failed", "error: preview failed")  # these say nothing
 ONE_ERROR = "error: 1 error occurred:"  # the engine's heading over the line that matters
+GRACE = 30.0  # seconds for a run of the engine that is asked to end
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
