@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,14 @@ STACKS = (ROOT / "docs" / "stacks.md").read_text()
 
 
 def blocks(text: str, containing: str) -> list[str]:
-    return [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if containing in block]
+    found = re.findall(r"^( *)```yaml\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return [plain for _, block in found if containing in (plain := textwrap.dedent(block))]
+
+
+def stacks() -> list[Any]:
+    """Every stack that a page shows, by the page's name."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [pytest.param(block, id=page.stem) for page in pages for block in blocks(page.read_text(), "anytier:tier")]
 
 
 def test_the_spec_of_the_readme_is_valid(tmp_path: Path) -> None:
@@ -42,7 +50,7 @@ def test_its_modeline_leads_to_the_schema() -> None:
     assert ((ROOT / place[0]).parent / target[1]).resolve().is_file()
 
 
-@pytest.mark.parametrize("block", [*blocks(README, "anytier:tier"), *blocks(STACKS, "anytier:tier")])
+@pytest.mark.parametrize("block", stacks())
 def test_a_shown_stack_is_read_without_an_error(block: str) -> None:
     values = config.from_yaml(yaml.safe_load(block)["config"])
     settings = config.read(values)
