@@ -196,6 +196,13 @@ def test_what_is_built_goes_to_the_registry_where_the_place_has_one() -> None:
     assert container["image"] == "r.example.org/images@sha256:0123" and not found.of("kubeadm:Image")
 
 
+def test_a_signal_to_stop_goes_into_what_is_pushed() -> None:
+    registry = ImageRegistry("r.example.org/images", "token", ("login", "--now"))
+    found = registered(example("shop"), replace(PLACE, nodes=(), registry=registry))
+    signals = {item.name: item.inputs.get("stopSignal") for item in found.of("docker:Push")}
+    assert signals["anytier-dev-shop-web-web-pushed"] == "SIGQUIT" and None in signals.values()
+
+
 def test_the_apps_address_may_be_one_that_is_made_with_the_cluster() -> None:
     def program() -> None:
         address = pulumi.Output.from_input("203.0.113.7")

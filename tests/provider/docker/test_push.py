@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given as given_any
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from tests.provider.sink import Sink
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
@@ -24,11 +27,14 @@ from anytier.provider.docker.push import (
     PushInputs,
     PushOutputs,
     PushResource,
+    name_of,
     of_push,
     said_of,
     tag_of,
     token_of,
 )
+from anytier.provider.docker.tar import unpack
+from anytier.provider.oci.reference import parse
 from anytier.provider.resource import Context
 
 IMAGE = "sha256:" + "a1" * 32
@@ -47,9 +53,16 @@ class Fake:
     logins: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     fails: str = ""
+    built: bytes = b""
 
     async def version(self, request: web.Request) -> web.Response:
         return web.json_response({"ApiVersion": "1.44"})
+
+    async def build(self, request: web.Request) -> web.Response:
+        (self.built,) = unpack(await request.read()).values()
+        self.asked.append("POST build")
+        self.names[request.query["t"]] = f"derived of {IMAGE}"
+        return web.json_response({"aux": {"ID": OTHER}})
 
     async def info(self, request: web.Request) -> web.Response:
         return web.json_response({"OperatingSystem": "made up"})
@@ -89,6 +102,8 @@ async def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     app.router.add_get("/version", made.version)
     app.router.add_get("/{v:v[0-9.]+}/info", made.info)
     app.router.add_get("/info", made.info)
+    app.router.add_post("/{v:v[0-9.]+}/build", made.build)
+    app.router.add_post("/build", made.build)
     for base in ("/{v:v[0-9.]+}/images/{rest:.*}", "/images/{rest:.*}"):
         app.router.add_route("*", base, made.images)
     runner = web.AppRunner(app)
@@ -120,6 +135,28 @@ async def test_what_pods_name_is_the_registrys_own_digest(fake: Fake) -> None:
     assert made.tag == f"{NAME}:{'a1' * 8}" and fake.names == {made.tag: IMAGE}
     assert fake.asked == [f"POST {IMAGE}/tag", f"POST {NAME}/push"]
     assert fake.logins == [{}]  # nobody is logged in, and the daemon is told so
+
+
+async def test_a_signal_to_stop_is_put_into_what_is_pushed(fake: Fake) -> None:
+    wanted = given(fake, stop_signal="SIGQUIT")
+    _, made = await resource.create(context(), wanted)
+    assert fake.built.decode().splitlines() == [f"FROM {'a1' * 32}", "STOPSIGNAL SIGQUIT"]
+    assert made.tag == f"{NAME}:{'a1' * 8}-sigquit" and list(fake.names) == [made.tag]
+    assert fake.asked == ["POST build", f"POST {NAME}/push"]
+    await resource.update(context(), NAME, wanted, made, given(fake))
+    assert list(fake.names) == [f"{NAME}:{'a1' * 8}"]
+
+
+@given_any(st.sampled_from(["SIGTERM", "QUIT", "SIGRTMIN+3", "RTMAX-2", "9"]))
+def test_any_signal_makes_a_tag(name: str) -> None:
+    wanted = PushInputs(image=IMAGE, repository=NAME, stop_signal=name)
+    assert parse(name_of(wanted), "tag").tag == tag_of(IMAGE, wanted.stop_signal)
+
+
+@pytest.mark.parametrize("wrong", ["", "TERM\nRUN id", "SIG TERM", "${X}"])
+def test_what_is_no_signal_is_refused(wrong: str) -> None:
+    with pytest.raises(ValidationError):
+        PushInputs(image=IMAGE, repository=NAME, stop_signal=wrong)
 
 
 async def test_a_token_comes_of_the_command_that_kubectl_runs_too(fake: Fake, tmp_path: Path) -> None:

@@ -11,17 +11,19 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.docker import errors
 from anytier.provider.docker.client import Daemon, Endpoint, daemon
 from anytier.provider.docker.patience import Pace
+from anytier.provider.docker.tar import pack
 from anytier.provider.fields import ignored, replaces, secret
 from anytier.provider.oci import credentials
 from anytier.provider.oci.reference import parse
 from anytier.provider.resource import Context, Resource
+from anytier.render.kubeadm.names import signal
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12,64})")
 _TAG = 16  # digits of the image's id in a tag
@@ -38,6 +40,7 @@ class Login(Frozen):
 class PushInputs(Frozen):
     """`image` is an id on the daemon; `repository` is registry and name, without a tag. Where Docker's own tools are
     logged in to the registry, that counts, and `login` is not asked; nor where there is a `password` (`user:password`).
+    `stopSignal` is put into the image that is pushed, since Kubernetes has no field for it.
     """
 
     endpoint: Annotated[Endpoint, ignored] = Endpoint()
@@ -45,6 +48,7 @@ class PushInputs(Frozen):
     repository: Annotated[str, replaces]
     login: Annotated[Login | None, ignored] = None
     password: Annotated[str | None, secret, ignored] = None
+    stop_signal: Annotated[str, AfterValidator(signal)] | None = None
 
 
 class PushOutputs(Frozen):
@@ -109,10 +113,13 @@ class PushResource(Resource[PushInputs, PushOutputs]):
 async def pushed(ctx: Context, inputs: PushInputs) -> PushOutputs:
     """Once the registry has all of it, by the digest that the registry itself computed."""
     there = await daemon(inputs.endpoint)
-    version = tag_of(inputs.image)
+    version = tag_of(inputs.image, inputs.stop_signal)
     about = f"image {inputs.repository}"
     headers = await _login(inputs)
-    await there.post(f"images/{inputs.image}/tag", None, about, repo=inputs.repository, tag=version)
+    if inputs.stop_signal is None:
+        await there.post(f"images/{inputs.image}/tag", None, about, repo=inputs.repository, tag=version)
+    else:
+        await _with_signal(there, inputs.image, inputs.stop_signal, name_of(inputs), about)
     ctx.status(f"pushing {inputs.repository}")
     digest, pace = "", Pace()
     query = there.stream(
@@ -174,6 +181,15 @@ async def token_of(login: Login, registry: str) -> str:
         raise Rejected(path, f"{program} prints no token as kubectl would read it", do) from None
 
 
+async def _with_signal(there: Daemon, image: str, signal: str, name: str, about: str) -> None:
+    """The same image under a name, but for the signal: no layer is added."""
+    text = f"FROM {image.removeprefix('sha256:')}\nSTOPSIGNAL {signal}\n"
+    context = pack({"Dockerfile": (text.encode(), 0o644, 0, 0)})
+    async with there.stream("POST", "build", context, about, t=name, rm=True, forcerm=True) as messages:
+        async for _ in messages:
+            pass
+
+
 async def _untag(there: Daemon, tag: str) -> None:
     await there.delete(f"images/{tag}", noprune=True)
 
@@ -181,13 +197,14 @@ async def _untag(there: Daemon, tag: str) -> None:
 # pure
 
 
-def tag_of(image: str) -> str:
+def tag_of(image: str, stop_signal: str | None = None) -> str:
     """Another content, another tag: none is ever moved."""
-    return image.removeprefix("sha256:")[:_TAG]
+    own = image.removeprefix("sha256:")[:_TAG]
+    return own if stop_signal is None else f"{own}-{stop_signal.lower().replace('+', '_')}"
 
 
 def name_of(inputs: PushInputs) -> str:
-    return f"{inputs.repository}:{tag_of(inputs.image)}"
+    return f"{inputs.repository}:{tag_of(inputs.image, inputs.stop_signal)}"
 
 
 def said_of(message: dict[str, Any]) -> str:
