@@ -12,7 +12,7 @@ import pytest
 from anytier import errors
 from anytier.provider.operation import Stopped
 from anytier.report.said import page
-from anytier.report.said.sayings import HOLE, KINDS, Saying, read
+from anytier.report.said.sayings import HOLE, KINDS, Saying
 
 DOCS = Path(__file__).parents[2] / "docs"
 TROUBLE = (DOCS / "troubleshooting.md").read_text()
@@ -72,63 +72,3 @@ def test_every_class_of_errors_has_its_word() -> None:
 
 def test_every_module_with_a_message_has_an_area() -> None:
     assert {item.file for item in said() if page.area_of(item.file) is None} == set()
-
-
-# how the source is read
-
-
-def test_what_differs_from_run_to_run_is_a_hole() -> None:
-    source = 'def f(name):\n    raise NotFound(f"stack {name}", f"there is no {name}", "one of " + name)\n'
-    assert read("x.py", source) == [Saying("x.py", "there is no …", "one of …", "not-found", "stack …")]
-
-
-def test_a_name_stands_for_what_it_was_given_last() -> None:
-    source = """
-def f(a):
-    what = "is the first thing"
-    if a:
-        do = "mend it"
-    else:
-        do = "leave it"
-    yield Rejected(a, what, do)
-    what = "is the second thing"
-    yield Rejected(a, what, "run again")
-"""
-    assert [(item.what, item.do) for item in read("x.py", source)] == [
-        ("is the first thing", "leave it"),
-        ("is the first thing", "mend it"),
-        ("is the second thing", "run again"),
-    ]
-
-
-def test_a_constant_of_the_module_and_a_function_of_it_are_read() -> None:
-    source = """
-HOW = "start it"
-def why(a):
-    return "no answer" if a else "no way there"
-def f(a):
-    raise Unreachable(a, why(a), HOW)
-"""
-    assert {(item.what, item.do) for item in read("x.py", source)} == {
-        ("no answer", "start it"),
-        ("no way there", "start it"),
-    }
-
-
-def test_a_helper_around_an_error_is_seen_where_it_is_called() -> None:
-    source = """
-class C:
-    def _wrong(self, path, what, do):
-        self.errors.append(ConfigError(f"anytier:{path}", what, do))
-    def f(self):
-        self._wrong("port", "is no port", "a number")
-"""
-    assert [(item.what, item.do, item.kind) for item in read("x.py", source)] == [("is no port", "a number", "config")]
-
-
-def test_a_message_of_holes_alone_is_left_out() -> None:
-    assert read("x.py", "def f(a):\n    raise Rejected(a, str(a))\n") == []
-
-
-def test_nothing_of_a_message_is_markup() -> None:
-    assert page.cell("a|b *c* <d> `e|f*` [g]") == r"a\|b \*c\* \<d\> `e\|f*` \[g\]"
