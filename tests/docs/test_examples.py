@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -90,3 +91,21 @@ def test_every_option_of_a_tier_is_described(tier: str) -> None:
 def test_every_built_tier_is_in_the_readmes_table() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (\w+) \|$", README, re.MULTILINE))
     assert {tier for tier, state in rows.items() if state == "built"} == set(REGISTRY)
+
+
+def programs() -> list[Any]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [
+        (page, block) for page in pages for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    return [pytest.param(block, id=page.stem) for page, block in found]
+
+
+@pytest.mark.parametrize("block", programs())
+def test_what_a_shown_program_imports_is_there(block: str) -> None:
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module or "")
+            assert all(hasattr(module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            assert all(importlib.import_module(alias.name) for alias in node.names)
