@@ -61,6 +61,16 @@ lint: dev ## formatter, linter and type checker, changing nothing
 engine: ## get the Pulumi engine only
 	@$(SETUP)
 
+.PHONY: docs
+docs: dev ## make the pages anew that are made from the code
+	@$(BIN)/anytier schema > .schema && mv .schema components/anytier/spec/app.schema.json
+	@$(BIN)/anytier matrix --markdown > .page && mv .page docs/capabilities.md
+	@$(BIN)/anytier matrix --hypervisors --markdown > .page && mv .page docs/hypervisors.md
+	@$(BIN)/python -m anytier.report.manual docs/cli.md
+	@$(BIN)/python -m anytier.report.policy docs/policy.md
+	@$(BIN)/python -m anytier.report.specpage docs/spec.md
+	@$(BIN)/python -m anytier.report.said.page docs/errors.md
+
 lock: dev ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 takes newer versions
 	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
 

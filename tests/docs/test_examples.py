@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +25,14 @@ STACKS = (ROOT / "docs" / "stacks.md").read_text()
 
 
 def blocks(text: str, containing: str) -> list[str]:
-    return [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if containing in block]
+    found = re.findall(r"^( *)```yaml\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return [plain for _, block in found if containing in (plain := textwrap.dedent(block))]
+
+
+def stacks() -> list[Any]:
+    """Every stack that a page shows, by the page's name."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [pytest.param(block, id=page.stem) for page in pages for block in blocks(page.read_text(), "anytier:tier")]
 
 
 def test_the_spec_of_the_readme_is_valid(tmp_path: Path) -> None:
@@ -42,7 +51,7 @@ def test_its_modeline_leads_to_the_schema() -> None:
     assert ((ROOT / place[0]).parent / target[1]).resolve().is_file()
 
 
-@pytest.mark.parametrize("block", [*blocks(README, "anytier:tier"), *blocks(STACKS, "anytier:tier")])
+@pytest.mark.parametrize("block", stacks())
 def test_a_shown_stack_is_read_without_an_error(block: str) -> None:
     values = config.from_yaml(yaml.safe_load(block)["config"])
     settings = config.read(values)
@@ -82,3 +91,21 @@ def test_every_option_of_a_tier_is_described(tier: str) -> None:
 def test_every_built_tier_is_in_the_readmes_table() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (\w+) \|$", README, re.MULTILINE))
     assert {tier for tier, state in rows.items() if state == "built"} == set(REGISTRY)
+
+
+def programs() -> list[Any]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [
+        (page, block) for page in pages for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    return [pytest.param(block, id=page.stem) for page, block in found]
+
+
+@pytest.mark.parametrize("block", programs())
+def test_what_a_shown_program_imports_is_there(block: str) -> None:
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module or "")
+            assert all(hasattr(module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            assert all(importlib.import_module(alias.name) for alias in node.names)

@@ -39,3 +39,9 @@ def test_every_verb_has_its_chapter_and_its_options() -> None:
 def test_a_stale_block_would_be_noticed() -> None:
     page = (DOCS / "cli.md").read_text().replace("| `--list` |", "| `--lists` |")
     assert manual.refreshed(page, verbs_of(full_parser())) != page
+
+
+def test_every_part_of_the_package_is_in_the_architecture() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    folders = {file.parent.name for file in (DOCS.parent / "components" / "anytier").glob("*/__init__.py")}
+    assert {name for name in folders if f"`{name}/`" not in page} == set()

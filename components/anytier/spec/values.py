@@ -1,6 +1,7 @@
 """The scalar types of the spec: names, quantities, durations, paths, images; each parses, checks and says what to do.
 
-A type here knows one value only. What relates several fields lives in `spec.check`.
+A type here knows one value only. What relates several fields lives in `spec.check`. The docstring below a type is its
+row in docs/spec.md: a word for it, what it takes, and values that it takes.
 """
 
 from __future__ import annotations
@@ -446,41 +447,70 @@ def _schema(pattern: str | None = None, **more: Any) -> WithJsonSchema:
 
 
 Name = Annotated[str, AfterValidator(_label), _schema(f"^{_LABEL.pattern}$")]
+"""name: a-z, 0-9 and -, at most 63 characters, not - at its ends; such as `web`, `app-2`."""
 EnvKey = Annotated[str, AfterValidator(_env_key), _schema(f"^{_ENV.pattern}$")]
+"""variable: letters, digits and _, not a digit first; such as `DB_HOST`."""
 MetaKey = Annotated[str, AfterValidator(_meta_key), _schema(f"^{_KEY.pattern}$")]
+"""key: letters, digits, -, _ and ., at most 63, with an optional dns.prefix/ before; such as `team`,
+`example.org/team`."""
 LabelValue = Annotated[str, AfterValidator(_label_value), _schema(f"^{_LABEL_VALUE.pattern}$")]
+"""label: at most 63 letters, digits, -, _ and ., or nothing; such as `backend`."""
 HostName = Annotated[str, AfterValidator(_host_name), _schema()]
+"""host: a DNS name in lower case without a port, perhaps of all below one; such as `shop.example.com`,
+`"*.example.com"`."""
 HeaderName = Annotated[
     str, AfterValidator(_of(_HEADER, "a header's name", "letters, digits, - and _")), _schema(f"^{_HEADER.pattern}$")
 ]
+"""header: letters, digits, - and _; such as `X-Probe`."""
 TypeName = Annotated[
     str,
     AfterValidator(_of(_TYPE, "a type", "letters, digits and -, at most 63, such as volume or postgres")),
     _schema(f"^{_TYPE.pattern}$"),
 ]
+"""type: letters, digits and -, at most 63; such as `volume`."""
 ResourceId = Annotated[
     str,
     AfterValidator(_of(_ID, "a resource's id", "a-z, 0-9, - and ., at most 63 characters, such as shop.orders-db")),
     _schema(f"^{_ID.pattern}$"),
 ]
+"""id: a-z, 0-9, - and ., at most 63; such as `shop.orders-db`."""
 Text = Annotated[str, AfterValidator(_free_text), _schema()]
+"""text: any text of less than 128 KiB; what YAML would read as a number or as true wants quotes; such as `hello`,
+`"1.0"`."""
 FileText = Annotated[str, AfterValidator(_file_text), _schema()]
+"""long text: any text of at most 1 MiB; such as `hello`."""
 Base64 = Annotated[str, AfterValidator(_binary), _schema(contentEncoding="base64")]
+"""base64: standard base64 of at most 1 MiB; such as `aGVsbG8=`."""
 Target = Annotated[str, AfterValidator(_target), _schema("^/.+$")]
+"""container path: an absolute path without . and .., and not / itself; such as `/etc/app.conf`."""
 PathText = Annotated[str, AfterValidator(_path_text), _schema(minLength=1)]
+"""path: a path without control characters; such as `web`, `../shared/web`."""
 SubPath = Annotated[str, AfterValidator(_sub_path), _schema(minLength=1)]
+"""volume path: one below the root of a volume, without ..; such as `mysql/data`."""
 UrlPath = Annotated[str, AfterValidator(_url_path), _schema("^(/|.*\\$\\{)")]
+"""URL path: with / first, or a placeholder in it; such as `/healthz`."""
 RoutePath = Annotated[str, AfterValidator(_route_path), _schema("^(/|.*\\$\\{)")]
+"""prefix: with / first, and no ?, #, * or ..; such as `/`, `/api`."""
 Image = Annotated[str, AfterValidator(_image), _schema(minLength=1)]
+"""image: registry/name:tag or registry/name@sha256:digest, without a login; such as `nginx:1.29`,
+`registry.example.org/shop/web:1.2`."""
 Mode = Annotated[str, AfterValidator(_mode), _schema("^0?[0-7]{3}$")]
+"""mode: three octal digits in quotes; such as `"0644"`."""
 User = Annotated[
     str, BeforeValidator(_user_before), AfterValidator(_user), WithJsonSchema({"type": ["string", "integer"]})
 ]
+"""user: a name or a number, with an optional group; such as `app`, `1000`, `"1000:1000"`."""
 Signal = Annotated[str, AfterValidator(_signal), _schema("^SIG[A-Z0-9+-]+$")]
+"""signal: by its name; such as `SIGTERM`, `SIGRTMIN+3`."""
 Capability = Annotated[str, AfterValidator(_capability), _schema("^[A-Z][A-Z0-9_]*$")]
+"""capability: of Linux, without CAP_ and in upper case; such as `NET_BIND_SERVICE`."""
 Package = Annotated[str, AfterValidator(_package), _schema(f"^{packages.PATTERN}$", maxLength=packages.LONGEST)]
+"""package: of the distribution, a version after =, of which a * at the end is any rest; such as `nginx`,
+`mariadb-server=1:10.11.*`."""
 Schedule = Annotated[str, AfterValidator(_schedule), _schema()]
+"""cron: minute, hour, day, month and weekday, or a word for it; such as `"30 3 * * mon-fri"`, `"@daily"`."""
 TimeZone = Annotated[str, AfterValidator(_time_zone), _schema()]
+"""zone: of the IANA list; such as `Europe/Berlin`."""
 
 Cpu = Annotated[
     float,
@@ -489,12 +519,14 @@ Cpu = Annotated[
         {"anyOf": [{"type": "number", "minimum": 0.001}, {"type": "string", "pattern": f"^(?:{_CPU.pattern})$"}]}
     ),
 ]
+"""CPU: cores, or thousandths with m, at least 1m; such as `0.5`, `250m`."""
 Memory = Annotated[
     int,
     BeforeValidator(parse_memory),
     PlainSerializer(format_memory, return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^(?:{_MEMORY.pattern})$"}),
 ]
+"""memory: a number with its unit, B, K, M, G, T, P, E, or Ki, Mi, Gi, ...; such as `128Mi`, `500M`."""
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
@@ -502,8 +534,11 @@ Duration = Annotated[
         {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^(?:{_DURATION.pattern})+$"}]}
     ),
 ]
+"""duration: seconds, or with units ms, s, m, h, d, at most 366 days; such as `10`, `1m30s`."""
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number", "minimum": 0})]
+"""seconds: a number of seconds; such as `10`, `0.5`."""
 Period = Annotated[float, BeforeValidator(_period), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
+"""period: a number of seconds above 0; such as `2`."""
 CountOrPercent = Annotated[
     int | str,
     BeforeValidator(_count_or_percent),
@@ -516,6 +551,7 @@ CountOrPercent = Annotated[
         }
     ),
 ]
+"""count or percentage: a whole number from 1 to 1000, or a percentage of the replicas; such as `2`, `25%`."""
 
 
 def _whole(low: int, high: int, noun: str) -> Any:
@@ -537,13 +573,22 @@ _THRESHOLD, _RETRIES, _RETAIN = (
 )
 _GPUS, _LENGTH = _whole(1, 1024, "a number of GPUs"), _whole(8, 4096, "a length")
 Port = Annotated[int, _PORT[0], _PORT[1]]
+"""port: a whole number from 1 to 65535; such as `8080`."""
 PortRef = Annotated[
     int | str, BeforeValidator(_port_ref), WithJsonSchema({"anyOf": [_PORT[1].json_schema, {"type": "string"}]})
 ]
+"""port or name: of the workload's service, by name or number; such as `http`, `80`."""
 Replicas = Annotated[int, _REPLICAS[0], _REPLICAS[1]]
+"""replicas: a whole number from 0 to 1000; such as `2`."""
 Percentage = Annotated[int, _PERCENTAGE[0], _PERCENTAGE[1]]
+"""percent: a whole number from 1 to 100; such as `70`."""
 Threshold = Annotated[int, _THRESHOLD[0], _THRESHOLD[1]]
+"""threshold: a whole number from 1 to 1000; such as `3`."""
 Retries = Annotated[int, _RETRIES[0], _RETRIES[1]]
+"""retries: a whole number from 0 to 100; such as `2`."""
 Retain = Annotated[int, _RETAIN[0], _RETAIN[1]]
+"""revisions: a whole number from 1 to 100; such as `5`."""
 Gpus = Annotated[int, _GPUS[0], _GPUS[1]]
+"""GPUs: a whole number from 1 to 1024; such as `1`."""
 Length = Annotated[int, _LENGTH[0], _LENGTH[1]]
+"""length: a whole number from 8 to 4096; such as `32`."""
