@@ -223,7 +223,7 @@ def machine(address: str, **inputs: Any) -> dict[str, Any]:
 
 
 def test_what_is_imported_is_what_lives_on_at_the_place() -> None:
-    kinds = ("host:Workload", "host:Job", "host:Image", "docker:Volume", "libvirt:Domain", "index:Secret")
+    kinds = ("host:Workload", "host:Job", "host:Image", "docker:Volume", "docker:Push", "libvirt:Domain", "index:Secret")
     assert [kind for kind in kinds if importable({"type": f"anytier:{kind}", "inputs": {}})] == [
         "host:Workload",
         "docker:Volume",

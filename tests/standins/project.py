@@ -36,7 +36,7 @@ exec {python} -P -c 'import sys; sys.path[:0] = ["{root}", "{root}/components"]
 from tests.standins.credential import main
 main()' "$@"
 """
-COMMANDS = ("aws", "gke-gcloud-auth-plugin", "kubelogin")
+COMMANDS = ("aws", "gke-gcloud-auth-plugin", "kubelogin", "az")
 
 
 def plugins(folder: Path) -> Path:
@@ -48,7 +48,7 @@ def plugins(folder: Path) -> Path:
 
 
 def commands(folder: Path) -> Path:
-    """A folder for PATH with the clouds' commands that an exec section of a kubeconfig names."""
+    """A folder for PATH with the clouds' commands by which a cluster or a registry is logged in to."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in COMMANDS:
         _script(folder / name, CREDENTIAL)

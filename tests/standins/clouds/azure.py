@@ -118,7 +118,7 @@ class Azure(Cloud):
         if kind == "containerregistry/Registry":
             return {"loginServer": f"{id.rpartition('/')[2]}.azurecr.io".lower()}
         if kind == "network/PublicIPAddress":
-            return {"ipAddress": "203.0.113.40"}
+            return {"ipAddress": scene.control.get("address") or "203.0.113.40"}
         return {}
 
     def configured(self, config: Tree, control: Tree) -> list[str]:
