@@ -465,9 +465,6 @@ _column(
     "gke",
     {
         f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's own registry"),
-        f"{_C}.stopSignal": _unsupported(
-            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
-        ),
         f"{_C}.resources.requests": _but(
             NATIVE, autopilot=_emulated("they are what is paid for; raised to the least that Autopilot gives")
         ),
@@ -498,9 +495,6 @@ _column(
     "aks",
     {
         f"{_C}.build": _emulated("built by the Docker daemon of this side, pushed to the stack's registry"),
-        f"{_C}.stopSignal": _unsupported(
-            "a registry's image keeps its own", "give it in the Dockerfile, by STOPSIGNAL"
-        ),
         f"{_C}.image": _but(NATIVE, automatic=_emulated("no tag latest: AKS Automatic refuses it")),
         f"{_C}.resources.requests": _but(
             NATIVE, automatic=_emulated("raised to 100m and 100Mi; what asks for no CPU gets 500m, and as its limit")

@@ -157,13 +157,15 @@ def test_the_number_in_the_container_counts_and_no_other(wanted: str, other: str
 
 
 def test_the_killer_ends_the_process_that_is_meant_and_says_where_there_is_none() -> None:
-    """Here, without a container: `:` is in every process' control groups."""
+    """Here, without a container: `:` is in every process' control groups. It sees none but ours: a number may be that
+    of a process in a container of somebody else's, too."""
+    victim = subprocess.Popen(["sleep", "60"])
 
     def kill(container: str, pid: int) -> str:
-        argv = [sys.executable, "-c", managed._KILL, container, str(pid)]
+        alone = f"import os\nos.listdir = lambda path: ['self', '{victim.pid}']\n"
+        argv = [sys.executable, "-c", alone + managed._KILL, container, str(pid)]
         return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False).stderr
 
-    victim = subprocess.Popen(["sleep", "60"])
     try:
         said = kill("no-such-container-anywhere", victim.pid)
         assert f"no process {victim.pid} runs in container no-such-container-anywhere" in said

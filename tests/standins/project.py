@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.standins.installed import sdks
 from tests.standins.world import FOLDER, World
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,7 @@ class Project:
             "PULUMI_BACKEND_URL": f"file://{self.backend}",
             "PULUMI_STACK": name,
             FOLDER: str(self.world.folder),
+            "PYTHONPATH": os.pathsep.join([*sdks(), *filter(None, [env.get("PYTHONPATH")])]),
         }
         for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             self.env.pop(variable, None)

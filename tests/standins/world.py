@@ -76,7 +76,7 @@ class World:
 
     def control(self) -> dict[str, Any]:
         """`faults`: list of faults; `credentials`: false for none; `clusters`: name pattern -> what is handed out;
-        `address`: the public address that is handed out, where a cloud reserves one; `credential`: see credential.py."""
+        `address`: the public one that is handed out, where a cloud reserves one; `credential`: see credential.py."""
         try:
             said = json.loads(self._control.read_text())
         except FileNotFoundError:

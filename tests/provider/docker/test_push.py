@@ -6,8 +6,10 @@ It cannot tell whether a real registry takes them: only what is asked of the dae
 from __future__ import annotations
 
 import base64
+import io
 import json
 import stat
+import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +56,16 @@ class Fake:
     async def info(self, request: web.Request) -> web.Response:
         return web.json_response({"OperatingSystem": "made up"})
 
+    async def build(self, request: web.Request) -> web.Response:
+        """Takes a Dockerfile alone; what it makes is called OTHER."""
+        with tarfile.open(fileobj=io.BytesIO(await request.read())) as tar:
+            (file,) = tar.getmembers()
+            stream = tar.extractfile(file)
+            assert stream is not None
+            self.asked.append(f"build {stream.read().decode()}")
+        told = [{"stream": "Step 1/3"}] if self.fails == "empty" else [{"aux": {"ID": OTHER}}]
+        return web.Response(text="\n".join(json.dumps(item) for item in told))
+
     async def images(self, request: web.Request) -> web.StreamResponse:
         path = request.path.partition("/images/")[2]
         self.asked.append(f"{request.method} {path}")
@@ -89,6 +101,8 @@ async def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     app.router.add_get("/version", made.version)
     app.router.add_get("/{v:v[0-9.]+}/info", made.info)
     app.router.add_get("/info", made.info)
+    app.router.add_post("/{v:v[0-9.]+}/build", made.build)
+    app.router.add_post("/build", made.build)
     for base in ("/{v:v[0-9.]+}/images/{rest:.*}", "/images/{rest:.*}"):
         app.router.add_route("*", base, made.images)
     runner = web.AppRunner(app)
@@ -158,6 +172,21 @@ async def test_another_image_is_another_tag_and_the_old_one_is_let_go(fake: Fake
     await resource.delete(context(), NAME, wanted, after)  # gone already is fine
 
 
+async def test_another_stop_signal_is_another_image_and_another_tag(fake: Fake) -> None:
+    inputs = given(fake, stopSignal="SIGRTMIN+3")
+    _, made = await resource.create(context(), inputs)
+    assert fake.names == {f"{NAME}:{'a1' * 8}-sigrtmin-3": OTHER} == {made.tag: OTHER}
+    assert fake.asked[0] == f"build FROM {IMAGE}\nSTOPSIGNAL SIGRTMIN+3\nLABEL dev.anytier.role=pushed\n"
+    await resource.update(context(), NAME, inputs, made, given(fake))
+    assert list(fake.names.values()) == [IMAGE]
+
+
+async def test_a_build_without_an_image_is_told(fake: Fake) -> None:
+    fake.fails = "empty"
+    with pytest.raises(Rejected, match="ended the build of its stop signal without an image"):
+        await resource.create(context(), given(fake, stopSignal="SIGUSR1"))
+
+
 async def test_a_push_that_fails_is_gone_on_with_by_the_next_run(fake: Fake) -> None:
     fake.fails = "denied: Permission 'artifactregistry.repositories.uploadArtifacts' denied"
     ctx = context()
@@ -209,6 +238,7 @@ async def test_a_command_that_is_not_there_is_not_there() -> None:
     [
         {"image": "web:latest"},
         {"image": ""},
+        {"stopSignal": "SIGUSR1\nRUN rm -r /"},
         {"repository": "web"},
         {"repository": f"{NAME}:1"},
         {"repository": f"{NAME}@{DIGEST}"},

@@ -15,15 +15,17 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
-from anytier.provider.docker import errors
+from anytier.provider.docker import errors, labels
 from anytier.provider.docker.client import Daemon, Endpoint, daemon
 from anytier.provider.docker.patience import Pace
+from anytier.provider.docker.tar import pack
 from anytier.provider.fields import ignored, replaces, secret
 from anytier.provider.oci import credentials
 from anytier.provider.oci.reference import parse
 from anytier.provider.resource import Context, Resource
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12,64})")
+_SIGNAL = re.compile(r"[A-Z0-9+]{1,20}")
 _TAG = 16  # digits of the image's id in a tag
 _SECONDS = 30.0
 
@@ -38,6 +40,8 @@ class Login(Frozen):
 class PushInputs(Frozen):
     """`image` is an id on the daemon; `repository` is registry and name, without a tag. Where Docker's own tools are
     logged in to the registry, that counts, and `login` is not asked; nor where there is a `password` (`user:password`).
+    `stopSignal`: what is pushed differs from the image in the signal by which it is stopped, which on a cluster nothing
+    but the image itself can say.
     """
 
     endpoint: Annotated[Endpoint, ignored] = Endpoint()
@@ -45,6 +49,7 @@ class PushInputs(Frozen):
     repository: Annotated[str, replaces]
     login: Annotated[Login | None, ignored] = None
     password: Annotated[str | None, secret, ignored] = None
+    stop_signal: str | None = None
 
 
 class PushOutputs(Frozen):
@@ -62,6 +67,8 @@ class PushResource(Resource[PushInputs, PushOutputs]):
         found: list[AnytierError] = []
         if not _ID.fullmatch(inputs.image):
             found.append(Rejected("image", f"{inputs.image[:80]!r} is no image's id", "give the `ref` of docker:Image"))
+        if inputs.stop_signal is not None and not _SIGNAL.fullmatch(inputs.stop_signal):
+            found.append(Rejected("stopSignal", f"{inputs.stop_signal[:40]!r} is no signal", "such as SIGUSR1"))
         try:
             wanted = parse(inputs.repository, "repository")
         except Rejected as error:
@@ -109,10 +116,13 @@ class PushResource(Resource[PushInputs, PushOutputs]):
 async def pushed(ctx: Context, inputs: PushInputs) -> PushOutputs:
     """Once the registry has all of it, by the digest that the registry itself computed."""
     there = await daemon(inputs.endpoint)
-    version = tag_of(inputs.image)
+    version = version_of(inputs)
     about = f"image {inputs.repository}"
     headers = await _login(inputs)
-    await there.post(f"images/{inputs.image}/tag", None, about, repo=inputs.repository, tag=version)
+    image = inputs.image
+    if inputs.stop_signal is not None:
+        image = await stopped_by(there, image, inputs.stop_signal, about)
+    await there.post(f"images/{image}/tag", None, about, repo=inputs.repository, tag=version)
     ctx.status(f"pushing {inputs.repository}")
     digest, pace = "", Pace()
     query = there.stream(
@@ -126,6 +136,20 @@ async def pushed(ctx: Context, inputs: PushInputs) -> PushOutputs:
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise Rejected(about, "was pushed, and the registry said no digest", "run again")
     return PushOutputs(ref=f"{inputs.repository}@{digest}", tag=name_of(inputs))
+
+
+async def stopped_by(there: Daemon, image: str, signal: str, about: str) -> str:
+    """The id of an image that is the same but for its stop signal; the daemon keeps no layer twice. It is no version
+    of ours: with its tag it is gone."""
+    text = f"FROM {image}\nSTOPSIGNAL {signal}\nLABEL {labels.ROLE}=pushed\n"
+    made = ""
+    query = there.stream("POST", "build", pack({"Dockerfile": (text.encode(), 0o644, 0, 0)}), about, rm=True)
+    async with query as messages:
+        async for message in messages:
+            made = str((message.get("aux") or {}).get("ID") or made)
+    if not made:
+        raise Rejected(about, "the daemon ended the build of its stop signal without an image", "run again")
+    return made
 
 
 async def _login(inputs: PushInputs) -> dict[str, str]:
@@ -186,8 +210,13 @@ def tag_of(image: str) -> str:
     return image.removeprefix("sha256:")[:_TAG]
 
 
+def version_of(inputs: PushInputs) -> str:
+    signal = (inputs.stop_signal or "").lower().replace("+", "-")
+    return f"{tag_of(inputs.image)}{signal and '-'}{signal}"
+
+
 def name_of(inputs: PushInputs) -> str:
-    return f"{inputs.repository}:{tag_of(inputs.image)}"
+    return f"{inputs.repository}:{version_of(inputs)}"
 
 
 def said_of(message: dict[str, Any]) -> str:
