@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.standins import cluster
+from tests.standins import balancers, cluster
 from tests.standins.balancers import MOST, RESERVED, changes, pool
 from tests.standins.cluster import EBS, about, hosts, storage
 from tests.standins.stacks import NAME, STACKS, CloudProject
 from tests.standins.world import World
 
+from anytier.conformance.load import until
 from anytier.render.kubernetes.addons import local_path
 from anytier.spec import diagnose
 
@@ -33,6 +35,32 @@ def test_each_service_has_an_address_of_its_own_and_keeps_it() -> None:
     more, gone = changes([service("b"), service("d")], new, FREE, OWN)
     assert more == {"ns/d": "10.0.0.9"} and gone == ["ns/a"]
     assert changes([service("b", deletionTimestamp="now")], {"ns/b": "10.0.0.8"}, FREE, OWN) == ({}, ["ns/b"])
+
+
+class Kube:
+    """An API server, as far as load balancers go."""
+
+    def __init__(self, *services: dict[str, Any]) -> None:
+        self.services, self.patched = list(services), dict[str, Any]()
+
+    def list(self, kind: Any, namespace: str) -> Any:
+        return [SimpleNamespace(to_dict=lambda item=item: item) for item in self.services]
+
+    def patch(self, kind: Any, name: str, status: Any, namespace: str, patch_type: Any) -> None:
+        self.patched[f"{namespace}/{name}"] = status["status"]["loadBalancer"]["ingress"]
+
+
+def test_the_machine_answers_for_an_address_as_long_as_there_is_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube, commands = Kube(service("a"), service("b", "ClusterIP")), list[str]()
+    monkeypatch.setattr(balancers, "client", lambda text: kube)
+    monkeypatch.setattr(balancers, "PAUSE", 0.01)
+    with balancers.Balancers("", "10.1.0.0/24", commands.append) as made:
+        assert until(lambda: "ns/a" in kube.patched, 10)
+        kube.services.clear()
+        assert until(lambda: len(commands) == 2, 10)
+    address = kube.patched["ns/a"][0]["ip"]
+    assert address != made.reserved and made.failed == []
+    assert commands == [f"ip address replace {address}/32 dev eth0", f"ip address del {address}/32 dev eth0"]
 
 
 @pytest.mark.parametrize("note", RESERVED)
