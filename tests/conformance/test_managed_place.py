@@ -30,6 +30,7 @@ POD = {
         ]
     },
 }
+NODE = {"containerRuntimeVersion": "containerd://2.1.4", "osImage": "Bottlerocket", "kernelVersion": "6.12"}
 SERVICES = [
     {"spec": {"type": "ClusterIP", "ports": [{"port": 9000}]}, "status": {}},
     {
@@ -50,6 +51,7 @@ ANSWERS = {
             {"metadata": {"name": "pv-3"}, "spec": {}},
         ]
     },
+    "nodes": {"items": [{"status": {"nodeInfo": NODE}}] * 2},
     "pods": {"items": [{"metadata": {"name": "router-1"}}]},
     "pod": POD,
     "services": {"items": SERVICES},
@@ -181,7 +183,13 @@ def test_the_killer_ends_the_process_that_is_meant_and_says_where_there_is_none(
 
 def test_looks_leave_secrets_out_and_find_what_is_left(asked: Any) -> None:
     place = EksPlace({})
-    assert place.versions() == {"kubernetes": "v1.35.3-eks"}
+    assert place.versions() == {
+        "kubernetes": "v1.35.3-eks",
+        "nodes": "2",
+        "runtime": "containerd://2.1.4",
+        "machine": "Bottlerocket",
+        "kernel": "6.12",
+    }
     assert place.leftovers("ns") == ["namespace ns", "volume pv-1"]
     assert set(place.visible("ns")) == {"objects", "logs of router-1"}
     assert not [call for call in asked() if any("secret" in word.lower() for word in call)]

@@ -95,8 +95,13 @@ class ManagedPlace:
             time.sleep(1)
 
     def versions(self) -> dict[str, str]:
-        found = self._json("version")
-        return {"kubernetes": str(found["serverVersion"]["gitVersion"])}
+        found = {"kubernetes": str(self._json("version")["serverVersion"]["gitVersion"])}
+        nodes = self._json("get", "nodes")["items"]
+        if nodes:
+            info = nodes[0]["status"]["nodeInfo"]
+            found |= {"runtime": info["containerRuntimeVersion"], "machine": info["osImage"]}
+            found |= {"kernel": info["kernelVersion"]}
+        return {**found, "nodes": str(len(nodes))}
 
     # harm
 
