@@ -34,6 +34,8 @@ OF_A_CLOUD = (
     "drift",
     "destroy",
 )
+# CI has time for one: the one that makes a storage class itself, and waits for its load balancer.
+TIERS = tuple(STACKS) if AT_LENGTH else ("eks",)
 # Tier -> who is logged in to its registry.
 USERS = {"eks": "AWS", "gke": "oauth2accesstoken", "aks": "00000000-0000-0000-0000-000000000000"}
 
@@ -46,7 +48,7 @@ def cluster(
         yield made
 
 
-@pytest.mark.parametrize("tier", STACKS)
+@pytest.mark.parametrize("tier", TIERS)
 def test_the_tier_conforms(
     tier: str,
     cluster: RealCluster,
