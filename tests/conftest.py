@@ -35,7 +35,14 @@ CLUSTERS = (
     "shop_kubeadm",
     "provider/kubeadm",
 )
-GUESTS = ("provider/libvirt", "e2e/test_libvirt", "conformance_libvirt", "shop_libvirt", "vm_cluster")
+GUESTS = (
+    "provider/libvirt",
+    "e2e/test_libvirt",
+    "conformance_libvirt",
+    "measure_libvirt",
+    "shop_libvirt",
+    "vm_cluster",
+)
 API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server")
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.measured import assert_whole, measured
+from tests.e2e import vm
+from tests.e2e.measured import EMULATED, assert_whole, measured
 from tests.e2e.suite import AT_LENGTH
 from tests.provider.host.ssh_box import ssh_box
 from tests.provider.kubeadm.box import kube_boxes
@@ -34,6 +35,13 @@ def test_a_machine_on_ssh(tmp_path: Path) -> None:
         there = {"machines": [{"address": "127.0.0.1", "port": box.port, **login}]}
         said = "The machine was a container with systemd on the machine that measured, reached by SSH only."
         assert_whole(measured({"anytier:tier": "baremetal", "anytier:baremetal": there}, said), "baremetal")
+
+
+def test_a_guest_measure_libvirt(tmp_path: Path) -> None:
+    with vm.hypervisor(tmp_path) as daemon:
+        there = {"anytier:tier": "libvirt", "anytier:libvirt": vm.options(daemon.uri, tmp_path)}
+        said = "The machine's processor was emulated, instruction by instruction: with KVM everything in it is faster."
+        assert_whole(measured(there, said, longest=EMULATED), "libvirt")
 
 
 @pytest.mark.docker

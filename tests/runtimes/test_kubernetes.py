@@ -196,17 +196,11 @@ def test_what_is_built_goes_to_the_registry_where_the_place_has_one() -> None:
     assert container["image"] == "r.example.org/images@sha256:0123" and not found.of("kubeadm:Image")
 
 
-def test_what_a_registry_gets_stops_by_the_signal_that_the_spec_says() -> None:
-    """Of nothing on a cluster but the image itself."""
-    registry = ImageRegistry("r.example.org/images", "token", ("login",))
-
-    def push(name: str, opts: Any) -> tuple[Any, Any]:
-        return f"r.example.org/{name}", "user:password"
-
-    for place in ({"registry": registry}, {"push": push}):
-        found = registered(example("conformance"), replace(PLACE, nodes=(), **place))
-        signals = {item.name: item.inputs.get("stopSignal") for item in found.of("docker:Push")}
-        assert signals.pop("anytier-dev-shop-store-store-pushed") == "SIGUSR1" and set(signals.values()) == {None}
+def test_a_signal_to_stop_goes_into_what_is_pushed() -> None:
+    registry = ImageRegistry("r.example.org/images", "token", ("login", "--now"))
+    found = registered(example("shop"), replace(PLACE, nodes=(), registry=registry))
+    signals = {item.name: item.inputs.get("stopSignal") for item in found.of("docker:Push")}
+    assert signals["anytier-dev-shop-web-web-pushed"] == "SIGQUIT" and None in signals.values()
 
 
 def test_the_apps_address_may_be_one_that_is_made_with_the_cluster() -> None:

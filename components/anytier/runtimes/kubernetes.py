@@ -149,17 +149,17 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         digest = context_hash(context, build.dockerfile, build.args, build.target)
         props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}
         made = Resource("docker:Image", name, props, ("ref",), self.child_options())
-        signal = {"stopSignal": item.stop_signal} if item.stop_signal else {}
+        own = {"stopSignal": item.stop_signal} if item.stop_signal else {}
         if self.place.push is not None:
             repository, password = self.place.push(name, self.child_options())
-            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository, **signal}
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository, **own}
             sent["password"] = pulumi.Output.secret(password)
             opts = self.child_options([made])
             return Resource("docker:Push", f"{name}-pushed", sent, ("ref",), opts).output("ref")
         if (registry := self.place.registry) is not None:
             login = {"user": registry.user, "command": list(registry.command)}
             repository = pulumi.Output.concat(registry.prefix, "/", name)
-            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository, **signal}
+            sent = {"endpoint": endpoint, "image": made.output("ref"), "repository": repository, **own}
             opts = self.child_options([made, *registry.ready])
             return Resource("docker:Push", f"{name}-pushed", {**sent, "login": login}, ("ref",), opts).output("ref")
         sent = {

@@ -6,10 +6,8 @@ It cannot tell whether a real registry takes them: only what is asked of the dae
 from __future__ import annotations
 
 import base64
-import io
 import json
 import stat
-import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given as given_any
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from tests.provider.sink import Sink
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
@@ -26,11 +27,14 @@ from anytier.provider.docker.push import (
     PushInputs,
     PushOutputs,
     PushResource,
+    name_of,
     of_push,
     said_of,
     tag_of,
     token_of,
 )
+from anytier.provider.docker.tar import unpack
+from anytier.provider.oci.reference import parse
 from anytier.provider.resource import Context
 
 IMAGE = "sha256:" + "a1" * 32
@@ -49,22 +53,19 @@ class Fake:
     logins: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     fails: str = ""
+    built: bytes = b""
 
     async def version(self, request: web.Request) -> web.Response:
         return web.json_response({"ApiVersion": "1.44"})
 
+    async def build(self, request: web.Request) -> web.Response:
+        (self.built,) = unpack(await request.read()).values()
+        self.asked.append("POST build")
+        self.names[request.query["t"]] = f"derived of {IMAGE}"
+        return web.json_response({"aux": {"ID": OTHER}})
+
     async def info(self, request: web.Request) -> web.Response:
         return web.json_response({"OperatingSystem": "made up"})
-
-    async def build(self, request: web.Request) -> web.Response:
-        """Takes a Dockerfile alone; what it makes is called OTHER."""
-        with tarfile.open(fileobj=io.BytesIO(await request.read())) as tar:
-            (file,) = tar.getmembers()
-            stream = tar.extractfile(file)
-            assert stream is not None
-            self.asked.append(f"build {stream.read().decode()}")
-        told = [{"stream": "Step 1/3"}] if self.fails == "empty" else [{"aux": {"ID": OTHER}}]
-        return web.Response(text="\n".join(json.dumps(item) for item in told))
 
     async def images(self, request: web.Request) -> web.StreamResponse:
         path = request.path.partition("/images/")[2]
@@ -136,6 +137,28 @@ async def test_what_pods_name_is_the_registrys_own_digest(fake: Fake) -> None:
     assert fake.logins == [{}]  # nobody is logged in, and the daemon is told so
 
 
+async def test_a_signal_to_stop_is_put_into_what_is_pushed(fake: Fake) -> None:
+    wanted = given(fake, stop_signal="SIGQUIT")
+    _, made = await resource.create(context(), wanted)
+    assert fake.built.decode().splitlines() == [f"FROM {'a1' * 32}", "STOPSIGNAL SIGQUIT"]
+    assert made.tag == f"{NAME}:{'a1' * 8}-sigquit" and list(fake.names) == [made.tag]
+    assert fake.asked == ["POST build", f"POST {NAME}/push"]
+    await resource.update(context(), NAME, wanted, made, given(fake))
+    assert list(fake.names) == [f"{NAME}:{'a1' * 8}"]
+
+
+@given_any(st.sampled_from(["SIGTERM", "QUIT", "SIGRTMIN+3", "RTMAX-2", "9"]))
+def test_any_signal_makes_a_tag(name: str) -> None:
+    wanted = PushInputs(image=IMAGE, repository=NAME, stop_signal=name)
+    assert parse(name_of(wanted), "tag").tag == tag_of(IMAGE, wanted.stop_signal)
+
+
+@pytest.mark.parametrize("wrong", ["", "TERM\nRUN id", "SIG TERM", "${X}"])
+def test_what_is_no_signal_is_refused(wrong: str) -> None:
+    with pytest.raises(ValidationError):
+        PushInputs(image=IMAGE, repository=NAME, stop_signal=wrong)
+
+
 async def test_a_token_comes_of_the_command_that_kubectl_runs_too(fake: Fake, tmp_path: Path) -> None:
     said = json.dumps({"kind": "ExecCredential", "status": {"token": "s3cret"}})
     login = {"user": "oauth2accesstoken", "command": [script(tmp_path, f"echo '{said}'")]}
@@ -170,21 +193,6 @@ async def test_another_image_is_another_tag_and_the_old_one_is_let_go(fake: Fake
     await resource.delete(context(), NAME, wanted, after)
     assert fake.names == {}
     await resource.delete(context(), NAME, wanted, after)  # gone already is fine
-
-
-async def test_another_stop_signal_is_another_image_and_another_tag(fake: Fake) -> None:
-    inputs = given(fake, stopSignal="SIGRTMIN+3")
-    _, made = await resource.create(context(), inputs)
-    assert fake.names == {f"{NAME}:{'a1' * 8}-sigrtmin-3": OTHER} == {made.tag: OTHER}
-    assert fake.asked[0] == f"build FROM {IMAGE}\nSTOPSIGNAL SIGRTMIN+3\nLABEL dev.anytier.role=pushed\n"
-    await resource.update(context(), NAME, inputs, made, given(fake))
-    assert list(fake.names.values()) == [IMAGE]
-
-
-async def test_a_build_without_an_image_is_told(fake: Fake) -> None:
-    fake.fails = "empty"
-    with pytest.raises(Rejected, match="ended the build of its stop signal without an image"):
-        await resource.create(context(), given(fake, stopSignal="SIGUSR1"))
 
 
 async def test_a_push_that_fails_is_gone_on_with_by_the_next_run(fake: Fake) -> None:
@@ -238,7 +246,6 @@ async def test_a_command_that_is_not_there_is_not_there() -> None:
     [
         {"image": "web:latest"},
         {"image": ""},
-        {"stopSignal": "SIGUSR1\nRUN rm -r /"},
         {"repository": "web"},
         {"repository": f"{NAME}:1"},
         {"repository": f"{NAME}@{DIGEST}"},

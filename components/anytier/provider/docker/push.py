@@ -11,11 +11,11 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
-from anytier.provider.docker import errors, labels
+from anytier.provider.docker import errors
 from anytier.provider.docker.client import Daemon, Endpoint, daemon
 from anytier.provider.docker.patience import Pace
 from anytier.provider.docker.tar import pack
@@ -23,9 +23,9 @@ from anytier.provider.fields import ignored, replaces, secret
 from anytier.provider.oci import credentials
 from anytier.provider.oci.reference import parse
 from anytier.provider.resource import Context, Resource
+from anytier.render.kubeadm.names import signal
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12,64})")
-_SIGNAL = re.compile(r"[A-Z0-9+]{1,20}")
 _TAG = 16  # digits of the image's id in a tag
 _SECONDS = 30.0
 
@@ -40,8 +40,7 @@ class Login(Frozen):
 class PushInputs(Frozen):
     """`image` is an id on the daemon; `repository` is registry and name, without a tag. Where Docker's own tools are
     logged in to the registry, that counts, and `login` is not asked; nor where there is a `password` (`user:password`).
-    `stopSignal`: what is pushed differs from the image in the signal by which it is stopped, which on a cluster nothing
-    but the image itself can say.
+    `stopSignal` is put into the image that is pushed, since Kubernetes has no field for it.
     """
 
     endpoint: Annotated[Endpoint, ignored] = Endpoint()
@@ -49,7 +48,7 @@ class PushInputs(Frozen):
     repository: Annotated[str, replaces]
     login: Annotated[Login | None, ignored] = None
     password: Annotated[str | None, secret, ignored] = None
-    stop_signal: str | None = None
+    stop_signal: Annotated[str, AfterValidator(signal)] | None = None
 
 
 class PushOutputs(Frozen):
@@ -67,8 +66,6 @@ class PushResource(Resource[PushInputs, PushOutputs]):
         found: list[AnytierError] = []
         if not _ID.fullmatch(inputs.image):
             found.append(Rejected("image", f"{inputs.image[:80]!r} is no image's id", "give the `ref` of docker:Image"))
-        if inputs.stop_signal is not None and not _SIGNAL.fullmatch(inputs.stop_signal):
-            found.append(Rejected("stopSignal", f"{inputs.stop_signal[:40]!r} is no signal", "such as SIGUSR1"))
         try:
             wanted = parse(inputs.repository, "repository")
         except Rejected as error:
@@ -116,13 +113,13 @@ class PushResource(Resource[PushInputs, PushOutputs]):
 async def pushed(ctx: Context, inputs: PushInputs) -> PushOutputs:
     """Once the registry has all of it, by the digest that the registry itself computed."""
     there = await daemon(inputs.endpoint)
-    version = version_of(inputs)
+    version = tag_of(inputs.image, inputs.stop_signal)
     about = f"image {inputs.repository}"
     headers = await _login(inputs)
-    image = inputs.image
-    if inputs.stop_signal is not None:
-        image = await stopped_by(there, image, inputs.stop_signal, about)
-    await there.post(f"images/{image}/tag", None, about, repo=inputs.repository, tag=version)
+    if inputs.stop_signal is None:
+        await there.post(f"images/{inputs.image}/tag", None, about, repo=inputs.repository, tag=version)
+    else:
+        await _with_signal(there, inputs.image, inputs.stop_signal, name_of(inputs), about)
     ctx.status(f"pushing {inputs.repository}")
     digest, pace = "", Pace()
     query = there.stream(
@@ -136,20 +133,6 @@ async def pushed(ctx: Context, inputs: PushInputs) -> PushOutputs:
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise Rejected(about, "was pushed, and the registry said no digest", "run again")
     return PushOutputs(ref=f"{inputs.repository}@{digest}", tag=name_of(inputs))
-
-
-async def stopped_by(there: Daemon, image: str, signal: str, about: str) -> str:
-    """The id of an image that is the same but for its stop signal; the daemon keeps no layer twice. It is no version
-    of ours: with its tag it is gone."""
-    text = f"FROM {image}\nSTOPSIGNAL {signal}\nLABEL {labels.ROLE}=pushed\n"
-    made = ""
-    query = there.stream("POST", "build", pack({"Dockerfile": (text.encode(), 0o644, 0, 0)}), about, rm=True)
-    async with query as messages:
-        async for message in messages:
-            made = str((message.get("aux") or {}).get("ID") or made)
-    if not made:
-        raise Rejected(about, "the daemon ended the build of its stop signal without an image", "run again")
-    return made
 
 
 async def _login(inputs: PushInputs) -> dict[str, str]:
@@ -198,6 +181,15 @@ async def token_of(login: Login, registry: str) -> str:
         raise Rejected(path, f"{program} prints no token as kubectl would read it", do) from None
 
 
+async def _with_signal(there: Daemon, image: str, signal: str, name: str, about: str) -> None:
+    """The same image under a name, but for the signal: no layer is added."""
+    text = f"FROM {image.removeprefix('sha256:')}\nSTOPSIGNAL {signal}\n"
+    context = pack({"Dockerfile": (text.encode(), 0o644, 0, 0)})
+    async with there.stream("POST", "build", context, about, t=name, rm=True, forcerm=True) as messages:
+        async for _ in messages:
+            pass
+
+
 async def _untag(there: Daemon, tag: str) -> None:
     await there.delete(f"images/{tag}", noprune=True)
 
@@ -205,18 +197,14 @@ async def _untag(there: Daemon, tag: str) -> None:
 # pure
 
 
-def tag_of(image: str) -> str:
+def tag_of(image: str, stop_signal: str | None = None) -> str:
     """Another content, another tag: none is ever moved."""
-    return image.removeprefix("sha256:")[:_TAG]
-
-
-def version_of(inputs: PushInputs) -> str:
-    signal = (inputs.stop_signal or "").lower().replace("+", "-")
-    return f"{tag_of(inputs.image)}{signal and '-'}{signal}"
+    own = image.removeprefix("sha256:")[:_TAG]
+    return own if stop_signal is None else f"{own}-{stop_signal.lower().replace('+', '_')}"
 
 
 def name_of(inputs: PushInputs) -> str:
-    return f"{inputs.repository}:{version_of(inputs)}"
+    return f"{inputs.repository}:{tag_of(inputs.image, inputs.stop_signal)}"
 
 
 def said_of(message: dict[str, Any]) -> str:
