@@ -10,7 +10,7 @@ SOURCES := components tools tests benchmarks __main__.py .github/actions
 LINT := $(BIN)/ruff format --check $(SOURCES) || failed=1; $(BIN)/ruff check $(SOURCES) || failed=1; $(BIN)/mypy || failed=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-clouds e2e e2e-all e2e-cluster e2e-vm bench fmt lint engine lock dev
+.PHONY: help up down test test-clouds e2e e2e-all e2e-cluster e2e-managed e2e-vm bench fmt lint engine lock dev
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*## / { split($$1, t, ":"); printf "  make %-8s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ e2e-all: dev ## the e2e suite with all that CI leaves out for want of time
 
 e2e-cluster: dev ## Kubernetes clusters at length, their software and the engine's plugin built first where they must be
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_kubeadm.py tests/e2e/test_conformance_kubeadm.py tests/e2e/test_shop_kubeadm.py tests/e2e/test_kubernetes.py tests/provider/kubeadm tests/provider/kubernetes tests/render/kubernetes $(ARGS)
+
+e2e-managed: dev ## the conformance suite on EKS, GKE and AKS whose clouds are stood in, on a cluster that is real
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_conformance_managed.py tests/e2e/test_standins.py $(ARGS)
 
 e2e-vm: dev ## virtual machines at length: another image, two machines, the shop, the conformance suite
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py tests/e2e/test_vm_cluster.py $(ARGS)

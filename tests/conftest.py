@@ -27,7 +27,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write golden files anew from what is there now")
 
 
-CLUSTERS = ("e2e/test_kubeadm", "conformance_kubeadm", "measure_kubeadm", "shop_kubeadm", "provider/kubeadm")
+CLUSTERS = (
+    "e2e/test_kubeadm",
+    "conformance_kubeadm",
+    "conformance_managed",
+    "measure_kubeadm",
+    "shop_kubeadm",
+    "provider/kubeadm",
+)
 GUESTS = (
     "provider/libvirt",
     "e2e/test_libvirt",

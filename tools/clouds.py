@@ -4,7 +4,7 @@
 They are half a gigabyte that no other test needs, and in an environment they make the engine look for their plugins in
 every run. So they are in none: who wants them has the folder on its path.
 
-    usage: tools/clouds.py      prints the folder
+    usage: tools/clouds.py [--cached]      prints the folder; with --cached only one that is there, or ends with 1
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ DO = "is a Python package index reachable? `pip config list` says which one is u
 
 
 def main() -> int:
+    if "--cached" in sys.argv[1:]:
+        found = place(Paths.here())
+        if found.is_dir():
+            print(found)
+        return 0 if found.is_dir() else 1
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what is said meanwhile is no part of the answer
             made = ensure(Paths.here())
@@ -42,14 +47,13 @@ def main() -> int:
 
 def ensure(paths: Paths) -> Path:
     """The folder, filled now if the cache does not have it. SetupError if that cannot be."""
-    pins = "".join(pin(extra, name) for extra, name in SDKS.items())
-    target = paths.cache / f"clouds-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
+    target = place(paths)
     with alone(paths.cache):
         if target.is_dir():
             return target
         stage = Path(tempfile.mkdtemp(prefix=".making-", dir=paths.cache))
         try:
-            (stage / "pins.txt").write_text(pins)
+            (stage / "pins.txt").write_text(pins())
             # What they need is in the environment already; compiled is what is imported, and that is little of it.
             options = ["--quiet", "--no-deps", "--no-compile", "--require-hashes", "--target", str(stage / "made")]
             with clock("clouds", "getting the SDKs of three clouds", "1 minute"):
@@ -58,6 +62,15 @@ def ensure(paths: Paths) -> Path:
         finally:
             shutil.rmtree(stage, ignore_errors=True)
     return target
+
+
+def place(paths: Paths) -> Path:
+    """Named by all that is in it."""
+    return paths.cache / f"clouds-{hashlib.sha256(pins().encode()).hexdigest()[:12]}"
+
+
+def pins() -> str:
+    return "".join(pin(extra, name) for extra, name in SDKS.items())
 
 
 def pin(extra: str, name: str) -> str:

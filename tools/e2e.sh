@@ -40,16 +40,28 @@ why_no_cluster() {
     fi
 }
 
+# Prints the folder of the clouds' SDKs. They are got where all is asked for; else `make test-clouds` may have got them.
+clouds() {
+    if [ -n "${ANYTIER_AT_LENGTH:-}" ]; then
+        .venv/bin/python tools/clouds.py || true
+    else
+        .venv/bin/python tools/clouds.py --cached || true
+    fi
+}
+
 reason=$(why_no_docker)
 if [ -z "$reason" ]; then marks='docker or e2e'; else marks='e2e and not docker'; fi
 
 code=0
 ANYTIER_WITHOUT_CLUSTER=$(why_no_cluster)
 export ANYTIER_WITHOUT_CLUSTER
+ANYTIER_CLOUDS=$(clouds) # of the tests that want it, and on the path of no other
+export ANYTIER_CLOUDS
 # Several at a time, each of another group (tests/conftest.py has them): mostly they wait.
 tools/pytest.sh -m "$marks" -n "${JOBS:-3}" --dist loadgroup -vv -rs --durations=15 "$@" || code=$?
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 if [ -n "$ANYTIER_WITHOUT_CLUSTER" ]; then echo "SKIPPED: every test on a Kubernetes cluster: $ANYTIER_WITHOUT_CLUSTER"; fi
+if [ -z "$ANYTIER_CLOUDS" ]; then echo "SKIPPED: tests with the clouds' SDKs: make test-clouds gets them"; fi
 reason=$(why_no_libvirt)
 if [ -n "$reason" ]; then
     echo "SKIPPED: every test on virtual machines: $reason"

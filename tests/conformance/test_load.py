@@ -109,7 +109,7 @@ def test_a_port_where_nobody_listens_is_a_loss_and_not_hammered() -> None:
     assert 0 < len(running.outcome.lost) == running.outcome.total < 40
 
 
-@pytest.mark.parametrize("host", ["192.168.1.1", "10.0.0.1", "8.8.8.8", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["192.168.1.1", "10.0.0.1", "8.8.8.8", "0.0.0.0", "localhost", "lb.example"])
 def test_only_this_machine_is_loaded(host: str) -> None:
     with pytest.raises(ValueError, match="this machine only"):
         Target(host, 80)

@@ -12,7 +12,7 @@ from anytier import capabilities
 from anytier.capabilities import Support
 from anytier.conformance import report, suite
 from anytier.conformance.check import Check, Failed, Result, expect, same
-from anytier.conformance.checks.state import acquainted, clean, import_file, importable
+from anytier.conformance.checks.state import acquainted, clean, import_file, importable, imports
 from anytier.conformance.registry import CHECKS, FIRST, LAST
 from anytier.conformance.trial import free_ports, reason_in, stack_config
 from anytier.errors import AnytierError, ConfigError
@@ -234,13 +234,47 @@ def machine(address: str, **inputs: Any) -> dict[str, Any]:
 
 
 def test_what_is_imported_is_what_lives_on_at_the_place() -> None:
-    kinds = ("host:Workload", "host:Job", "host:Image", "docker:Volume", "libvirt:Domain", "index:Secret")
+    kinds = (
+        "host:Workload",
+        "host:Job",
+        "host:Image",
+        "docker:Volume",
+        "docker:Push",
+        "libvirt:Domain",
+        "index:Secret",
+    )
     assert [kind for kind in kinds if importable({"type": f"anytier:{kind}", "inputs": {}})] == [
         "host:Workload",
         "docker:Volume",
     ]
     assert importable(machine("10.0.0.1"))
     assert not importable(machine("10.0.0.1", firstBoot={"timeout": 1}))  # the wait for one that we start ourselves
+
+
+def test_where_the_stack_makes_the_place_there_may_be_nothing_of_ours_to_import() -> None:
+    class Cluster(FakePlace):
+        def told(self, outputs: Any) -> bool:
+            return True
+
+        def exposed(self, ns: str, port: int) -> str:
+            return ""
+
+    class Settled(FakeTrial):
+        def settle(self) -> None:
+            pass
+
+        def replicas(self, count: int) -> dict[str, Any]:
+            return {"one": {"started": 1.0}, "two": {"started": 2.0}}
+
+        def state(self) -> Any:
+            kinds = ("anytier:docker:Push", "kubernetes:core/v1:Service", "aws:eks/cluster:Cluster")
+            return {"deployment": {"resources": [{"type": kind} for kind in kinds]}}
+
+    trial: Any = Settled()
+    with pytest.raises(Failed, match="holds no resource"):
+        imports(trial)
+    trial.place = Cluster()
+    assert "their providers' to import" in imports(trial)
 
 
 def test_an_import_knows_the_machines_that_the_stack_has_made_and_nobody_elses_home_is_touched(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ AT_LENGTH = bool(os.environ.get("ANYTIER_AT_LENGTH"))
 
 
 def conformance(
-    stack: str, *arguments: str, longest: float = LONGEST, **environ: str
+    stack: str, *arguments: str, longest: float = LONGEST, project: Path = ROOT, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """`anytier conformance --json` of a stack of this project, as a user runs it."""
+    """`anytier conformance --json` of a stack of a project, this one if none is said, as a user runs it."""
     command = [sys.executable, "-m", "anytier", "conformance", "--stack", stack, "--json", *arguments]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "components"), **environ}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=longest, check=False)
+    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=longest, check=False)
 
 
 def table(done: subprocess.CompletedProcess[str]) -> str:

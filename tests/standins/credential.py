@@ -1,4 +1,5 @@
-"""What `aws eks get-token`, `gke-gcloud-auth-plugin` and `kubelogin` print, from the control file instead of a cloud.
+"""What `aws eks get-token`, `gke-gcloud-auth-plugin`, `kubelogin` and `az acr login --expose-token` (in the form that
+tier aks asks for) print, from the control file instead of a cloud.
 
 `credential` there is the `status` of an ExecCredential: a token, or a client's certificate and key.
 """

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.standins.installed import sdks
 from tests.standins.world import FOLDER, World
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ exec {python} -P -c 'import sys; sys.path[:0] = ["{root}", "{root}/components"]
 from tests.standins.credential import main
 main()' "$@"
 """
-COMMANDS = ("aws", "gke-gcloud-auth-plugin", "kubelogin")
+COMMANDS = ("aws", "gke-gcloud-auth-plugin", "kubelogin", "az")
 
 
 def plugins(folder: Path) -> Path:
@@ -48,7 +49,7 @@ def plugins(folder: Path) -> Path:
 
 
 def commands(folder: Path) -> Path:
-    """A folder for PATH with the clouds' commands that an exec section of a kubeconfig names."""
+    """A folder for PATH with the clouds' commands by which a cluster or a registry is logged in to."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in COMMANDS:
         _script(folder / name, CREDENTIAL)
@@ -99,6 +100,7 @@ class Project:
             "PULUMI_BACKEND_URL": f"file://{self.backend}",
             "PULUMI_STACK": name,
             FOLDER: str(self.world.folder),
+            "PYTHONPATH": os.pathsep.join([*sdks(), *filter(None, [env.get("PYTHONPATH")])]),
         }
         for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             self.env.pop(variable, None)

@@ -187,6 +187,20 @@ async def test_a_key_ring_is_never_gone(tmp_path: Path) -> None:
         await gcp.create(token, "ring", {"name": "ring", "location": "r"})
 
 
+async def test_what_is_in_the_group_of_a_clusters_nodes_comes_after_it_and_goes_with_it(tmp_path: Path) -> None:
+    azure, address = Client("azure-native", tmp_path), "azure-native:network:PublicIPAddress"
+    await azure.configure(location="westeurope")
+    await azure.create("azure-native:resources:ResourceGroup", "g", {"resourceGroupName": "g", "location": "l"})
+    given = {"resourceGroupName": "MC_g_c_l", "publicIpAddressName": "entrance"}
+    with pytest.raises(Aborted, match="ResourceGroupNotFound"):
+        await azure.create(address, "entrance", given)
+    cluster = {"resourceGroupName": "g", "resourceName": "c", "location": "l"}
+    await azure.create("azure-native:containerservice:ManagedCluster", "c", cluster)
+    await azure.create(address, "entrance", given)
+    await azure.delete("azure-native:containerservice:ManagedCluster", "c")
+    assert [thing.name for thing in azure.world.things()] == ["g"]
+
+
 async def test_azure_wants_the_group_and_takes_along_what_is_in_it(tmp_path: Path) -> None:
     azure, identity = Client("azure-native", tmp_path), "azure-native:managedidentity:UserAssignedIdentity"
     await azure.configure(location="westeurope")

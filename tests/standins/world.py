@@ -75,7 +75,8 @@ class World:
     # what a test says
 
     def control(self) -> dict[str, Any]:
-        """`faults`: list of faults; `credentials`: false for none; `clusters`: name pattern -> what is handed out."""
+        """`faults`: list of faults; `credentials`: false for none; `clusters`: name pattern -> what is handed out;
+        `address`: the public one that is handed out, where a cloud reserves one; `credential`: see credential.py."""
         try:
             said = json.loads(self._control.read_text())
         except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,15 @@ def test_what_is_there_is_not_got_again(tmp_path: Path, monkeypatch: pytest.Monk
     made = clouds.ensure(paths)
     assert clouds.ensure(paths) == made and made.is_dir() and len(asked) == 1
     assert "--require-hashes" in asked[0]
+
+
+def test_who_only_asks_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr("sys.argv", ["clouds.py", "--cached"])
+    monkeypatch.setenv("ANYTIER_CACHE_DIR", str(tmp_path))
+    assert clouds.main() == 1 and capsys.readouterr().out == ""
+    there = clouds.place(Paths(clouds.ROOT, tmp_path))
+    there.mkdir()
+    assert clouds.main() == 0 and capsys.readouterr().out == f"{there}\n"
 
 
 def test_what_could_not_be_got_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

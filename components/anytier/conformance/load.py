@@ -76,10 +76,17 @@ class Target:
     network: str | None = None
 
     def __post_init__(self) -> None:
-        address = ipaddress.ip_address(self.host)
-        ours = self.network is not None and address.is_private and address in ipaddress.ip_network(self.network)
-        if not (address.is_loopback or ours):
+        if not self._near():
             raise ValueError(f"load goes to this machine only, not to {self.host}")
+
+    def _near(self) -> bool:
+        """A name could lead anywhere, so it must be an address."""
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        ours = self.network is not None and address.is_private and address in ipaddress.ip_network(self.network)
+        return address.is_loopback or ours
 
 
 class Load:

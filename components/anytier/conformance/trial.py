@@ -29,11 +29,12 @@ from anytier.conformance.check import Failed, expect
 from anytier.conformance.load import Load, Shape, until
 from anytier.conformance.pace import paced
 from anytier.conformance.patch import Patch, merged, workload
-from anytier.conformance.places.base import Made, Place
+from anytier.conformance.places.base import Made, Place, Told
 from anytier.errors import ConfigError
 
 APP = "conformance"
 PATIENCE = 240.0  # seconds for one run of the engine
+FRONT = 600.0  # seconds until a load balancer that was just made, and its name, are there for everybody
 EMPTY = ("error: update failed", "error: Program failed", "error: preview failed")  # these say nothing
 ONE_ERROR = "error: 1 error occurred:"  # the engine's heading over the line that matters
 GRACE = 30.0  # seconds for a run of the engine that is asked to end
@@ -93,6 +94,7 @@ class Trial:
         self.env.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
         self.base: dict[str, Any] = {}
         self.deployed: dict[str, Any] | None = None  # None: nothing, or not known
+        self.told = False  # whether a place that this stack makes knows where it is
         self.broken = ""  # why the base app is not up; then no check can say anything
         self.first: dict[str, dict[str, Any]] = {}  # reports of the first deploy, by workload
         self.served: set[float] | None = None  # start times of the good version, after bad releases only
@@ -144,10 +146,21 @@ class Trial:
         wanted = merged(self.base, *patches)
         (self.app_dir / "app.yaml").write_text(json.dumps(wanted, indent=2))
         self.deployed = self.served = None
-        run = self.pulumi("up", "--yes", "--skip-preview", *args, fails=fails)
+        known = self.told
+        try:
+            run = self.pulumi("up", "--yes", "--skip-preview", *args, fails=fails)
+        finally:
+            self.learn()
         if run.code == 0:
             self.deployed = wanted
+            if self.told and not known:
+                self.until(lambda: self.reached(self.place.address, self.port), FRONT, every=1.0)
         return run
+
+    def learn(self) -> None:
+        """Tells a place that this stack makes what is known of it by now; of half of a deployment, too."""
+        if isinstance(self.place, Told) and not self.told:
+            self.told = self.place.told(self.outputs())
 
     def settle(self, *patches: Patch) -> None:
         """Have this variant deployed; costs nothing if it already is."""
@@ -236,6 +249,12 @@ class Trial:
         kill_tree(process.pid)
         process.wait()
 
+    def outputs(self) -> dict[str, Any]:
+        """Of the stack, in the clear; none where it has none yet."""
+        said = self.pulumi("stack", "output", "--json", "--show-secrets", fails=True).output
+        found: dict[str, Any] = json.loads(said[said.index("{") :]) if "{" in said else {}
+        return found
+
     def state(self) -> dict[str, Any]:
         exported: dict[str, Any] = json.loads(self.pulumi("stack", "export").output)
         return exported
@@ -266,9 +285,11 @@ class Trial:
         body: bytes | None = None,
         timeout: float = 10,
         port: int | None = None,
+        address: str | None = None,
     ) -> Answer:
-        """`timeout`: seconds at pace 1."""
-        connection = http.client.HTTPConnection(self.place.address, port or self.port, timeout=timeout * self.pace)
+        """`timeout`: seconds at pace 1. `port` and `address`: of something else than the routes."""
+        there = address or self.place.address
+        connection = http.client.HTTPConnection(there, port or self.port, timeout=timeout * self.pace)
         try:
             connection.request(method, path, body=body, headers={"Host": host, "Connection": "close"})
             response = connection.getresponse()
@@ -289,6 +310,25 @@ class Trial:
             answer.status == 200, f"{options.get('method', 'GET')} {path}: HTTP {answer.status} {answer.content!r:.200}"
         )
         return answer.content
+
+    def answers(self) -> bool:
+        with suppress(Failed):
+            return bool(self.get("/"))
+        return False
+
+    def exposed(self, port: int) -> str:
+        """Where a port that a workload exposes is reached."""
+        if not isinstance(self.place, Told):
+            return self.place.address
+        found = self.place.exposed(self.ns, port)
+        self.until(lambda: self.reached(found, port), FRONT, every=1.0)
+        return found
+
+    def reached(self, address: str, port: int) -> bool:
+        """Whether anything answers there at all."""
+        with suppress(OSError, http.client.HTTPException):
+            return bool(self.request("/", address=address, port=port, timeout=5).status)
+        return False
 
     def post(self, path: str, **options: Any) -> Any:
         return self.get(path, method="POST", **options)

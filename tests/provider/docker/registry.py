@@ -1,4 +1,4 @@
-"""A real registry on 127.0.0.1 (Debian's docker-registry), which daemons talk to without TLS; with a login or not."""
+"""A real registry (Debian's docker-registry) on 127.0.0.1, which daemons talk to without TLS; with a login or not."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _BCRYPT = (
 
 
 class Registry:
-    """Serves until the block ends."""
+    """Serves until the block ends. `host`: another address of this machine. Two of one folder have the same images."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder / "registry"
-        self.port = free_port()
+        self.host, self.port = host, free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def name(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def __enter__(self) -> Registry:
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.start()
         return self
 
@@ -54,9 +54,10 @@ class Registry:
         if login:
             (self.folder / "htpasswd").write_text(f"{USER}:{_BCRYPT}\n")
             config["auth"] = {"htpasswd": {"realm": "anytier-test", "path": str(self.folder / "htpasswd")}}
-        (self.folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
+        file = self.folder / f"config-{self.port}.yml"
+        file.write_text(json.dumps(config))  # JSON is YAML
         with (self.folder / "log").open("ab") as log:
-            command = [program, "serve", str(self.folder / "config.yml")]
+            command = [program, "serve", str(file)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
         limit = time.monotonic() + 10
         while time.monotonic() < limit:

@@ -118,7 +118,7 @@ class Azure(Cloud):
         if kind == "containerregistry/Registry":
             return {"loginServer": f"{id.rpartition('/')[2]}.azurecr.io".lower()}
         if kind == "network/PublicIPAddress":
-            return {"ipAddress": "203.0.113.40"}
+            return {"ipAddress": scene.control.get("address") or "203.0.113.40"}
         return {}
 
     def configured(self, config: Tree, control: Tree) -> list[str]:
@@ -128,11 +128,9 @@ class Azure(Cloud):
 
     def may_create(self, token: str, inputs: Tree, scene: Scene) -> None:
         if "resourceGroupName" in inputs and short(token) != "resources/ResourceGroup":
-            group = GROUP.format(
-                subscription=scene.config.get("subscriptionId") or SUBSCRIPTION,
-                resourceGroupName=inputs["resourceGroupName"],
-            )
-            if not any(thing.id.lower() == group.lower() for thing in scene.things):
+            group = _group(str(inputs["resourceGroupName"]), scene)
+            there = [name for thing in scene.things for name in (thing.id, _of_nodes(thing, scene)) if name]
+            if not any(name.lower() == group.lower() for name in there):
                 raise Refused(
                     f"ResourceGroupNotFound: Resource group '{inputs['resourceGroupName']}' could not be found."
                 )
@@ -141,8 +139,9 @@ class Azure(Cloud):
             raise Refused("LocationRequired: The location property is required for this definition.")
 
     def takes_along(self, thing: Thing, scene: Scene) -> list[Thing]:
-        """Azure deletes what is within."""
-        return [other for other in scene.things if other.id.lower().startswith(f"{thing.id.lower()}/")]
+        """Azure deletes what is within; with a cluster, what is in the group of its nodes."""
+        within = [f"{name.lower()}/" for name in (thing.id, _of_nodes(thing, scene)) if name]
+        return [other for other in scene.things if any(other.id.lower().startswith(name) for name in within)]
 
     def names(self, thing: Thing) -> set[str]:
         found = {thing.id.lower()}
@@ -153,6 +152,16 @@ class Azure(Cloud):
 
     def answers(self) -> Mapping[str, Answer]:
         return ANSWERS
+
+
+def _group(name: str, scene: Scene) -> str:
+    return GROUP.format(subscription=scene.config.get("subscriptionId") or SUBSCRIPTION, resourceGroupName=name)
+
+
+def _of_nodes(thing: Thing, scene: Scene) -> str | None:
+    """The group that AKS itself makes beside a cluster, for its machines, disks and load balancers."""
+    name = thing.outputs.get("nodeResourceGroup") if short(thing.token) == "containerservice/ManagedCluster" else None
+    return _group(str(name), scene) if name else None
 
 
 def _cluster(id: str, inputs: Tree, scene: Scene) -> Tree:

@@ -97,7 +97,7 @@ class Gcp(Cloud):
             about |= {"version": inputs.get("version") or _version(inputs), "instanceGroupUrls": []}
             about["location"] = inputs.get("location") or _place(inputs, scene).get("region")
         elif kind in ("compute/Address", "compute/GlobalAddress"):
-            about["address"] = inputs.get("address") or "203.0.113.20"
+            about["address"] = inputs.get("address") or scene.control.get("address") or "203.0.113.20"
         return about
 
     def configured(self, config: Tree, control: Tree) -> list[str]:

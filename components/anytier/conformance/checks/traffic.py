@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
-from contextlib import suppress
 
 from anytier.conformance.certificate import Pair, self_signed
 from anytier.conformance.check import Failed, expect, same
@@ -58,7 +57,8 @@ def exposed(trial: Trial) -> str:
     ports = {"extra": {"port": number, "targetPort": 8080, "expose": "host"}}
     trial.up(workload("late", {"service": {"ports": ports}}))
     wanted = trial.report("late")["instance"]
-    same(trial.get("/report", port=number)["instance"], wanted, f"who answers on the exposed port {number}")
+    found = trial.get("/report", port=number, address=trial.exposed(number))["instance"]
+    same(found, wanted, f"who answers on the exposed port {number}")
     return f"expose: host, port {number}: answered by late"
 
 
@@ -67,17 +67,11 @@ def proxy_restart(trial: Trial) -> str:
     trial.settle()
     before = starts(trial, 2)
     trial.place.kill_proxy(trial.ns)
-    expect(trial.until(lambda: answers(trial), seconds=20, every=0.1), "the proxy has not come back within 20 s")
+    expect(trial.until(trial.answers, seconds=20, every=0.1), "the proxy has not come back within 20 s")
     same(starts(trial, 2), before, "start times of what serves")
     routes(trial)
     trial.preview("--refresh", "--expect-no-changes")
     return "kill -9 of the proxy: back with every route and upstream, app untouched, no drift"
-
-
-def answers(trial: Trial) -> bool:
-    with suppress(Failed):
-        return bool(trial.get("/"))
-    return False
 
 
 def tls(trial: Trial) -> str:

@@ -56,6 +56,18 @@ class Made(Protocol):
     key_file: str  # of their login
 
 
+@runtime_checkable
+class Told(Protocol):
+    """A place that is only known once the stack that is tested has made it. A port that is exposed may have another
+    address there than the routes."""
+
+    def told(self, outputs: Mapping[str, Any]) -> bool:
+        """The stack's outputs, secrets in the clear; whether they say where the app is reached."""
+
+    def exposed(self, ns: str, port: int) -> str:
+        """Where a port that a workload exposes is reached."""
+
+
 @dataclass(frozen=True)
 class Weight:
     """What one process takes. `memory`: bytes, of pages that several have its share; `cpu`: seconds since it began, and

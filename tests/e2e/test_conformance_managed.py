@@ -1,0 +1,77 @@
+"""Tiers eks, gke and aks conform, as far as can be told without an account: clouds are stood in, Kubernetes is real.
+
+The tier's real program, with the cloud's real SDK, goes through the real engine; what it makes at the cloud, a stand-in
+takes (tests/standins/README.md). The cluster that the cloud hands out is one that tier kubeadm has made, with what else
+a cloud would bring (tests/standins/cluster.py), and on it the app is as real as anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.suite import AT_LENGTH, assert_conforms, conformance, table
+from tests.standins.cluster import RealCluster, real_cluster
+from tests.standins.installed import needs_sdks
+from tests.standins.stacks import NAME, STACKS, CloudProject
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, needs_sdks]
+
+# What of a managed tier is its own: the way in, images, load balancers, volumes, the end. `make e2e-managed` runs all.
+OF_A_CLOUD = (
+    "deploy",
+    "env",
+    "secrets",
+    "routes",
+    "ports",
+    "no-op",
+    "heal-process",
+    "rolling-update",
+    "volume",
+    "bad-death",
+    "drift",
+    "destroy",
+)
+# CI has time for one: the one that makes a storage class itself, and waits for its load balancer.
+TIERS = tuple(STACKS) if AT_LENGTH else ("eks",)
+# Tier -> who is logged in to its registry.
+USERS = {"eks": "AWS", "gke": "oauth2accesstoken", "aks": "00000000-0000-0000-0000-000000000000"}
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, pulumi_env: dict[str, str], kubernetes_plugin: None
+) -> Iterator[RealCluster]:
+    with real_cluster(tmp_path_factory.mktemp("cluster"), pulumi_env) as made:
+        yield made
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_tier_conforms(
+    tier: str,
+    cluster: RealCluster,
+    tmp_path: Path,
+    pulumi_env: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = CloudProject(tmp_path, tier, builder=cluster.daemon.host)
+    project.world.tell(**cluster.tells())
+    path = f"{cluster.kubectl.parent}:{os.environ['PATH']}"
+    only = () if AT_LENGTH else OF_A_CLOUD
+    done = conformance(
+        NAME,
+        *(f"--only={check}" for check in only),
+        project=project.folder,
+        PULUMI_HOME=pulumi_env["PULUMI_HOME"],
+        **project.env(path),
+    )
+    with capsys.disabled():
+        print("\n" + table(done))
+    assert_conforms(done, tier, "standard", only=only)
+    # Everything at the cloud went, and what had been pushed there was pushed by somebody.
+    assert [thing.token for thing in project.world.things()] == []
+    pushes = [item for item in cluster.daemon.pushed if item.user == USERS[tier]]
+    assert pushes and all(item.password for item in pushes)
+    assert not [item for item in cluster.daemon.pushed if not item.user]
