@@ -48,7 +48,7 @@ workloads:
     containers: {{worker: {{image: "{IMAGE}", user: "10001"}}}}
     update: {{minHealthyTime: 0s}}
     dependsOn: {{web: {{condition: healthy}}}}
-secrets: {{token: {{from: config}}}}
+secrets: {{token: {{from: env, key: ANYTIER_TEST_CANARY}}}}
 """
 CANARY = "c4nary-1n-a-coalmine"
 
@@ -75,7 +75,8 @@ class ManagedProject(Project):
         self.tier, self._told = tier, told
         self._where, self._own = STACKS[tier]
         path = commands(folder / "commands")
-        super().__init__(folder, {**env, **SOMEBODY, "PATH": f"{path}:{env['PATH']}"}, {})
+        more = {"PATH": f"{path}:{env['PATH']}", "ANYTIER_TEST_CANARY": CANARY}
+        super().__init__(folder, {**env, **SOMEBODY, **more}, {})
         ours = f"    - {{name: anytier, path: {ROOT / 'bin'}}}\n"
         (folder / "Pulumi.yaml").write_text(f"name: test\nruntime: python\n{provider_lines(Path('plugins'))}{ours}")
         (folder / "app.yaml").write_text(APP)
@@ -85,8 +86,8 @@ class ManagedProject(Project):
 
     def options(self, **more: Any) -> None:
         """The stack's file from now on; `more` over the tier's own."""
-        own: dict[str, Any] = {"anytier:app": "app.yaml", "anytier:tier": self.tier, "anytier:token": CANARY}
-        self.config({**self._where, **own, f"anytier:{self.tier}": {**self._own, **more}})
+        own = {**self._own, **more}
+        self.config({**self._where, "anytier:app": "app.yaml", "anytier:tier": self.tier, f"anytier:{self.tier}": own})
 
     def trouble(self, *faults: Fault) -> None:
         """What goes wrong from now on, and nothing else."""
