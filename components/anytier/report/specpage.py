@@ -66,10 +66,11 @@ def _annotations() -> dict[tuple[str, str], str]:
     """(class, field) -> the annotation as it is written."""
     found: dict[tuple[str, str], str] = {}
     for module in (container, model):
-        for node in ast.parse(inspect.getsource(module)).body:
-            for item in node.body if isinstance(node, ast.ClassDef) else ():
+        kinds = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef)]
+        for kind in kinds:
+            for item in kind.body:
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                    found[node.name, item.target.id] = ast.unparse(item.annotation)
+                    found[kind.name, item.target.id] = ast.unparse(item.annotation)
     return found
 
 
