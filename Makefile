@@ -72,6 +72,7 @@ docs: dev ## make the pages anew that are made from the code
 	@$(BIN)/python -m anytier.report.manual docs/cli.md
 	@$(BIN)/python -m anytier.report.policy docs/policy.md
 	@$(BIN)/python -m anytier.report.specpage docs/spec.md
+	@$(BIN)/python -m anytier.measure.page docs/measure.md
 	@$(BIN)/python -m anytier.report.said.page docs/errors.md
 
 lock: dev ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 takes newer versions
