@@ -527,6 +527,7 @@ def test_what_users_keep_changing_replaces_no_more_than_a_pool(
     ]
     for name in names[0].keys() & names[1].keys():
         assert (names[0][name] != names[1][name]) is (name in gone)  # so the new one is there before the old one goes
+        assert other[name].gone_first is False  # said, since the provider would have it otherwise
 
 
 def test_the_list_of_what_replaces_knows_every_type_and_only_properties_that_are_there() -> None:

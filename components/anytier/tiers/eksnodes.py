@@ -45,7 +45,8 @@ def group(
         update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
         node_repair_config=eks.NodeGroupNodeRepairConfigArgs(enabled=True),
         tags=dict(plan.tags),
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+        # The provider takes a name that is given for one that both would have; ours is another one for another group.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), delete_before_replace=False),
     )
 
 
