@@ -46,7 +46,7 @@ e2e-cluster: dev ## Kubernetes clusters at length, their software and the engine
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_kubeadm.py tests/e2e/test_conformance_kubeadm.py tests/e2e/test_shop_kubeadm.py tests/e2e/test_kubernetes.py tests/provider/kubeadm tests/provider/kubernetes tests/render/kubernetes $(ARGS)
 
 e2e-managed: dev ## the conformance suite on EKS, GKE and AKS whose clouds are stood in, on a cluster that is real
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_conformance_managed.py tests/e2e/test_standins.py $(ARGS)
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_conformance_managed.py tests/e2e/test_standins_tiers.py tests/e2e/test_standins.py $(ARGS)
 
 e2e-vm: dev ## virtual machines at length: another image, two machines, the shop, the conformance suite
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py tests/e2e/test_vm_cluster.py $(ARGS)

@@ -2,7 +2,7 @@
 changes as users change it, is held by its protection, and goes in an order that leaves nothing behind.
 
 The clouds are stood in (tests/standins/README.md), the API server is real. One story for each tier, since a run costs
-seconds; CI sees that of EKS.
+minutes: `make e2e-managed`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.standins.world import FOLDER, Fault
 pytestmark = [
     pytest.mark.e2e,
     needs_sdks,
+    pytest.mark.skipif(not AT_LENGTH, reason="takes long; make e2e-managed"),
     pytest.mark.skipif(programs() is None, reason="no kube-apiserver: ANYTIER_KUBERNETES_BIN names their folder"),
     pytest.mark.usefixtures("kubernetes_plugin"),
 ]
@@ -72,7 +73,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         yield said
 
 
-@pytest.mark.parametrize("tier", STORIES if AT_LENGTH else ["eks"])
+@pytest.mark.parametrize("tier", STORIES)
 def test_a_managed_stack_comes_changes_and_goes(
     tier: str, tmp_path: Path, pulumi_env: dict[str, str], told: dict[str, Any]
 ) -> None:
@@ -136,7 +137,6 @@ def test_nobody_logged_in_is_one_line_of_the_preview(tier: str, tmp_path: Path, 
     assert stack.world.journal() == []
 
 
-@pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it")
 def test_a_second_clone_of_a_gke_stack_is_refused_by_google_and_takes_nothing_over(
     tmp_path: Path, pulumi_env: dict[str, str], told: dict[str, Any]
 ) -> None:

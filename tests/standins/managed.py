@@ -15,23 +15,9 @@ from typing import Any
 
 from tests.provider.kubernetes.controlplane import TOKEN, control_plane, kubelet
 from tests.standins.project import ROOT, Project, commands, provider_lines
+from tests.standins.stacks import SOMEBODY, STACKS
 from tests.standins.world import Fault
 
-ACCESS = ["192.0.2.1/32"]
-# Tier -> the config of its cloud, and its own: what a stack must say so that the API server is called from here.
-STACKS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
-    "eks": ({"aws:region": "eu-central-1"}, {"access": ACCESS}),
-    # By the public endpoint: the one of DNS has a certificate of an authority that everybody knows.
-    "gke": ({"gcp:project": "my-project-123", "gcp:region": "europe-west3"}, {"endpoint": "public", "access": ACCESS}),
-    "aks": ({"azure-native:location": "westeurope"}, {"access": ACCESS}),
-}
-SOMEBODY = {
-    "AWS_ACCESS_KEY_ID": "stand-in",
-    "AWS_SECRET_ACCESS_KEY": "stand-in",
-    "GOOGLE_OAUTH_ACCESS_TOKEN": "stand-in",
-    "ARM_CLIENT_ID": "stand-in",
-    "ARM_CLIENT_SECRET": "stand-in",
-}
 IMAGE = "example.org/team/app:1.0"
 NS = "anytier-test-shop"
 # Without routes: nobody would make a load balancer.
