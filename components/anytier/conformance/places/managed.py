@@ -217,7 +217,8 @@ def balanced_at(service: Mapping[str, Any], port: int) -> str | None:
     if spec.get("type") != "LoadBalancer" or port not in [item["port"] for item in spec["ports"]]:
         return None
     found = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}]
-    return found[0].get("hostname") or found[0].get("ip")
+    address = found[0].get("hostname") or found[0].get("ip")
+    return str(address) if address else None
 
 
 def killer_of(pod: Mapping[str, Any], pid: int) -> dict[str, Any]:
