@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from tests.runtimes.record import record
 
 import pulumi
 from anytier.tiers.places import DockerEndpoint
@@ -58,13 +59,6 @@ def test_its_example_is_a_tier() -> None:
     with pytest.raises(ValidationError):
         args.model_validate({"rooms": "attic"})
 
-    class Mocks(pulumi.runtime.Mocks):
-        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-            return args.name, {}
-
-        def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
-            raise LookupError(args.token)
-
-    pulumi.runtime.set_mocks(Mocks())
-    made = kind("nearby", args(room="cellar"), port=80, tls_port=443)
-    assert made.place == DockerEndpoint(endpoint={"host": "unix:///run/cellar.sock"}, port=80, tls_port=443)
+    places = []
+    record(lambda: places.append(kind("nearby", args(room="cellar"), port=80, tls_port=443).place))
+    assert places == [DockerEndpoint(endpoint={"host": "unix:///run/cellar.sock"}, port=80, tls_port=443)]
