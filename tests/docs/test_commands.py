@@ -242,7 +242,14 @@ def run(item: Shown, clone: Path) -> None:
     if step := BEFORE.get(str(item)):
         step(clone)
     folders = [str(Path(sys.executable).parent), "/usr/bin", "/bin"]
-    env = {**os.environ, "PATH": os.pathsep.join(folders), "NO_COLOR": "1", "HOME": str(clone.parent)}
+    paths = filter(None, (os.environ.get("PYTHONPATH"), os.environ.get("ANYTIER_CLOUDS")))
+    env = {
+        **os.environ,
+        "PATH": os.pathsep.join(folders),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "NO_COLOR": "1",
+        "HOME": str(clone.parent),
+    }
     line = item.line.replace(".venv/bin/anytier", "anytier")
     done = subprocess.run(line, shell=True, cwd=clone, env=env, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in done.stderr, done.stderr
