@@ -12,24 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.test_plan import SPEC
 from tests.pipeline.forge import Forge, serving
 from tests.pipeline.runner import ROOT, Runner
 
 # What the steps need of a clone, and what the action's cache goes by.
 FILES = (".github/actions/preview", ".github/workflows/preview.yml", "docs/ci", "tools/preview.sh")
 PINS = ("tools/bootstrap/pins.py", "requirements/docker.lock", "tools/pulumi/go.sum")
-SPEC = """\
-apiVersion: anytier.dev/v1
-kind: App
-metadata: {name: shop}
-workloads:
-  web:
-    containers: {web: {image: nginx, volumes: {/data: {source: data}}, secrets: {TOKEN: token}}}
-    service: {ports: {http: {port: 80}}}
-routes: [{workload: web, port: http}]
-resources: {data: {type: volume}}
-secrets: {token: {from: command, command: [touch, was-run]}}
-"""
 
 
 @dataclass(frozen=True)

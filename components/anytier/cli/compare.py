@@ -183,10 +183,11 @@ def app_of(project: Path, values: Mapping[str, str], tier: str) -> App | None:
 def measured(project: Path, stack: str, tier: str) -> tuple[Measurement | None, list[str]]:
     """What `anytier measure` stored of a stack; and why that does not count, where it does not."""
     from anytier.errors import ConfigError
-    from anytier.report.compare.measured import FOLDER, parse
+    from anytier.measure.record import file_of
+    from anytier.report.compare.measured import parse
 
-    name = f"{FOLDER}/{stack}.json"
-    file = project / name
+    file = file_of(project, stack)
+    name = file.relative_to(project).as_posix()
     if not file.is_file():
         return None, []
     try:

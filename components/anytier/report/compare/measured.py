@@ -17,7 +17,6 @@ from anytier.errors import ConfigError
 from anytier.frozen import Frozen
 from anytier.report.compare.model import Cell, Source, unknown
 
-FOLDER = "measurements"
 _MOST = 4 << 20  # bytes of a file
 # Name -> what it is called. Others in a file are nobody's business here.
 FIGURES: Mapping[str, str] = {
