@@ -27,8 +27,8 @@ MEASUREMENT = {
     "stack": "kubeadm",
     "tier": "kubeadm",
     "mode": None,
-    "date": "2026-11-28",
-    "machine": {"cores": 2},
+    "date": "2026-11-28T20:00:00Z",
+    "machine": {"cores": 2, "cpu": "AMD EPYC", "kernel": "6.18", "memory": 24000},
     "versions": {},
     "figures": {"deploy": {"value": 12.5, "unit": "s", "samples": [12.5]}},
 }

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from anytier.measure.record import Measurement
     from anytier.recording.apart import Made
-    from anytier.report.compare.measured import Measurement
     from anytier.report.compare.model import Comparison
     from anytier.report.compare.recommend import Needs, Recommendation
     from anytier.report.compare.subject import Subject
@@ -182,21 +182,17 @@ def app_of(project: Path, values: Mapping[str, str], tier: str) -> App | None:
 
 def measured(project: Path, stack: str, tier: str) -> tuple[Measurement | None, list[str]]:
     """What `anytier measure` stored of a stack; and why that does not count, where it does not."""
-    from anytier.errors import ConfigError
-    from anytier.measure.record import file_of
-    from anytier.report.compare.measured import parse
+    from anytier.errors import UsageError
+    from anytier.measure.record import file_of, read
 
-    file = file_of(project, stack)
-    name = file.relative_to(project).as_posix()
-    if not file.is_file():
-        return None, []
+    name = file_of(project, stack).relative_to(project).as_posix()
     try:
-        found = parse(file.read_bytes(), name)
-    except ConfigError as error:
+        found = read(project, stack)
+    except UsageError as error:
         return None, [str(error)]
     except OSError as error:
         return None, [f"{name}: {error.strerror}"]
-    if found.tier != tier:
+    if found is not None and found.tier != tier:
         return None, [f"{name}: was measured on tier {found.tier[:40]!r} -> measure again"]
     return found, []
 

@@ -12,10 +12,11 @@ from anytier.suggest import did_you_mean
 
 @dataclass(frozen=True)
 class Kind:
-    """A figure. `of`: which sample stands for all."""
+    """A figure. `label`: its name for people, `title`: what exactly it is; `of`: which sample stands for all."""
 
     name: str
     unit: str
+    label: str
     title: str
     of: Of = "median"
 
@@ -32,31 +33,78 @@ STEPS: tuple[Step, ...] = (
     Step(
         "deploy",
         (
-            Kind("create", "s", "the place is made: machines, cluster"),
-            Kind("deploy", "s", "the first `pulumi up` of the app there, until all of it serves"),
+            Kind("create", "s", "machines and cluster are made", "the place is made: machines, cluster"),
+            Kind("deploy", "s", "the app comes", "the first `pulumi up` of the app there, until all of it serves"),
         ),
     ),
-    Step("no_op", (Kind("noop", "s", "a `pulumi up` that changes nothing"),)),
+    Step("no_op", (Kind("noop", "s", "a run that changes nothing", "a `pulumi up` that changes nothing"),)),
     Step(
         "platform",
         (
-            Kind("platform.memory", "MiB", "memory of all that runs there for the app and is not the app"),
-            Kind("platform.cpu", "% of a core", "what that computes while nobody asks the app for anything"),
+            Kind(
+                "platform.memory",
+                "MiB",
+                "memory that the platform takes",
+                "memory of all that runs there for the app and is not the app",
+            ),
+            Kind(
+                "platform.cpu",
+                "% of a core",
+                "CPU that the platform takes",
+                "what that computes while nobody asks the app for anything",
+            ),
         ),
     ),
-    Step("requests", (Kind("requests", "requests/s", "answers of the app, through the place's own way in"),)),
+    Step(
+        "requests",
+        (
+            Kind(
+                "requests",
+                "requests/s",
+                "requests answered through its own way in",
+                "answers of the app, through the place's own way in",
+            ),
+        ),
+    ),
     Step(
         "update",
         (
-            Kind("update", "s", "a `pulumi up` with a new version: two instances, one after the other, under load"),
-            Kind("update.lost", "requests", "requests without a whole answer meanwhile", "worst"),
+            Kind(
+                "update",
+                "s",
+                "a new version, under load",
+                "a `pulumi up` with a new version: two instances, one after the other, under load",
+            ),
+            Kind(
+                "update.lost",
+                "requests",
+                "requests lost meanwhile",
+                "requests without a whole answer meanwhile",
+                "worst",
+            ),
         ),
     ),
     Step(
-        "killed_process", (Kind("recovery.process", "s", "from kill -9 of the app's process until a new one serves"),)
+        "killed_process",
+        (
+            Kind(
+                "recovery.process",
+                "s",
+                "serving again after the app's process is killed",
+                "from kill -9 of the app's process until a new one serves",
+            ),
+        ),
     ),
     Step(
-        "killed_instance", (Kind("recovery.instance", "s", "from kill -9 of a whole instance until a new one serves"),)
+        "killed_instance",
+        (
+            Kind(
+                "recovery.instance",
+                "s",
+                "serving again after a whole instance is killed",
+                "from kill -9 of a whole instance until a new one serves",
+            ),
+        ),
     ),
 )
 FIRST = STEPS[0]  # whatever is asked for, there must be something to ask it of

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from tests.report.plan.graphs import HOSTILE, node
 
-from anytier.report.compare.measured import Figure, Measurement
+from anytier.measure.record import Machine, Measurement, figure
 from anytier.report.compare.model import Cell, Column, Comparison, Row, Source
 from anytier.report.compare.rows import compared
 from anytier.report.compare.subject import Subject
@@ -53,15 +53,13 @@ def kubeadm(**more: Any) -> Subject:
     return Subject(**{**given, **more})
 
 
-def measurement(stack: str = "kubeadm", machine: dict[str, Any] | None = None, **figures: float) -> Measurement:
-    made = {name.replace("__", "."): Figure(value=value, unit="s", samples=(value,)) for name, value in figures.items()}
+def measurement(stack: str = "kubeadm", cores: int = 2, **figures: float) -> Measurement:
     return Measurement(
-        api_version="anytier.dev/measurement/v1",
         stack=stack,
         tier=stack,
-        date=DAY,
-        machine={"cores": 2} if machine is None else machine,
-        figures=made,
+        date=datetime.datetime(2026, 11, 28, 20, tzinfo=datetime.UTC),
+        machine=Machine(cores=cores, memory=24000, kernel="6.18", cpu="AMD EPYC"),
+        figures={name: figure([value], "s") for name, value in figures.items()},
     )
 
 

@@ -7,8 +7,8 @@ import dataclasses
 from tests.report.compare.made import DAY, app, both, eks, kubeadm
 from tests.report.plan.graphs import node
 
+from anytier.measure.figures import KINDS
 from anytier.report.compare.facts import NEEDS, PATCHES, WAYS
-from anytier.report.compare.measured import FIGURES
 from anytier.report.compare.rows import compared
 from anytier.report.plan.graph import graph_of
 from anytier.spec.walk import used_fields
@@ -26,7 +26,7 @@ def test_every_known_cell_says_where_it_is_from() -> None:
 
 def test_every_row_that_is_asked_for_is_there() -> None:
     keys = set(both().rows)
-    assert {*PATCHES, *WAYS, *NEEDS, *(f"measured.{name}" for name in FIGURES)} <= keys
+    assert {*PATCHES, *WAYS, *NEEDS, *(f"measured.{name}" for name in KINDS)} <= keys
     assert {"resources.total", "security.kept", "app.native", "app.lost", "cost.total", "cost.unpriced"} <= keys
 
 

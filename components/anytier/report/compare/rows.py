@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from anytier.capabilities import Support, support
+from anytier.measure.figures import KINDS
 from anytier.policy import check as policy
 from anytier.policy import plan as policy_plan
 from anytier.policy.registry import RULES
@@ -201,6 +202,6 @@ def _cost(found: Sequence[Subject], today: datetime.date, price: float | None) -
 
 
 def _measured(found: Sequence[Subject]) -> Iterator[Row]:
-    for name, title in measured.FIGURES.items():
+    for name, kind in KINDS.items():
         cells = measured.cells(name, [item.measurement for item in found])
-        yield Row(key=f"measured.{name}", title=title, cells=tuple(cells))
+        yield Row(key=f"measured.{name}", title=kind.label, cells=tuple(cells))

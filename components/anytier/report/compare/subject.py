@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anytier.report.compare.measured import Measurement
+from anytier.measure.record import Measurement
 from anytier.report.plan.graph import Graph
 from anytier.spec import App
 
