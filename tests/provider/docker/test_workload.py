@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.provider.screen import Screen
 
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, RolloutFailed
 from anytier.provider.docker.workload import WorkloadInputs, WorkloadResource
@@ -435,6 +437,34 @@ async def test_status_logs_and_exec_show_what_runs(shop: Shop) -> None:
             await backend.exec(gone, ["true"])
     finally:
         await backend.close()
+
+
+ON_TERMINAL = """
+import asyncio, sys
+from anytier.provider.docker import client, terminal
+
+async def main():
+    there = await client.daemon(client.Endpoint())
+    code = await terminal.run(there, sys.argv[1], ["sh", "-c", "echo ready; read word; echo got $word; stty size; exit 7"])
+    await client.close_all()
+    print("still ours", flush=True)
+    sys.exit(code)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_command_finds_a_terminal_as_large_as_ours(shop: Shop) -> None:
+    await shop.up()
+    (id, *_) = await shop.containers()
+    with contextlib.closing(Screen(ON_TERMINAL, id)) as screen:
+        await asyncio.to_thread(screen.until, "ready")
+        screen.resize(50, 132)
+        await asyncio.sleep(1)  # nothing tells that the daemon has heard of it
+        screen.type("typed\r")
+        await asyncio.to_thread(screen.until, "50 132")
+        code = await asyncio.to_thread(screen.ended)
+    assert code == 7 and "got typed" in screen.shown and "still ours" in screen.shown
 
 
 async def test_logs_follow_until_the_instance_ends(shop: Shop) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from typing import Any
 import asyncssh
 import pytest
 from tests.provider.docker.sshd import Sshd, free_port
+from tests.provider.screen import Screen
 
 import anytier
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
@@ -284,33 +287,55 @@ async def test_no_secret_is_in_any_argv(machine: SshMachine, tmp_path: Path) -> 
 # on the caller's terminal
 
 
+ON_TERMINAL = """
+import asyncio, sys, json
+from anytier.provider.host.ssh import SshMachine
+from anytier.provider.host.sshref import SshRef
+
+async def main():
+    made = SshMachine(SshRef.model_validate(json.loads(sys.argv[1])))
+    code = await made.terminal(json.loads(sys.argv[2]))
+    await made.close()
+    print(" still ours", flush=True)
+    sys.exit(code)
+
+asyncio.run(main())
+"""
+
+
 async def test_a_command_on_the_terminal_gets_its_arguments_and_tells_its_code(server: Sshd, tmp_path: Path) -> None:
-    program = (
-        "import asyncio, sys, json\n"
-        "from anytier.provider.host.ssh import SshMachine\n"
-        "from anytier.provider.host.sshref import SshRef\n"
-        "async def main():\n"
-        "    made = SshMachine(SshRef.model_validate(json.loads(sys.argv[1])))\n"
-        "    code = await made.terminal(['sh', '-c', 'cat; printf %s \"$1\"; exit 7', 'sh', \"it's $HOME\"])\n"
-        "    await made.close()\n"
-        "    print(' still ours', flush=True)\n"
-        "    sys.exit(code)\n"
-        "asyncio.run(main())\n"
-    )
-    code, out = await here(program, ref_of(server).model_dump_json(by_alias=True, exclude_none=True), b"typed ")
+    command = json.dumps(["sh", "-c", 'cat; printf %s "$1"; exit 7', "sh", "it's $HOME"])
+    code, out = await here(ON_TERMINAL, server, command, b"typed ")
     assert (code, out) == (7, b"typed it's $HOME still ours\n")
 
 
-async def here(program: str, argument: str, typed: bytes) -> tuple[Any, bytes]:
+async def here(program: str, server: Sshd, command: str, typed: bytes) -> tuple[Any, bytes]:
     path = str(Path(anytier.__path__[0]).parent)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         program,
-        argument,
+        told(server),
+        command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
     )
     out, _ = await asyncio.wait_for(process.communicate(typed), 30)
     return process.returncode, out
+
+
+def told(server: Sshd) -> str:
+    return ref_of(server).model_dump_json(by_alias=True, exclude_none=True)
+
+
+async def test_a_command_finds_a_terminal_as_large_as_ours_from_the_first(server: Sshd) -> None:
+    command = json.dumps(["sh", "-c", "stty size; read word; echo got $word; stty size; exit 7"])
+    with contextlib.closing(Screen(ON_TERMINAL, told(server), command)) as screen:
+        await asyncio.to_thread(screen.until, "31 97")
+        screen.resize(50, 132)
+        await asyncio.sleep(0.5)  # nothing tells that the other side has heard of it
+        screen.type("typed\r")
+        await asyncio.to_thread(screen.until, "50 132")
+        code = await asyncio.to_thread(screen.ended)
+    assert code == 7 and "got typed" in screen.shown and "still ours" in screen.shown

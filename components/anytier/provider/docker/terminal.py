@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
-import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from anytier.errors import Unreachable
+from anytier.provider import terminal
 from anytier.provider.docker.client import Daemon
 
 
@@ -39,7 +38,7 @@ async def run(daemon: Daemon, container: str, argv: Sequence[str]) -> int:
     """The command's exit code. With a terminal on both ends if we have one; our standard input is its own."""
     from aiodocker.execs import Exec
 
-    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    tty = terminal.present()
     body: dict[str, Any] = {
         "AttachStdin": True,
         "AttachStdout": True,
@@ -52,10 +51,9 @@ async def run(daemon: Daemon, container: str, argv: Sequence[str]) -> int:
     made = await daemon.post(f"containers/{container}/exec", body, f"container {container}")
     with daemon.translated(f"container {container}"):
         session = Exec(daemon.docker, made["Id"], tty=tty)
-        with _raw(tty):
-            async with session.start(detach=False) as stream:
+        async with session.start(detach=False) as stream:
+            with terminal.lent(partial(_resize, session)) if tty else contextlib.nullcontext():
                 typing = asyncio.ensure_future(_feed(stream))
-                sizing = _follow_size(session) if tty else None
                 try:
                     while (message := await stream.read_out()) is not None:
                         out = sys.stderr.buffer if message.stream == 2 else sys.stdout.buffer
@@ -63,8 +61,6 @@ async def run(daemon: Daemon, container: str, argv: Sequence[str]) -> int:
                         out.flush()
                 finally:
                     typing.cancel()
-                    if sizing:
-                        sizing()
     return await _exit_code(daemon, made["Id"], container)
 
 
@@ -79,24 +75,7 @@ async def _exit_code(daemon: Daemon, id: str, container: str) -> int:
 
 
 async def _feed(stream: Any) -> None:
-    """Our input as it comes, until it ends. A thread reads it: it may be a terminal, a pipe, a file or /dev/null."""
-    loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def read() -> None:
-        data = b" "
-        while data:
-            try:
-                data = os.read(0, 65536)
-            except OSError:
-                data = b""
-            try:
-                loop.call_soon_threadsafe(pieces.put_nowait, data)
-            except RuntimeError:  # the command has ended, and nobody listens any more
-                return
-
-    threading.Thread(target=read, daemon=True).start()
-    while data := await pieces.get():
+    async for data in terminal.typed():
         await stream.write_in(data)
     _end(stream)
 
@@ -108,41 +87,8 @@ def _end(stream: Any) -> None:
         transport.write_eof()
 
 
-@contextlib.contextmanager
-def _raw(tty: bool) -> Iterator[None]:
-    """Keys go to the command, not to us."""
-    if not tty:
-        yield
-        return
-    import termios
-    import tty as modes
-
-    before = termios.tcgetattr(0)
-    modes.setraw(0)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-
-
-def _follow_size(session: Any) -> Any:
-    """The other terminal is as large as ours, now and whenever ours changes. Returns what ends that."""
-    loop = asyncio.get_running_loop()
-    tasks: set[asyncio.Task[None]] = set()
-
-    def fit() -> None:
-        size = shutil.get_terminal_size()
-        task = loop.create_task(_resize(session, size.lines, size.columns))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    loop.add_signal_handler(signal.SIGWINCH, fit)
-    fit()
-    return lambda: loop.remove_signal_handler(signal.SIGWINCH)
-
-
-async def _resize(session: Any, lines: int, columns: int) -> None:
+async def _resize(session: Any, size: os.terminal_size) -> None:
     from aiodocker.exceptions import DockerError
 
     with contextlib.suppress(DockerError):  # it may have ended
-        await session.resize(h=lines, w=columns)
+        await session.resize(h=size.lines, w=size.columns)

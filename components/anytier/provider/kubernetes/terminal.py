@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from httpx2.websockets import HTTPXWSException, WebSocketDisconnect, WebSocketUpgradeError
 
 from anytier.errors import Rejected, Unreachable
+from anytier.provider import terminal
 from anytier.provider.kubernetes.client import Api
 
 # Channels: the first byte of every message.
@@ -25,7 +24,7 @@ _PROTOCOL = "v5.channel.k8s.io"
 
 async def run(there: Api, ns: str, pod: str, container: str, argv: Sequence[str]) -> int:
     """The command's exit code. With a terminal on both ends if we have one; our standard input is its own."""
-    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    tty = terminal.present()
     params = {
         "container": container,
         "command": list(argv),
@@ -37,7 +36,7 @@ async def run(there: Api, ns: str, pod: str, container: str, argv: Sequence[str]
     url = f"/api/v1/namespaces/{ns}/pods/{pod}/exec"
     try:
         async with there.http.websocket(url, subprotocols=[_PROTOCOL], params=params) as session:
-            with _raw(session) if tty else contextlib.nullcontext():
+            with terminal.lent(partial(_resize, session)) if tty else contextlib.nullcontext():
                 return await _talk(session, pod)
     except WebSocketUpgradeError as error:
         what = f"no session: the cluster answered {error.response.status_code}"
@@ -84,54 +83,13 @@ def _lost(pod: str) -> Unreachable:
 
 
 async def _feed(session: Any) -> None:
-    """Our input as it comes, until it ends. A thread reads it: it may be a terminal, a pipe, a file or /dev/null."""
-    loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def read() -> None:
-        data = b" "
-        while data:
-            try:
-                data = os.read(0, 65536)
-            except OSError:
-                data = b""
-            try:
-                loop.call_soon_threadsafe(pieces.put_nowait, data)
-            except RuntimeError:  # the command has ended, and nobody listens any more
-                return
-
-    threading.Thread(target=read, daemon=True).start()
     with contextlib.suppress(HTTPXWSException):
-        while data := await pieces.get():
+        async for data in terminal.typed():
             await session.send_bytes(bytes([_STDIN]) + data)
         await session.send_bytes(bytes([_CLOSE, _STDIN]))
 
 
-@contextlib.contextmanager
-def _raw(session: Any) -> Iterator[None]:
-    """Keys go to the command, not to us; its terminal is as large as ours. All is as before afterwards."""
-    import termios
-    import tty
-
-    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-
-    async def tell() -> None:
-        size = shutil.get_terminal_size()
-        wanted = json.dumps({"Width": size.columns, "Height": size.lines}).encode()
-        with contextlib.suppress(HTTPXWSException):
-            await session.send_bytes(bytes([_SIZE]) + wanted)
-
-    def fit() -> None:
-        task = loop.create_task(tell())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    before = termios.tcgetattr(0)
-    loop.add_signal_handler(signal.SIGWINCH, fit)
-    fit()
-    tty.setraw(0)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGWINCH)
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
+async def _resize(session: Any, size: os.terminal_size) -> None:
+    wanted = json.dumps({"Width": size.columns, "Height": size.lines}).encode()
+    with contextlib.suppress(HTTPXWSException):  # it may have ended
+        await session.send_bytes(bytes([_SIZE]) + wanted)
