@@ -22,10 +22,19 @@ AT_LENGTH = bool(os.environ.get("ANYTIER_AT_LENGTH"))
 def conformance(
     stack: str, *arguments: str, longest: float = LONGEST, project: Path = ROOT, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """`anytier conformance --json` of a stack of a project, this one if none is said, as a user runs it."""
+    """`anytier conformance --json` of a stack of a project, this one if none is said, as a user runs it.
+
+    AssertionError with all that it told until then, if it is not over after `longest` seconds.
+    """
     command = [sys.executable, "-m", "anytier", "conformance", "--stack", stack, "--json", *arguments]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "components"), **environ}
-    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=longest, check=False)
+    try:
+        return subprocess.run(
+            command, cwd=project, env=env, capture_output=True, text=True, timeout=longest, check=False
+        )
+    except subprocess.TimeoutExpired as over:
+        told = over.stderr.decode(errors="replace") if isinstance(over.stderr, bytes) else over.stderr
+        raise AssertionError(f"not over after {longest:.0f} s:\n{told}") from None
 
 
 def table(done: subprocess.CompletedProcess[str]) -> str:

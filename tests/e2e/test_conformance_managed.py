@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not AT_LENGTH, reason="takes long; make e2e-managed"),
 ]
 
+LONGEST = 3000.0  # seconds: a stack of a hundred resources is gone through at each of its checks
 # Tier -> who is logged in to its registry.
 USERS = {"eks": "AWS", "gke": "oauth2accesstoken", "aks": "00000000-0000-0000-0000-000000000000"}
 
@@ -49,6 +50,7 @@ def test_the_tier_conforms(
     path = f"{cluster.kubectl.parent}:{os.environ['PATH']}"
     done = conformance(
         NAME,
+        longest=LONGEST,
         project=project.folder,
         PULUMI_HOME=pulumi_env["PULUMI_HOME"],
         **project.env(path),
