@@ -13,8 +13,10 @@ from tests.e2e.suite import AT_LENGTH
 from tests.provider.host.systemd_box import docker
 from tests.provider.kubeadm.box import QUIRKS, KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import Asking, KubeStack, bundle, config, leftovers
+from tests.standins.cluster import Kubectl
 
 import kubernetes_bundle
+from benchmarks.programs import KUBECTL, ensure
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.usefixtures("kubernetes_plugin")]
 at_length = pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it")
@@ -58,17 +60,39 @@ def test_machines_become_a_cluster_with_an_app_and_machines_again(stack: KubeSta
     stack.pulumi("stack", "rm", "--yes")
 
 
+def holder(stack: KubeStack, folder: Path) -> str:
+    """The node that has the one volume."""
+    (folder / "admin").write_text(stack.pulumi("stack", "output", "kubeconfig", "--show-secrets"))
+    (volume,) = json.loads(Kubectl(ensure(KUBECTL), folder / "admin")("get", "persistentvolumes"))["items"]
+    (term,) = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    (rule,) = term["matchExpressions"]
+    (name,) = rule["values"]
+    return str(name)
+
+
 @at_length
 @pytest.mark.parametrize("boxes", [3], indirect=True)
-def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox]) -> None:
-    stack.up()
+def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox], tmp_path: Path) -> None:
+    """Unless it has what no other machine has: the guestbook's volume."""
     whole = config(boxes, bundle())
+    plane, *workers = whole["machines"]
+    del plane["taints"]  # pods run on the workers only
+    stack.write(whole)
+    stack.up()
+    assert stack.post(name="Ada", message="before it left") == 303
+    home = holder(stack, tmp_path)
+    (stays,) = [item for item in workers if item["name"] == home]
+    (leaves,) = [item for item in workers if item["name"] != home]
     with Asking(stack) as asking:
-        stack.write({**whole, "machines": whole["machines"][:2]})
+        stack.write({**whole, "machines": [plane, leaves]})
+        with pytest.raises(AssertionError, match=f"node {home}: has data that is nowhere else"):
+            stack.up()
+        stack.write({**whole, "machines": [plane, stays]})
         stack.up()
-        assert not leftovers(boxes[2])
+        assert not leftovers(boxes["abc".index(leaves["name"])])
         stack.write(whole)
         stack.up()
+    assert stack.serves("before it left")
     assert stack.serves("Guestbook")
     assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
     stack.pulumi("destroy", "--yes", "--skip-preview")

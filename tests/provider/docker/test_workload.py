@@ -445,7 +445,8 @@ from anytier.provider.docker import client, terminal
 
 async def main():
     there = await client.daemon(client.Endpoint())
-    code = await terminal.run(there, sys.argv[1], ["sh", "-c", "echo ready; read word; echo got $word; stty size; exit 7"])
+    script = "echo ready; read word; echo got $word; stty size; exit 7"
+    code = await terminal.run(there, sys.argv[1], ["sh", "-c", script])
     await client.close_all()
     print("still ours", flush=True)
     sys.exit(code)

@@ -14,7 +14,7 @@ from typing import Any
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, Unreachable
 from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
-from anytier.provider.kubeadm import approve, certificates, settings
+from anytier.provider.kubeadm import approve, certificates, settings, volumes
 from anytier.provider.kubeadm.api import Api, api_of, is_ready, kubelet_version, node_path
 from anytier.provider.kubeadm.drain import cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
@@ -201,6 +201,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
                 do = "mend the way to it: its Node says that it is well"
                 raise Unreachable(silence.path, silence.what, do)
             if silence is None:
+                await volumes.require_none(api, inputs.name)
                 await empty(ctx, api, inputs)
             await api.delete(node_path(inputs.name))
         except NotFound:
