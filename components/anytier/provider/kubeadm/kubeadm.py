@@ -33,7 +33,9 @@ async def kubeadm(ctx: Context, node: Node, version: str, *argv: str, told: str 
 async def failed(node: Node, argv: Sequence[str], done: Result) -> AnytierError:
     """With the kubelet's last words where it is the kubelet that does not come up."""
     said = reason(done.out, done.err)
-    if "kubelet" in said and "[ERROR" not in said:
+    if stage := last_pod(done.out):
+        said += f"; it was at the pod of {stage}"
+    if ("kubelet" in said or stage) and "[ERROR" not in said:
         said += f"; {await kubelet_says(node)}"
     words = " ".join(item for item in argv[:4] if not item.startswith("-"))
     return Rejected(f"kubeadm {words} on {node}", said, "mend what it names, then run again: it goes on from here")
@@ -49,6 +51,12 @@ def reason(out: str, err: str) -> str:
         errors or [line for line in lines if line and not line.startswith(("To see the stack trace", "[WARNING"))][-3:]
     )
     return "; ".join(dict.fromkeys(spoken))[:1200] or "it says nothing"
+
+
+def last_pod(out: str) -> str:
+    """The part of the control plane that an upgrade was at: its own errors do not say which."""
+    found = re.findall(r'^\[upgrade/staticpods\] Preparing for "([a-z-]{1,40})" upgrade', out, re.MULTILINE)
+    return found[-1] if found else ""
 
 
 async def kubelet_says(node: Node) -> str:
