@@ -10,4 +10,4 @@ ANYTIER_CLOUDS=$(.venv/bin/python tools/clouds.py)
 PYTHONPATH=$ANYTIER_CLOUDS${PYTHONPATH:+:$PYTHONPATH} # of what tests start, too
 export ANYTIER_CLOUDS PYTHONPATH
 tools/pytest.sh -n "${JOBS:-2}" -m "not docker" -rs --durations=10 \
-    tests/tiers tests/recording tests/policy tests/standins "$@"
+    tests/tiers tests/recording tests/policy tests/standins tests/tools/test_clouds.py "$@"

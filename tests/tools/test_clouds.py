@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.standins.installed import needs_sdks
 
 import clouds
 from bootstrap.paths import Paths
@@ -51,3 +54,22 @@ def test_what_could_not_be_got_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SetupError):
         clouds.ensure(Paths(clouds.ROOT, tmp_path))
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+@needs_sdks
+def test_what_is_used_is_compiled_also_where_no_bytecode_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one SDK that stands for all: the whole would be copied."""
+    found = Path(os.environ["ANYTIER_CLOUDS"])
+    for package in found.iterdir():
+        copied = package.name.startswith("pulumi_gcp")
+        if copied:
+            shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (tmp_path / package.name).symlink_to(package)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(clouds, "SDKS", {"gke": "pulumi-gcp"})
+    clouds.compile_used(tmp_path)
+    compiled = {file.parent.parent.name for file in (tmp_path / "pulumi_gcp").rglob("*.pyc")}
+    assert {"container", "compute"} <= compiled and len(compiled) < 30
