@@ -415,6 +415,16 @@ def test_an_ingress_controller_takes_requests_where_the_stack_says(bundle: Bundl
     assert "ingress" not in place.offers and place.ingress_class is None
 
 
+def test_the_graph_with_a_controller_is_as_it_was(bundle: Bundle, request: pytest.FixtureRequest) -> None:
+    made, _ = recorded(bundle, ingressController="traefik", metrics=True)
+    lines = (f"{item.type} {item.name}: {' '.join(sorted(item.depends))}".rstrip() for item in made.resources)
+    text = "".join(f"{line}\n" for line in sorted(lines))  # what waits for the same comes in any order
+    golden = Path(__file__).with_name("golden") / "kubeadm-traefik.txt"
+    if request.config.getoption("--accept"):
+        golden.write_text(text)
+    assert text == golden.read_text(), "if that is meant: pytest --accept"
+
+
 def test_the_controllers_replicas_are_as_many_as_there_are_machines_with_pods(bundle: Bundle) -> None:
     for machines, replicas in ((THREE[:1], 1), (THREE[:2], 1), (THREE, 2)):
         assert decided(bundle, args(*machines, ingressController="traefik")).addons.replicas == replicas
