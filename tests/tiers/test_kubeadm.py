@@ -262,6 +262,15 @@ def test_a_bundle_must_hold_what_the_stack_asks_for(tmp_path: Path) -> None:
     assert error.path.startswith("anytier:kubeadm.bundle") and "bin/kubelet" in error.what
 
 
+def test_a_bundle_without_the_controller_is_refused_only_where_one_is_asked_for(tmp_path: Path) -> None:
+    traefik = addons.images(addons.Choice("10.244.0.0/16", ingress="traefik"))["ingressController"][0]
+    older = Bundle.read(filled(tmp_path, without=traefik))
+    assert decided(older, args(*THREE)).addons.ingress == "none"
+    error = refused(older, args(*THREE, ingressController="traefik"))["bundle"]
+    assert traefik in error.what and "`ingressController` needs" in error.what
+    assert "anytier bundle build" in error.do and "or change `ingressController`" in error.do
+
+
 def test_no_bundle_at_all_is_told_with_the_command_that_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
