@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 CLUSTERS = (
     "e2e/test_kubeadm",
     "conformance_kubeadm",
+    "ingress_kubeadm",
     "conformance_managed",
     "measure_kubeadm",
     "shop_kubeadm",

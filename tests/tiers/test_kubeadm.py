@@ -40,7 +40,7 @@ def args(*machines: Any, **more: Any) -> KubeadmArgs:
 
 def filled(folder: Path, version: str = "v1.34.2", without: str = "") -> Path:
     """A bundle's folder: its files hold next to nothing, as their checksums are the plugin's part."""
-    images = addons.images(addons.Choice("10.244.0.0/16", metrics=True)).values()
+    images = addons.images(addons.Choice("10.244.0.0/16", metrics=True, ingress="traefik")).values()
     names = [image for group in (*images, ("registry.k8s.io/pause:3.10",)) for image in group if image != without]
     archives = {f"images/{number}.tar": [name] for number, name in enumerate(names)}
     files = {}
@@ -103,6 +103,8 @@ def refused(bundle: Bundle, asked: KubeadmArgs) -> dict[str, AnytierError]:
         {"certSANs": ["https://a"]},
         {"cni": "calico"},
         {"storage": "nfs"},
+        {"ingressController": "nginx"},
+        {"ingressController": True},
         {"volumes": "/"},
         {"volumes": "/srv/../x"},
         {"volumes": "/srv/$(id)"},
@@ -260,6 +262,15 @@ def test_a_bundle_must_hold_what_the_stack_asks_for(tmp_path: Path) -> None:
     assert error.path.startswith("anytier:kubeadm.bundle") and "bin/kubelet" in error.what
 
 
+def test_a_bundle_without_the_controller_is_refused_only_where_one_is_asked_for(tmp_path: Path) -> None:
+    traefik = addons.images(addons.Choice("10.244.0.0/16", ingress="traefik"))["ingressController"][0]
+    older = Bundle.read(filled(tmp_path, without=traefik))
+    assert decided(older, args(*THREE)).addons.ingress == "none"
+    error = refused(older, args(*THREE, ingressController="traefik"))["bundle"]
+    assert traefik in error.what and "`ingressController` needs" in error.what
+    assert "anytier bundle build" in error.do and "or change `ingressController`" in error.do
+
+
 def test_no_bundle_at_all_is_told_with_the_command_that_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +411,35 @@ def test_addons_are_optional_and_a_dead_cluster_can_be_let_go(bundle: Bundle) ->
     assert place.offers == {"metrics"} and place.storage_class is None and place.lives_on is not None
     assert made["cluster"].inputs["deleteUnreachable"] == "true"
     assert {item.inputs["forget"] for item in made.resources if item.type.startswith("anytier:kubeadm:")} == {True}
+
+
+def test_an_ingress_controller_takes_requests_where_the_stack_says(bundle: Bundle) -> None:
+    made, place = recorded(bundle, ingressController="traefik")
+    assert "ingress" in place.offers and place.ingress_class == "traefik"
+    service = made["ingress.service"].inputs["spec"]
+    assert service["externalIPs"] == [*place.addresses]
+    assert [item["port"] for item in service["ports"]] == [place.port, place.tls_port]
+    assert made["ingress"].inputs["spec"]["replicas"] == 2
+    _, place = recorded(bundle)
+    assert "ingress" not in place.offers and place.ingress_class is None
+
+
+def test_the_graph_with_a_controller_is_as_it_was(bundle: Bundle, request: pytest.FixtureRequest) -> None:
+    made, _ = recorded(bundle, ingressController="traefik", metrics=True)
+    lines = (f"{item.type} {item.name}: {' '.join(sorted(item.depends))}".rstrip() for item in made.resources)
+    text = "".join(f"{line}\n" for line in sorted(lines))  # what waits for the same comes in any order
+    golden = Path(__file__).with_name("golden") / "kubeadm-traefik.txt"
+    if request.config.getoption("--accept"):
+        golden.write_text(text)
+    assert text == golden.read_text(), "if that is meant: pytest --accept"
+
+
+def test_the_controllers_replicas_are_as_many_as_there_are_machines_with_pods(bundle: Bundle) -> None:
+    for machines, replicas in ((THREE[:1], 1), (THREE[:2], 1), (THREE, 2)):
+        assert decided(bundle, args(*machines, ingressController="traefik")).addons.replicas == replicas
+    bare = [{**THREE[0], "taints": [], "ingress": False}, THREE[1]]
+    chosen = decided(bundle, args(*bare, ingressController="traefik")).addons
+    assert (chosen.replicas, chosen.addresses) == (2, ("10.0.0.12",))
 
 
 def test_secrets_are_marked_and_what_is_said_twice_is_said_alike(bundle: Bundle) -> None:

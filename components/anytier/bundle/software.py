@@ -12,14 +12,16 @@ FLANNEL_PLUGIN = "1.8.0-flannel1"
 LOCAL_PATH = "0.0.30"
 METRICS = "0.8.0"
 CADDY = "2.11.2"
+TRAEFIK = "3.7.13"
 # Beside those that kubeadm names: the pods' network, volumes that are folders, the shell that makes such a folder, what
-# autoscaling goes by, and the router of an app. Tests hold the versions equal to those that are rendered.
+# autoscaling goes by, the router of an app, what takes Ingresses. Tests hold the versions equal to those rendered.
 IMAGES = (
     f"ghcr.io/flannel-io/flannel:v{FLANNEL}",
     f"docker.io/rancher/local-path-provisioner:v{LOCAL_PATH}",
     "docker.io/library/busybox:1.37.0",
     f"registry.k8s.io/metrics-server/metrics-server:v{METRICS}",
     f"docker.io/library/caddy:{CADDY}",
+    f"docker.io/library/traefik:v{TRAEFIK}",
 )
 ARCHES = {"amd64": "x86_64", "arm64": "aarch64"}  # what `uname -m` says there
 

@@ -20,7 +20,7 @@ from anytier.clusterobjects import KubernetesObject, cluster_provider, register
 from anytier.errors import AnytierError, ConfigError, NotFound, leaves
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
-from anytier.render.kubernetes.addons import local_path
+from anytier.render.kubernetes.addons import local_path, traefik
 from anytier.resources import Resource
 from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.baremetal import looked_at
@@ -52,7 +52,8 @@ class KubeadmTier(pulumi.ComponentResource):
         nodes = {member.name: self._node(member, machines[member.name]) for member in plan.members}
         control = self._control_plane(machines[plan.control.name], nodes[plan.control.name])
         kubeconfig = pulumi.Output.secret(control.output("kubeconfig"))
-        made = self._addons(kubeconfig, control)
+        chosen = replace(plan.addons, port=port, tls_port=tls_port)
+        made = self._addons(chosen, kubeconfig, control)
         workers = [self._worker(member, machines, nodes[member.name], control) for member in plan.workers]
         self.exports: dict[str, Any] = {"kubeconfig": kubeconfig}
         self.place = replace(
@@ -114,13 +115,13 @@ class KubeadmTier(pulumi.ComponentResource):
         props = kubeadmplan.worker(self.plan, member, way, plane, said)
         return self._new("Worker", member.name, props, (), [control, node])
 
-    def _addons(self, kubeconfig: Any, control: Resource) -> dict[str, KubernetesObject]:
+    def _addons(self, chosen: addons.Choice, kubeconfig: Any, control: Resource) -> dict[str, KubernetesObject]:
         """What is on the cluster goes with it."""
         own = pulumi.ResourceOptions(parent=self, depends_on=[control])
         provider = cluster_provider(
             "cluster", kubeconfig, forget=self.plan.args.forget, identity=control.output("caHash"), opts=own
         )
-        objects = [(item.key, item.object, item.after) for item in addons.render(self.plan.addons)]
+        objects = [(item.key, item.object, item.after) for item in addons.render(chosen)]
         gone = pulumi.ResourceOptions(deleted_with=control)
         return register(objects, provider, self, after=[control], opts=gone)
 
@@ -144,6 +145,7 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         addresses=tuple(member.address for member in plan.members if member.ingress),
         offers=plan.offers,
         storage_class=local_path.CLASS if args.storage == "local-path" else None,
+        ingress_class=traefik.CLASS if args.ingress_controller == "traefik" else None,
         builder={"host": builder_of(args)},
         caddy_image=args.caddy_image,
         tier="kubeadm",

@@ -132,6 +132,7 @@ class KubeadmArgs(Frozen):
     storage: Literal["local-path", "none"] = "local-path"
     volumes: Annotated[str, AfterValidator(_folder)] | None = None
     metrics: bool = False
+    ingress_controller: Literal["none", "traefik"] = "none"
     builder: Annotated[str, AfterValidator(_docker)] | None = None
     caddy_image: str | None = None
     address: Annotated[str, AfterValidator(logins.address)] | None = None

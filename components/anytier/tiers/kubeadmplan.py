@@ -80,6 +80,8 @@ class Plan:
             found.append("storage")
         if self.args.metrics:
             found.append("metrics")
+        if self.args.ingress_controller != "none":
+            found.append("ingress")
         return frozenset(found)
 
 
@@ -116,15 +118,24 @@ def decide(
         endpoint=reached,
         inside=args.control_plane_endpoint or join_endpoint(control.address, PORT),
         address=args.address or _front(listed, members),
-        addons=choice(args),
+        addons=choice(args, members),
     )
 
 
-def choice(args: KubeadmArgs) -> Choice:
-    """The addons that the config asks for."""
+def choice(args: KubeadmArgs, members: Sequence[Member] = ()) -> Choice:
+    """The addons that the config asks for. On which ports requests come is the stack's own, and added there."""
     state_dir = args.libvirt.state_dir if args.libvirt else None
     volumes = args.volumes or (f"{state_dir}/volumes" if state_dir else addons.VOLUMES)
-    return Choice(args.pod_subnet, args.cni, args.storage, args.metrics, volumes)
+    return Choice(
+        pods=args.pod_subnet,
+        cni=args.cni,
+        storage=args.storage,
+        metrics=args.metrics,
+        volumes=volumes,
+        ingress=args.ingress_controller,
+        addresses=tuple(member.address for member in members if member.ingress),
+        replicas=2 if sum(member.pods for member in members) > 1 else 1,
+    )
 
 
 def default_name(address: str) -> str:

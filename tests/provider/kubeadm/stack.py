@@ -21,6 +21,7 @@ from tests.provider.docker.sshd import free_port
 from tests.provider.kubeadm.box import QUIRKS, KubeBox
 
 import kubernetes_bundle
+import traefik_image
 from anytier.conformance.places import oncluster
 from bootstrap.paths import Paths
 from bootstrap.say import SetupError
@@ -36,6 +37,14 @@ def bundle(minor: str = kubernetes_bundle.NEWEST) -> Path:
         return kubernetes_bundle.ensure(Paths.here(), minor=minor)
     except SetupError as error:
         pytest.fail(f"no software for a cluster: {error}", pytrace=False)
+
+
+def bundle_with_traefik() -> Path:
+    """The same in a copy that also has an Ingress controller's image."""
+    try:
+        return traefik_image.added(Paths.here(), bundle())
+    except SetupError as error:
+        pytest.fail(f"no Ingress controller for a cluster: {error}", pytrace=False)
 
 
 def config(boxes: Sequence[KubeBox], software: Path, **more: Any) -> dict[str, Any]:

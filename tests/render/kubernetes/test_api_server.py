@@ -33,10 +33,11 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 TARGETS = {
     "router": {},
     "ingress": {"offers": OFFERS | {"ingress"}, "ingress_class": "nginx"},
+    "traefik": {"offers": OFFERS | {"ingress"}, "ingress_class": "traefik"},
     "load-balancer": {"offers": OFFERS | {"load-balancer"}, "addresses": ()},
 }
-# What an Ingress has no words for.
-WITHOUT_INGRESS = ("conformance", "everything")
+# What an Ingress has no words for, and what Traefik cannot do.
+LEFT_OUT = {"ingress": ("conformance", "everything"), "traefik": ("everything",)}
 
 
 def items(name: str, way: str, version: str) -> list[Rendered]:
@@ -48,7 +49,7 @@ def items(name: str, way: str, version: str) -> list[Rendered]:
 
 @pytest.mark.parametrize(
     ("name", "way"),
-    [(name, way) for name in SPECS for way in TARGETS if not (way == "ingress" and name in WITHOUT_INGRESS)],
+    [(name, way) for name in SPECS for way in TARGETS if name not in LEFT_OUT.get(way, ())],
 )
 def test_every_object_is_taken_and_nothing_is_warned_of(server: Any, name: str, way: str) -> None:
     refused: list[str] = []
@@ -75,7 +76,9 @@ def _settle(made: dict[str, Any]) -> None:
 @pytest.mark.parametrize("cni", ["flannel", "flannel-vxlan"])
 def test_the_addons_are_taken_too(server: Any, cni: Any) -> None:
     refused: list[str] = []
-    for item in addons.render(addons.Choice("10.244.0.0/16", cni=cni, metrics=True)):
+    for item in addons.render(
+        addons.Choice("10.244.0.0/16", cni, metrics=True, ingress="traefik", addresses=("10.0.0.11",))
+    ):
         try:
             if item.object["kind"] != "APIService":  # it leads to a server that is not there
                 server.apply(item.object, dry=item.object["kind"] not in FIRST)

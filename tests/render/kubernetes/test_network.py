@@ -21,6 +21,9 @@ def offering(*more: Offer, **fields: Any) -> Target:
 
 
 INGRESS = offering("ingress", ingress_class="nginx")
+TRAEFIK = offering("ingress", ingress_class="traefik")
+PAIR = {"secrets": {"c": {"from": "config"}, "k": {"from": "config"}}}
+GIVEN = {"secretRef": {"certificate": "c", "key": "k"}}
 GATEWAY = offering("gateway", gateway="infra/main")
 
 
@@ -109,6 +112,74 @@ def test_a_gateway_takes_prefixes_off_and_has_time_limits() -> None:
     assert rule["timeouts"] == {"request": "1500ms"} and rule["backendRefs"] == [{"name": "web", "port": 80}]
     with pytest.raises(CapabilityError, match="a Gateway's own listeners"):
         routed({"host": "a.b", "tls": {}}, GATEWAY)
+
+
+# traefik
+
+
+def ingresses(*routes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    made = objects(spec({"web": served()}, routes=[{**ROUTE, **route} for route in routes], **more), TRAEFIK)
+    return {key.removeprefix("route/"): item for key, item in made.items() if key.startswith("route/")}
+
+
+def noted(item: dict[str, Any]) -> dict[str, str]:
+    return {key.rpartition(".")[2]: text for key, text in item["metadata"]["annotations"].items()}
+
+
+def test_traefik_has_an_ingress_for_each_route_and_takes_prefixes_off() -> None:
+    made = ingresses({}, {"path": "/x/y", "stripPrefix": True}, {"path": "/x-y"}, {"host": "a.test"})
+    assert len(made) == 4 and {"any", "a.test"} <= {*made}
+    assert noted(made["any"]) == {"entrypoints": "web", "priority": "1000001"}
+    by_path = {item["spec"]["rules"][0]["http"]["paths"][0]["path"]: item for key, item in made.items() if key != "any"}
+    assert noted(by_path["/x/y"])["middlewares"] == "strip-2@file" and "middlewares" not in noted(by_path["/x-y"])
+    assert {item["spec"]["ingressClassName"] for item in made.values()} == {"traefik"}
+
+
+def test_a_host_goes_before_a_wildcard_and_that_before_any_path() -> None:
+    long = "/" + "x" * 200
+    made = ingresses({"host": "a.test"}, {"host": "*.test"}, {"path": long})
+    ranks = [int(noted(item)["priority"]) for item in made.values()]
+    assert ranks == sorted(ranks, reverse=True) and len({*ranks}) == 3
+
+
+def test_a_given_certificate_is_traefiks_and_plain_requests_are_sent_there() -> None:
+    made = ingresses({"host": "a.test", "path": "/x", "tls": GIVEN}, **PAIR)
+    encrypted, plain = made.values()
+    assert noted(encrypted)["entrypoints"] == "websecure" and noted(encrypted)["tls"] == "true"
+    assert encrypted["spec"]["tls"][0]["hosts"] == ["a.test"]
+    assert noted(plain)["entrypoints"] == "web" and noted(plain)["middlewares"] == "to-https@file"
+    assert "tls" not in plain["spec"] and "tls" not in noted(plain)
+    assert len(ingresses({"host": "a.test", "tls": {**GIVEN, "redirect": False}}, **PAIR)) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "way_out"),
+    [
+        ({"timeout": 5}, "then the app has a router"),
+        ({"host": "a.b", "tls": {}}, "tls.secretRef, or let the cluster offer neither Gateway nor Ingress"),
+        ({"path": "/a" * 9, "stripPrefix": True}, "then the app has a router"),
+    ],
+)
+def test_what_traefik_cannot_do_is_refused_with_a_way_out(field: dict[str, Any], way_out: str) -> None:
+    with pytest.raises(CapabilityError, match=r"routes\[0\]\.") as caught:
+        ingresses(field)
+    assert way_out in caught.value.do
+
+
+def test_the_numbers_of_a_controller_on_the_machines_are_no_workloads() -> None:
+    exposed = {"http": {"port": 80}, "own": {"port": TARGET.port, "expose": "public"}}
+    with pytest.raises(SpecError, match="the routes' own"):
+        rendered(spec({"web": workload(service={"ports": exposed})}), TRAEFIK)
+    rendered(
+        spec({"web": workload(service={"ports": exposed})}),
+        replace(TRAEFIK, offers=frozenset({"ingress", "load-balancer"})),
+    )
+
+
+def test_whoever_a_route_leads_to_lets_the_controller_in() -> None:
+    made = objects(spec({"web": served()}, routes=[ROUTE]), TRAEFIK)
+    assert [{*rule} for rule in made["web.policy"]["spec"]["ingress"]] == [{"ports"}]
+    assert "router/policy" not in made and "router/proxy" not in made
 
 
 # the router

@@ -1,15 +1,18 @@
 """The app's routes: a Gateway's HTTPRoutes, an Ingress, or else the app's own router, by what the cluster offers.
 
-What a Gateway or an Ingress cannot say is refused by name; the app's own router can say all of it.
+What a Gateway or an Ingress cannot say is refused by name; the app's own router can say all of it. Traefik, which a
+cluster of ours may have, is told by annotations what an Ingress has no words for.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable
 from typing import Any, Literal
 
 from anytier.errors import CapabilityError
+from anytier.render.kubernetes.addons import traefik
 from anytier.render.kubernetes.finish import Live, content_hash, joined
 from anytier.render.kubernetes.names import filled, fitted, service_name
 from anytier.render.kubernetes.scope import NAMESPACE, Scope
@@ -18,6 +21,7 @@ from anytier.render.traffic import certificate_pairs, port_name, service_ports
 from anytier.spec.model import Route
 
 Way = Literal["gateway", "ingress", "router"]
+_NO_WORD = "an Ingress has no word for it"
 _INSTEAD = "leave it out by overrides, or let the cluster offer neither Gateway nor Ingress: then the app has a router"
 
 
@@ -34,9 +38,12 @@ def by_the_cluster(scope: Scope, way: Way) -> list[Rendered]:
         return []
     held = certificates(scope) if way == "ingress" else []
     routes = list(enumerate(scope.app.routes))
+    keys = (NAMESPACE, *(item.key for item in held))
+    if way == "ingress" and scope.target.ingress_class == traefik.CLASS:
+        noted = [item for index, route in routes for item in _for_traefik(scope, index, route)]
+        return [*held, *(Rendered(f"route/{item['metadata']['name']}", item, keys) for item in noted)]
     hosts = itertools.groupby(sorted(routes, key=lambda item: item[1].host or ""), key=lambda item: item[1].host)
     made = [_gateway(scope, host, some) if way == "gateway" else _ingress(scope, host, some) for host, some in hosts]
-    keys = (NAMESPACE, *(item.key for item in held))
     return [*held, *(Rendered(f"route/{item['metadata']['name']}", item, keys) for item in made)]
 
 
@@ -91,21 +98,65 @@ def _ingress(scope: Scope, host: str | None, routes: Iterable[tuple[int, Route]]
     paths: list[Json] = []
     secrets: dict[str, Any] = {}
     for index, route in routes:
-        for field, given in (("stripPrefix", route.strip_prefix), ("timeout", route.timeout)):
-            if given:
-                raise CapabilityError(f"routes[{index}].{field}", "an Ingress has no word for it", _INSTEAD)
-        if route.tls is not None and route.tls.secret_ref is None:
-            what = "nothing on this cluster fetches certificates for an Ingress"
-            raise CapabilityError(f"routes[{index}].tls", what, "give one by tls.secretRef")
-        if route.tls is not None and route.tls.secret_ref is not None:
-            pair = route.tls.secret_ref
-            held = _pair(scope, pair.certificate, pair.certificate, pair.key)
-            secrets[pair.certificate] = held["metadata"]["name"]
-        service, port = _backend(scope, route)
-        backend = {"service": {"name": service, "port": {"number": port}}}
-        paths.append({"path": route.path, "pathType": "Prefix", "backend": backend})
-    tls = [filled(secretName=name, hosts=[host] if host else None) for name in secrets.values()]
+        if route.strip_prefix:
+            raise CapabilityError(f"routes[{index}].stripPrefix", _NO_WORD, _INSTEAD)
+        secrets |= _secret(scope, index, route)
+        paths.append(_path(scope, index, route))
+    return _object(scope, _called(host), host, paths, list(secrets.values()))
+
+
+def _for_traefik(scope: Scope, index: int, route: Route) -> list[Json]:
+    """One with a single path, since an annotation counts for all of them; and one that redirects to the encrypted."""
+    encrypted = route.tls is not None
+    try:
+        notes = traefik.notes(route.host, route.path, route.strip_prefix, encrypted)
+    except ValueError as error:
+        raise CapabilityError(f"routes[{index}].stripPrefix", f"the path {error}", _INSTEAD) from None
+    # Two paths may differ in characters that no name has.
+    end = "" if route.path == "/" else f"-{hashlib.sha256(route.path.encode()).hexdigest()[:8]}"
+    called, paths = f"{_called(route.host)}{end}", [_path(scope, index, route)]
+    made = [_object(scope, called, route.host, paths, list(_secret(scope, index, route).values()), notes)]
+    if route.tls is not None and route.tls.redirect:
+        there = traefik.redirecting(route.host, route.path)
+        made.append(_object(scope, f"{called}-to-https", route.host, paths, [], there))
+    return made
+
+
+def _secret(scope: Scope, index: int, route: Route) -> dict[str, Any]:
+    """The name of the Secret with a route's certificate, by the certificate's own; none where it is not encrypted."""
+    if route.tls is None:
+        return {}
+    pair = route.tls.secret_ref
+    if pair is None:
+        what = "nothing on this cluster fetches certificates for an Ingress"
+        do = (
+            "give one by tls.secretRef, or let the cluster offer neither Gateway nor Ingress: the app's router has some"
+        )
+        raise CapabilityError(f"routes[{index}].tls", what, do)
+    return {pair.certificate: _pair(scope, pair.certificate, pair.certificate, pair.key)["metadata"]["name"]}
+
+
+def _path(scope: Scope, index: int, route: Route) -> Json:
+    if route.timeout:
+        raise CapabilityError(f"routes[{index}].timeout", _NO_WORD, _INSTEAD)
+    service, port = _backend(scope, route)
+    backend = {"service": {"name": service, "port": {"number": port}}}
+    return {"path": route.path, "pathType": "Prefix", "backend": backend}
+
+
+def _object(
+    scope: Scope,
+    called: str,
+    host: str | None,
+    paths: list[Json],
+    secrets: list[Any],
+    notes: dict[str, str] | None = None,
+) -> Json:
+    tls = [filled(secretName=name, hosts=[host] if host else None) for name in secrets]
     spec = filled(
         ingressClassName=scope.target.ingress_class, rules=[filled(host=host, http={"paths": paths})], tls=tls
     )
-    return scope.of_app("networking.k8s.io/v1", "Ingress", _called(host), spec=spec)
+    made = scope.of_app("networking.k8s.io/v1", "Ingress", called, spec=spec)
+    if notes:
+        made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), **notes}
+    return made

@@ -121,8 +121,11 @@ class _Whole:
 
     def taken(self) -> frozenset[int]:
         """The numbers on which the routes are reached."""
+        target = self.scope.target
+        # A controller has them on the same addresses, whether this app has routes or not.
+        entered = self.way == "ingress" and target.addresses and "load-balancer" not in target.offers
         routed = self.scope.app.routes and self.way == "router"
-        return frozenset((self.scope.target.port, self.scope.target.tls_port)) if routed else frozenset()
+        return frozenset((target.port, target.tls_port)) if entered or routed else frozenset()
 
 
 def _namespace(scope: Scope) -> Json:

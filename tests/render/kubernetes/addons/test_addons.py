@@ -18,12 +18,14 @@ from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import Choice, flannel, local_path
 
 GOLDEN = Path(__file__).parent / "golden"
-ALL = Choice("10.244.0.0/16", metrics=True)
+ADDRESSES = ("10.0.0.11", "10.0.0.12")
+ALL = Choice("10.244.0.0/16", metrics=True, ingress="traefik", addresses=ADDRESSES, replicas=2)
 CHOICES = {
     "flannel": Choice("10.244.0.0/16", storage="none"),
     "flannel-vxlan": Choice("10.244.0.0/16", cni="flannel-vxlan", storage="none"),
     "local-path": Choice("10.244.0.0/16", cni="none"),
     "metrics": Choice("10.244.0.0/16", cni="none", storage="none", metrics=True),
+    "traefik": Choice("10.244.0.0/16", "none", "none", ingress="traefik", addresses=ADDRESSES, replicas=2),
 }
 
 
@@ -118,11 +120,13 @@ def test_another_config_starts_the_pods_that_read_it_anew() -> None:
     st.sampled_from(["local-path", "none"]),
     st.booleans(),
     st.text(max_size=40),
+    st.sampled_from(["none", "traefik"]),
+    st.integers(1, 65535),
 )
 def test_any_choice_is_json_and_yaml_and_asks_for_the_images_it_uses(
-    cni: Any, storage: Any, metrics: bool, volumes: str
+    cni: Any, storage: Any, metrics: bool, volumes: str, ingress: Any, port: int
 ) -> None:
-    choice = Choice("10.244.0.0/16", cni, storage, metrics, volumes)
+    choice = Choice("10.244.0.0/16", cni, storage, metrics, volumes, ingress, ADDRESSES, port, port)
     made = objects(choice)
     assert json.loads(json.dumps(made)) == made
     asked = {*itertools.chain(*addons.images(choice).values())}

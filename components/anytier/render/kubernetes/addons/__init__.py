@@ -1,7 +1,7 @@
-"""What a cluster that we make needs before an app runs there: a network, a storage class, metrics. Each is plain data.
+"""What a cluster that we make needs before an app runs there: network, storage class, metrics, Ingress controller.
 
-Written from the projects' own documentation. Versions are pinned here, and nowhere else: a bundle holds what `images`
-names, under these very names.
+Each is plain data, written from the projects' own documentation. Versions are pinned here, and nowhere else: a bundle
+holds what `images` names, under these very names.
 """
 
 from __future__ import annotations
@@ -10,23 +10,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from anytier.render.kubernetes.addons import flannel, local_path, metrics
+from anytier.render.kubernetes.addons import flannel, local_path, metrics, traefik
 from anytier.render.kubernetes.addons.parts import Addon
 
 Cni = Literal["flannel", "flannel-vxlan", "none"]
 Storage = Literal["local-path", "none"]
+Controller = Literal["none", "traefik"]
 VOLUMES = "/var/lib/anytier/volumes"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which addons, and what they must know. `pods` is the CIDR of all pods, `volumes` a folder of each machine."""
+    """Which addons, and what they must know. `pods` is the CIDR of all pods, `volumes` a folder of each machine.
+
+    Of the Ingress controller: `addresses` of the machines that take requests, on `port` and `tls_port`; its `replicas`.
+    """
 
     pods: str
     cni: Cni = "flannel"
     storage: Storage = "local-path"
     metrics: bool = False
     volumes: str = VOLUMES
+    ingress: Controller = "none"
+    addresses: tuple[str, ...] = ()
+    port: int = 80
+    tls_port: int = 443
+    replicas: int = 1
 
 
 def render(choice: Choice) -> list[Addon]:
@@ -43,6 +52,8 @@ def images(choice: Choice) -> dict[str, tuple[str, ...]]:
         found["storage"] = (local_path.IMAGE, local_path.HELPER)
     if choice.metrics:
         found["metrics"] = (metrics.IMAGE,)
+    if choice.ingress != "none":
+        found["ingressController"] = (traefik.IMAGE,)
     return found
 
 
@@ -53,3 +64,5 @@ def _parts(choice: Choice) -> Iterator[list[Addon]]:
         yield local_path.render(choice.volumes)
     if choice.metrics:
         yield metrics.render()
+    if choice.ingress != "none":
+        yield traefik.render(choice.addresses, choice.port, choice.tls_port, choice.replicas)

@@ -1,0 +1,78 @@
+"""Tier kubeadm conforms where an Ingress controller carries the app's routes, and the app has no router of its own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.suite import AT_LENGTH, ROOT, assert_conforms, conformance, table
+from tests.provider.kubeadm.box import KubeBox, kube_boxes
+from tests.provider.kubeadm.stack import bundle_with_traefik, config
+
+from bootstrap.paths import Paths
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.docker,
+    pytest.mark.usefixtures("kubernetes_plugin"),
+    pytest.mark.skipif(not AT_LENGTH, reason="takes long; ANYTIER_AT_LENGTH=1 runs it"),
+]
+
+# What a controller has a part in. The suite kills an app's own router (`proxy-restart`), which there is none of here.
+OF_A_CONTROLLER = (
+    "deploy",
+    "routes",
+    "ports",
+    "replicas",
+    "no-op",
+    "readiness-probe",
+    "heal-process",
+    "rolling-update",
+    "drain",
+    "tls",
+    "volume",
+    "bad-health",
+    "destroy",
+)
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
+    with kube_boxes(tmp_path, 2) as made:
+        yield made
+
+
+@pytest.fixture
+def stack(boxes: list[KubeBox]) -> Iterator[str]:
+    """Of a control plane that takes pods, too, and a worker: the controller runs on both."""
+    name = f"anytier-test-{secrets.token_hex(3)}"
+    file = ROOT / "stacks" / f"Pulumi.{name}.yaml"
+    place = config(boxes, bundle_with_traefik(), ingressController="traefik")
+    given = {"anytier:app": "apps/conformance/app.yaml", "anytier:tier": "kubeadm", "anytier:kubeadm": place}
+    file.write_text(json.dumps({"config": given}))
+    yield name
+    file.unlink()
+
+
+@pytest.fixture
+def home(boxes: list[KubeBox], tmp_path: Path, pulumi_env: dict[str, str]) -> dict[str, str]:
+    """A user of whom nothing is here but the engine and its plugins."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return {
+        "HOME": str(folder),
+        "ANYTIER_TOOLS_DIR": str(Paths.here().tools),
+        "PULUMI_HOME": pulumi_env["PULUMI_HOME"],
+    }
+
+
+def test_an_ingress_controller_carries_the_routes(
+    stack: str, home: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = conformance(stack, *(f"--only={check}" for check in OF_A_CONTROLLER), **home)
+    with capsys.disabled():
+        print("\n" + table(done))
+    assert_conforms(done, "kubeadm", None, only=OF_A_CONTROLLER)
