@@ -17,7 +17,7 @@ async def require_none(api: Api, name: str) -> None:
     wanted = await api.ask(*(Call("GET", _path(item)) for item in volumes)) if volumes else []
     held = [title(item) for item, (status, _) in zip(volumes, wanted, strict=True) if status == 200]
     if held:
-        what = f"has data that is nowhere else: volume{'s' * (len(held) > 1)} {', '.join(held)}"
+        what = f"has data that is nowhere else, of {', '.join(held)}"
         do = "put the machine back; or move the data, delete what claims it (`kubectl delete pvc`), and run again"
         raise Conflict(f"node {name}", what, do)
 
