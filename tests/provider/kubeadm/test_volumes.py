@@ -43,7 +43,7 @@ def test_those_that_only_one_node_can_reach_are_found() -> None:
 async def test_data_that_is_nowhere_else_is_told_by_its_claim() -> None:
     found = {"items": [volume("data", "b"), volume("more", "b"), volume("gone", "b")]}
     machine = Machine(answers((200, found)), answers((200, {}), (200, {}), (404, {})))
-    with pytest.raises(Conflict, match="node b: has data .*, of shop/data, shop/more ->") as error:
+    with pytest.raises(Conflict, match=r"node b: has data .*, of shop/data, shop/more ->") as error:
         await volumes.require_none(api(machine), "b")
     assert "kubectl delete pvc" in error.value.do
 
