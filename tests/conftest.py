@@ -44,7 +44,7 @@ GUESTS = (
     "shop_libvirt",
     "vm_cluster",
 )
-API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server")
+API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server", "kubernetes/test_traefik")
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
 GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh"),

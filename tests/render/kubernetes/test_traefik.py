@@ -63,8 +63,8 @@ class Echo(BaseHTTPRequestHandler):
 class Controller:
     """Where Traefik listens: by the addon's own numbers, which are free ones here."""
 
-    def __init__(self, numbers: Mapping[int, int], ports: Mapping[str, int]) -> None:
-        self.numbers, self.ports = numbers, ports
+    def __init__(self, numbers: Mapping[int, int], process: subprocess.Popen[bytes]) -> None:
+        self.numbers, self.process, self.ports = numbers, process, dict[str, int]()
 
     def get(self, path: str, host: str = "any.example", number: int = traefik.PLAIN) -> tuple[int, Any, str]:
         """Status, what the server said, where it sent us."""
@@ -135,12 +135,13 @@ def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]
                 server.apply(item, dry=False)
         for name, port in ports.items():
             server.apply(endpoints(TARGET.namespace, name, address, port), dry=False)
-        with running(folder, server, addon) as numbers:
-            yield Controller(numbers, ports)
+        with running(folder, server, addon) as found:
+            found.ports |= ports
+            yield found
 
 
 @contextlib.contextmanager
-def running(folder: Path, server: apiserver.Server, addon: list[dict[str, Any]]) -> Iterator[dict[int, int]]:
+def running(folder: Path, server: apiserver.Server, addon: list[dict[str, Any]]) -> Iterator[Controller]:
     """Traefik with the arguments and the config of its addon; its numbers are others, as is where its files are."""
     config, deployment = (next(item for item in addon if item["kind"] == kind) for kind in ("ConfigMap", "Deployment"))
     (folder / "routing").mkdir()
@@ -172,11 +173,11 @@ def running(folder: Path, server: apiserver.Server, addon: list[dict[str, Any]])
         ) as process,
     ):
         try:
-            found, until = Controller(numbers, {}), time.monotonic() + 60
+            found, until = Controller(numbers, process), time.monotonic() + 60
             while not ready(found):
                 assert process.poll() is None and time.monotonic() < until, log.read_text()[-4000:]
                 time.sleep(0.2)
-            yield numbers
+            yield found
         finally:
             process.terminate()
             process.wait(60)
@@ -214,3 +215,12 @@ def test_an_encrypted_route_answers_there_and_redirects_plain_requests(controlle
 
 def test_a_workload_that_is_not_ready_is_unavailable_and_not_unknown(controller: Controller) -> None:
     assert controller.get("/none")[0] == 503
+
+
+def test_one_that_is_told_to_go_still_takes_requests_and_says_that_it_goes(controller: Controller) -> None:
+    """The last of these tests: it is gone afterwards."""
+    controller.process.terminate()
+    time.sleep(1)
+    assert controller.get("/seen")[0] == 200
+    assert controller.get("/ping", number=traefik.HEALTH)[0] == 503
+    assert controller.process.wait(30) == 0

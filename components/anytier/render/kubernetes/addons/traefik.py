@@ -93,13 +93,14 @@ def _rules() -> list[dict[str, Any]]:
 
 
 def _arguments() -> list[str]:
-    doors = {"web": PLAIN, "websecure": ENCRYPTED}
-    found = [f"--entryPoints.{name}.address=:{number}" for name, number in {**doors, "ping": HEALTH}.items()]
-    for name in doors:
+    numbers = {"web": PLAIN, "websecure": ENCRYPTED, "ping": HEALTH}
+    found = [f"--entryPoints.{name}.address=:{number}" for name, number in numbers.items()]
+    for name in numbers:
+        there = f"--entryPoints.{name}.transport.lifeCycle"
+        found += [f"{there}.requestAcceptGraceTimeout={_DRAIN}s", f"{there}.graceTimeOut={_GRACE}s"]
+    for name in ("web", "websecure"):
         found += [
             f"--entryPoints.{name}.http.middlewares=again@file",
-            f"--entryPoints.{name}.transport.lifeCycle.requestAcceptGraceTimeout={_DRAIN}s",
-            f"--entryPoints.{name}.transport.lifeCycle.graceTimeOut={_GRACE}s",
             # What an app takes long for is the app's affair, as it is with its own router.
             f"--entryPoints.{name}.transport.respondingTimeouts.readTimeout=0",
         ]
