@@ -49,5 +49,33 @@ def test_each_comes_to_its_own_end(made: dict[str, Made]) -> None:
     assert all((item.graph is None) == bool(item.errors) for item in made.values())
 
 
+@pytest.mark.parametrize("bad", ["slow", "dies", "hungry"])
+def test_what_comes_after_one_that_fails_is_recorded_all_the_same(
+    bad: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two of one stack share a process, such as before and after a change."""
+
+    def of_both(project: Path, stack: str, config: dict[str, Any]) -> Recording:
+        assert stack == "app"
+        return planned(project, config["like"], {})
+
+    monkeypatch.setattr(apart, "plan", of_both)
+    tasks = {name: Task(tmp_path, "app", {"like": name}) for name in ("good", bad, "other")}
+    assert apart.by_stack(tasks) == [["good", bad, "other"]]
+    made = record_all(tasks, 2, 2)
+    assert list(made) == ["good", bad, "other"] and made[bad].graph is None and made[bad].errors
+    assert all(made[name].graph is not None for name in ("good", "other"))
+
+
+def test_those_of_one_stack_share_a_process_and_others_do_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def telling(project: Path, stack: str, config: dict[str, Any]) -> Recording:
+        return Recording(Graph(project="p", stack=stack, exports={"process": os.getpid()}))
+
+    monkeypatch.setattr(apart, "plan", telling)
+    made = record_all({key: Task(tmp_path, key[0], {}) for key in ("a1", "b1", "a2", "b2")}, 2, 10)
+    process = {key: item.graph.exports["process"] for key, item in made.items() if item.graph}
+    assert process["a1"] == process["a2"] != process["b1"] == process["b2"] != os.getpid()
+
+
 def test_nothing_to_do_is_done() -> None:
     assert record_all({}, 4, 1) == {}

@@ -1,7 +1,7 @@
-"""Recordings side by side, each in a process of its own with a time limit: Pulumi's state is the process's.
+"""Recordings side by side, each stack's in a process of its own, with a time limit each.
 
-What all need is imported once, before processes fork off. A process that dies or takes too long is that stack's
-failure, and nobody else's.
+What all need is imported once, before processes fork off; what a stack needs (the SDK of a cloud takes longer than its
+plan) once for all recordings of it. One that kills its process or takes too long fails alone: the next get another.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -47,6 +47,9 @@ class Made:
 
 @dataclass
 class _Running:
+    """`left`: the keys of its tasks that have not come yet; the first is the one it is at, `until` then."""
+
+    left: list[str]
     process: BaseProcess
     pipe: Connection
     until: float
@@ -54,54 +57,69 @@ class _Running:
 
 @dataclass
 class _All:
-    waiting: list[str]
-    running: dict[str, _Running] = field(default_factory=dict)
+    """`waiting`: keys of tasks, those of one stack together."""
+
+    waiting: list[list[str]]
+    running: list[_Running] = field(default_factory=list)
     made: dict[str, Made] = field(default_factory=dict)
 
 
 def record_all(tasks: Mapping[str, Task], jobs: int, seconds: float) -> dict[str, Made]:
     """What came of each task, by its key. At most `jobs` at the same time, each `seconds` long."""
     context = multiprocessing.get_context("fork")
-    state = _All(list(tasks))
+    state = _All(by_stack(tasks))
     try:
         while state.waiting or state.running:
             while state.waiting and len(state.running) < max(jobs, 1):
-                key = state.waiting.pop(0)
+                keys = state.waiting.pop(0)
                 here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(tasks[key], there), daemon=True)
+                process = context.Process(target=_work, args=([tasks[key] for key in keys], there), daemon=True)
                 process.start()
                 there.close()
-                state.running[key] = _Running(process, here, time.monotonic() + seconds)
+                state.running.append(_Running(keys, process, here, time.monotonic() + seconds))
             _collect(state, seconds)
     finally:
-        for item in state.running.values():
+        for item in state.running:
             _ended(item)
     return {key: state.made[key] for key in tasks}
 
 
+def by_stack(tasks: Mapping[str, Task]) -> list[list[str]]:
+    """Keys of the tasks that have a stack's name in common, in the order in which the stacks come."""
+    found: dict[str, list[str]] = {}
+    for key, task in tasks.items():
+        found.setdefault(task.stack, []).append(key)
+    return list(found.values())
+
+
 def _collect(state: _All, seconds: float) -> None:
     """Wait for the next that ends, or whose time is up."""
-    left = min(item.until for item in state.running.values()) - time.monotonic()
-    ready = wait([item.pipe for item in state.running.values()], max(left, 0))
-    for key, item in list(state.running.items()):
+    left = min(item.until for item in state.running) - time.monotonic()
+    ready = wait([item.pipe for item in state.running], max(left, 0))
+    for item in list(state.running):
+        made, lives = None, True
         if item.pipe in ready:
-            state.made[key] = _received(item)
+            made, lives = _received(item)
         elif time.monotonic() >= item.until:
-            state.made[key] = Made(errors=(f"took longer than {seconds:g} s -> give it more by --timeout",))
-        else:
-            continue
-        _ended(item)
-        del state.running[key]
+            made, lives = Made(errors=(f"took longer than {seconds:g} s -> give it more by --timeout",)), False
+        if made is not None:
+            state.made[item.left.pop(0)] = made
+            item.until = time.monotonic() + seconds
+        if not (lives and item.left):
+            _ended(item)
+            state.running.remove(item)
+            state.waiting[:0] = [item.left] if item.left else []
 
 
-def _received(item: _Running) -> Made:
+def _received(item: _Running) -> tuple[Made, bool]:
+    """What came of the task that it was at, and whether it goes on."""
     try:
         text, errors, warnings, broken = item.pipe.recv()
     except EOFError:
         item.process.join(5)
-        return Made(errors=(f"the process that planned it ended with {item.process.exitcode}",))
+        return Made(errors=(f"the process that planned it ended with {item.process.exitcode}",)), False
     graph = parse(text, "plan") if text else None
-    return Made(graph, tuple(errors), tuple(warnings), tuple(map(Broken.model_validate, broken)))
+    return Made(graph, tuple(errors), tuple(warnings), tuple(map(Broken.model_validate, broken))), True
 
 
 def _ended(item: _Running) -> None:
@@ -110,11 +128,17 @@ def _ended(item: _Running) -> None:
     item.pipe.close()
 
 
-def _work(task: Task, pipe: Connection) -> None:
-    """In the process: texts only go back, and a mistake of ours is told as one."""
+def _work(tasks: Sequence[Task], pipe: Connection) -> None:
+    """In the process, one after the other."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most), most))
+    for task in tasks:
+        _record(task, pipe)
+
+
+def _record(task: Task, pipe: Connection) -> None:
+    """Texts only go back, and a mistake of ours is told as one."""
     try:
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most), most))
         found = plan(task.project, task.stack, task.config)
         broken = judged(found.graph, task.config) if task.judge else ()
         pipe.send((found.graph.text(), (), found.warnings, [item.model_dump() for item in broken]))

@@ -50,6 +50,7 @@ QUIRKS: dict[str, Any] = {
     "kubeProxy": {"conntrack": {"maxPerCore": 0, "min": 0}},
     "containerd": {"restrictOomScoreAdj": True, "systemdCgroup": False},
     "ignorePreflight": [
+        "Disk",
         "Swap",
         "SystemVerification",
         "NumCPU",

@@ -23,6 +23,7 @@ FACTS: dict[str, Any] = {
     "time": 1000.0,
     "cores": 4,
     "memory": 8 << 30,
+    "disk": {"size": 100 << 30, "free": 50 << 30},
     "swap": [],
     "listening": [22],
     "modules": {"overlay": "there", "br_netfilter": "loadable"},
@@ -101,6 +102,7 @@ def test_all_findings_at_once_and_by_kubeadms_names() -> None:
         now=900.0,
         cores=1,
         memory=512 << 20,
+        disk={"size": 100 << 30, "free": 14 << 30},
         swap=["/swapfile"],
         listening=[22, 6443, 10250],
         modules={"overlay": "there", "br_netfilter": "missing"},
@@ -110,9 +112,17 @@ def test_all_findings_at_once_and_by_kubeadms_names() -> None:
         runtimes=["CRI-O"],
     )
     assert found == [
-        *("NumCPU", "Mem", "TimeSkew", "Module-br_netfilter", "Swap", "Port-6443", "Port-10250"),
+        *("NumCPU", "Mem", "TimeSkew", "Module-br_netfilter"),
+        *("Disk", "Swap", "Port-6443", "Port-10250"),
         *("Leftovers", "Kubelet", "ContainerdInUse", "Runtime"),
     ]
+
+
+def test_a_disk_on_which_a_kubelet_would_evict_pods_is_found_on_a_new_node() -> None:
+    nearly = {"size": 1000, "free": 150}
+    assert names(disk=nearly) == [] and names(disk={**nearly, "free": 149}) == ["Disk"]
+    assert names(disk={"size": 0, "free": 0}) == ["Disk"]
+    assert names(Wanted("worker", installed=True), disk={**nearly, "free": 1}) == []
 
 
 def test_a_worker_needs_no_port_of_a_control_plane() -> None:

@@ -47,6 +47,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "cores": len(os.sched_getaffinity(0)),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "disk": disk("/var/lib"),
         "swap": [line.split()[0] for line in lines("/proc/swaps")[1:]],
         "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "listening": sorted(set(listening())),
@@ -65,6 +66,12 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "others": [path for path in OURS if os.path.exists(path) and not os.path.islink(path)],
         "versions": names("/opt/anytier/kubernetes"),
     }
+
+
+def disk(path: str) -> dict[str, int]:
+    """Of the file system that a folder is on; free is what others than root may take."""
+    found = os.statvfs(path)
+    return {"size": found.f_blocks * found.f_frsize, "free": found.f_bavail * found.f_frsize}
 
 
 LEFTOVERS = ("/etc/kubernetes/admin.conf", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/pki/ca.crt")

@@ -12,6 +12,7 @@ from typing import Any
 from anytier.errors import AnytierError, Rejected
 
 MIB = 1 << 20
+FREE = 15  # percent of a disk: a kubelet's own limit for the one of images (evictionHard, imagefs.available)
 SKEW = 30.0  # seconds: certificates and tokens are made for now
 NEEDED = (
     "containerd",
@@ -68,7 +69,7 @@ def findings(facts: Mapping[str, Any], wanted: Wanted, now: float) -> list[Findi
     """`facts`: what onnode.py's `look` answers; `now`: this side's clock at that moment."""
     found = [*_size(facts, wanted), *_clock(facts, now), *_modules(facts), *_programs(facts, wanted)]
     if not wanted.installed:
-        found += [*_swap(facts, wanted), *_ports(facts, wanted), *_others(facts)]
+        found += [*_disk(facts), *_swap(facts, wanted), *_ports(facts, wanted), *_others(facts)]
     return found
 
 
@@ -125,6 +126,15 @@ def _programs(facts: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
         Finding(name, f"{', '.join(programs)} is missing", f"`apt-get install {name}`, or set `packages: true`")
         for name, programs in packages(facts["programs"]).items()
     ]
+
+
+def _disk(facts: Mapping[str, Any]) -> list[Finding]:
+    free = facts["disk"]["free"] * 100 // max(facts["disk"]["size"], 1)
+    if free >= FREE:
+        return []
+    what = f"{free}% of its disk is free, and below {FREE}% a kubelet evicts pods and removes images"
+    do = "make room in /var/lib; or set limits of your own (`kubelet: {evictionHard: ...}`), and ignore this"
+    return [Finding("Disk", what, do)]
 
 
 def _swap(facts: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
