@@ -65,6 +65,8 @@ class Trial:
         self.reports: dict[str, dict[str, Any]] = {}
         self.resources: dict[str, dict[str, Any]] = {}
         self.lost = 0
+        self.going = 0  # how often one more still answers after a version was replaced
+        self.gone = 0
         self.versions: dict[str, str] = {}
 
     def make(self) -> None:
@@ -85,6 +87,7 @@ class Trial:
     def up(self, *patches: Mapping[str, Any]) -> Run:
         self.version = patches[-1]["workloads"]["app"]["containers"]["app"]["variables"]["CONF_VERSION"]
         run = self.note(f"up {self.version}")
+        self.gone = self.going
         for name in ("a", "b"):
             self.start(name)
         return run
@@ -103,6 +106,9 @@ class Trial:
         return self.resources
 
     def replicas(self, count: int = 2, seconds: float = 15) -> dict[str, dict[str, Any]]:
+        if self.gone:
+            self.gone -= 1
+            raise Failed("3 instances answered, wanted 2")
         return dict(self.reports)
 
     def report(self) -> dict[str, Any]:

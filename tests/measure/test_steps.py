@@ -10,6 +10,7 @@ import pytest
 from tests.measure.fakes import Place, Trial, WeighedPlace
 
 from anytier.conformance.check import Failed
+from anytier.conformance.patch import version
 from anytier.conformance.places.base import Weight
 from anytier.measure import steps
 from anytier.measure.session import Session
@@ -127,6 +128,19 @@ def test_no_instance_is_killed_twice() -> None:
     assert all(0 <= sample < 0.1 for sample in one.samples["recovery.process"])
     steps.killed_instance(one)
     assert trial.did[5:] == ["kill b", "up v3", "kill a", "kill b"]
+
+
+def test_who_has_to_go_may_still_answer_after_a_new_version_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anytier.measure.session.time.sleep", lambda seconds: None)
+    trial = Trial()
+    trial.up(version("app", "v1"))
+    trial.going = 2
+    one = session(trial)
+    steps.killed_process(one)
+    assert len(one.samples["recovery.process"]) == one.repeat and "up v2" in trial.did
+    trial.gone = 1 << 30
+    with pytest.raises(Failed, match="3 instances"):
+        session(trial, clock=iter(range(1 << 20)).__next__).serving()
 
 
 def test_nobody_comes_back_and_that_is_told() -> None:

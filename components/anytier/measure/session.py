@@ -17,6 +17,7 @@ from anytier.measure.record import Figure, figure
 # Two instances, one after the other: how most people update, and the same on every tier.
 ONE_BY_ONE: Patch = workload(NAME, {"update": {"maxParallel": 1}})
 REPLICAS = 2
+GOING = 20.0  # seconds at pace 1 in which an instance that has to go still answers
 
 
 @dataclass
@@ -73,13 +74,24 @@ class Session:
     def patch(self) -> Patch:
         return merged(version(NAME, f"v{self.number}"), ONE_BY_ONE)
 
+    def serving(self) -> dict[str, dict[str, Any]]:
+        """The report of each instance. Those of the version before may answer for a while after the last of the new."""
+        end = self.clock() + GOING * self.trial.pace
+        while True:
+            try:
+                return self.trial.replicas(REPLICAS)
+            except Failed:
+                if self.clock() >= end:
+                    raise
+            time.sleep(0.5)
+
     def untouched(self) -> tuple[dict[str, Any], set[float]]:
         """An instance that was not killed yet, and when each that serves was started: what was killed often is kept
         waiting on purpose, which is another figure."""
-        found = self.trial.replicas(REPLICAS)
+        found = self.serving()
         if self.killed >= set(found):
             self.renew()
-            found = self.trial.replicas(REPLICAS)
+            found = self.serving()
         name = next(name for name in found if name not in self.killed)
         self.killed.add(name)
         return found[name], {float(report["started"]) for report in found.values()}
