@@ -6,6 +6,7 @@ A run of some benchmarks replaces their sections and leaves the others, each wit
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +64,15 @@ class Results:
 
 def merged(old: Results | None, new: Results, order: Sequence[str]) -> Results:
     """The new sections in place of the old. Figures of another machine are not kept: they cannot stand side by side."""
-    same = old is not None and old.machine == new.machine
+    same = old is not None and alike(old.machine) == alike(new.machine)
     sections = {**(old.sections if old is not None and same else {}), **new.sections}
     return Results(new.machine, new.versions, {name: sections[name] for name in order if name in sections})
+
+
+def alike(machine: Mapping[str, str | int]) -> dict[str, str | int]:
+    """What makes it another machine. Of the kernel that is its version, not which build of it."""
+    version = re.match(r"\d+(\.\d+)*", str(machine.get("kernel", "")))
+    return {**machine, "kernel": version[0] if version else machine.get("kernel", "")}
 
 
 def read(file: Path) -> Results | None:

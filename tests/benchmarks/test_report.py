@@ -39,6 +39,14 @@ def test_a_part_of_the_benchmarks_leaves_the_others_figures() -> None:
 def test_figures_of_another_machine_are_not_kept() -> None:
     old = Results({**MACHINE, "cores": 64}, {}, {"help": GOOD})
     assert merged(old, Results(MACHINE, {}, {"replicas": GOOD}), list(CASES)).sections == {"replicas": GOOD}
+    newer = Results({**MACHINE, "kernel": "6.1"}, {}, {"help": GOOD})
+    assert merged(newer, Results(MACHINE, {}, {"replicas": GOOD}), list(CASES)).sections == {"replicas": GOOD}
+
+
+def test_another_build_of_the_same_kernel_is_no_other_machine() -> None:
+    old = Results({**MACHINE, "kernel": "6-build1"}, {}, {"help": GOOD})
+    new = Results({**MACHINE, "kernel": "6-build2"}, {}, {"replicas": GOOD})
+    assert list(merged(old, new, list(CASES)).sections) == ["help", "replicas"]
 
 
 def test_a_missed_limit_and_a_failure_are_both_told() -> None:

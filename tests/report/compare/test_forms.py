@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.report.compare.made import ROOT, both, comparisons
+from tests.report.compare.made import DAY, ROOT, both, comparisons, eks, kubeadm, measurement
 from tests.report.plan.graphs import HOSTILE
 from tests.report.plan.test_markdown import without_code
 
 from anytier.report.compare import html, markdown, terminal, words
 from anytier.report.compare.model import Comparison
 from anytier.report.compare.recommend import Needs, recommend
+from anytier.report.compare.rows import compared
 from anytier.report.text import width
 
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -162,6 +163,12 @@ def test_a_stack_without_a_plan_is_told_in_all_forms() -> None:
     page = "".join(parsed(html.as_html(failed)).text)
     for form in (terminal.as_text(failed), markdown.as_markdown(failed), page):
         assert "no plan could be made" in form and "anytier:eks.version: is old" in form
+
+
+def test_a_chart_is_titled_as_its_row_is() -> None:
+    found = compared([kubeadm(measurement=measurement(**{"platform.cpu": 3.0})), eks()], DAY)
+    page = html.as_html(found)
+    assert "CPU that the platform takes" in page and "Cpu" not in page
 
 
 def test_the_page_loads_nothing() -> None:

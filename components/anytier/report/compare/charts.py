@@ -35,7 +35,7 @@ def all_of(found: Comparison) -> list[Markup]:
         stacked(found, "Fields of this app", fields(found)),
         bars(found, "Rules of the baseline kept, of 100", "security.kept"),
         *(
-            bars(found, row.title.capitalize(), row.key)
+            bars(found, f"{row.title[:1].upper()}{row.title[1:]}", row.key)
             for key, row in found.rows.items()
             if key.startswith("measured.") and len({cell.unit for cell in row.cells if cell.known}) == 1
         ),
