@@ -79,6 +79,7 @@ def test_a_worker_leaves_and_comes_back(stack: KubeStack, boxes: list[KubeBox], 
     del plane["taints"]  # pods run on the workers only
     stack.write(whole)
     stack.up()
+    assert stack.serves("Guestbook", within=10)
     assert stack.post(name="Ada", message="before it left") == 303
     home = holder(stack, tmp_path)
     (stays,) = [item for item in workers if item["name"] == home]
