@@ -27,7 +27,7 @@ class Screen:
         self._size(lines, columns)
         path = str(Path(anytier.__path__[0]).parent)
         argv = [sys.executable, "-c", program, *arguments]
-        env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm"}
+        env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
         self._process = subprocess.Popen(
             argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -18,6 +17,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 def present() -> bool:
     """Is there one at both ends?"""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def size() -> os.terminal_size:
+    """Its own, whatever the environment says (`COLUMNS`, `LINES`): that is of the program that set it."""
+    return os.get_terminal_size(sys.stdin.fileno())
 
 
 async def typed() -> AsyncIterator[bytes]:
@@ -51,7 +55,7 @@ def lent(resized: Callable[[os.terminal_size], Awaitable[None] | None]) -> Itera
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Future[None]]()
 
     def fit() -> None:
-        told = resized(shutil.get_terminal_size())
+        told = resized(size())
         if told is not None:
             task = asyncio.ensure_future(told)
             tasks.add(task)

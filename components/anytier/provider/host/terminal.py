@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,9 @@ async def run(connection: asyncssh.SSHClientConnection, argv: Sequence[str], sud
     import asyncssh
 
     there = terminal.present()
-    kind = {"term_type": os.environ.get("TERM", "xterm"), "term_size": tuple(shutil.get_terminal_size())}
-    given: dict[str, Any] = kind if there else {}
+    given: dict[str, Any] = {}
+    if there:
+        given = {"term_type": os.environ.get("TERM", "xterm"), "term_size": tuple(terminal.size())}
     # Copies, since asyncssh closes what it is given.
     ours = {name: os.dup(number) for number, name in enumerate(("stdin", "stdout", "stderr"))}
     try:
