@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.suite import AT_LENGTH, ROOT, assert_conforms, conformance, table
+from tests.e2e.suite import AT_LENGTH, assert_conforms, conformance, table
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
-from tests.provider.kubeadm.stack import bundle, config
+from tests.provider.kubeadm.stack import bundle, config, for_conformance
 
 from bootstrap.paths import Paths
 
@@ -47,12 +45,8 @@ def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
 @pytest.fixture
 def stack(boxes: list[KubeBox]) -> Iterator[str]:
     """A stack of this project whose machines are the boxes; their host keys are left to be learned."""
-    name = f"anytier-test-{secrets.token_hex(3)}"
-    file = ROOT / "stacks" / f"Pulumi.{name}.yaml"
-    place = {"anytier:tier": "kubeadm", "anytier:kubeadm": config(boxes, bundle())}
-    file.write_text(json.dumps({"config": {"anytier:app": "apps/conformance/app.yaml", **place}}))
-    yield name
-    file.unlink()
+    with for_conformance(config(boxes, bundle())) as name:
+        yield name
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.suite import AT_LENGTH, ROOT, assert_conforms, conformance, table
+from tests.e2e.suite import AT_LENGTH, assert_conforms, conformance, table
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
-from tests.provider.kubeadm.stack import bundle_with_traefik, config
+from tests.provider.kubeadm.stack import bundle_with_traefik, config, for_conformance
 
 from bootstrap.paths import Paths
 
@@ -48,13 +46,8 @@ def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
 @pytest.fixture
 def stack(boxes: list[KubeBox]) -> Iterator[str]:
     """Of a control plane that takes pods, too, and a worker: the controller runs on both."""
-    name = f"anytier-test-{secrets.token_hex(3)}"
-    file = ROOT / "stacks" / f"Pulumi.{name}.yaml"
-    place = config(boxes, bundle_with_traefik(), ingressController="traefik")
-    given = {"anytier:app": "apps/conformance/app.yaml", "anytier:tier": "kubeadm", "anytier:kubeadm": place}
-    file.write_text(json.dumps({"config": given}))
-    yield name
-    file.unlink()
+    with for_conformance(config(boxes, bundle_with_traefik(), ingressController="traefik")) as name:
+        yield name
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,17 @@ def config(boxes: Sequence[KubeBox], software: Path, **more: Any) -> dict[str, A
     machines = [{**box.machine(), "name": name} for name, box in zip("abcdef", boxes, strict=False)]
     machines[0] |= {"role": "control-plane", "taints": []}
     return {"machines": machines, "bundle": str(software), **QUIRKS, **more}
+
+
+@contextlib.contextmanager
+def for_conformance(kubeadm: dict[str, Any]) -> Iterator[str]:
+    """A stack of this project with that `anytier:kubeadm`, by its name. The file goes afterwards."""
+    name = f"anytier-test-{secrets.token_hex(3)}"
+    file = ROOT / "stacks" / f"Pulumi.{name}.yaml"
+    given = {"anytier:app": "apps/conformance/app.yaml", "anytier:tier": "kubeadm", "anytier:kubeadm": kubeadm}
+    file.write_text(json.dumps({"config": given}))
+    yield name
+    file.unlink()
 
 
 class KubeStack:

@@ -64,15 +64,7 @@ def _reader(name: str) -> dict[str, Any]:
 
 
 def _service() -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": parts.named(NAME, NAME, NAMESPACE),
-        "spec": {
-            "selector": {parts.LABEL: NAME},
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": "https"}],
-        },
-    }
+    return parts.service(NAME, NAME, NAMESPACE, [("https", 443)])
 
 
 def _server() -> dict[str, Any]:

@@ -11,7 +11,10 @@ from typing import Any
 LABEL = "app.kubernetes.io/name"
 RBAC = "rbac.authorization.k8s.io"
 # Everything but what a node agent needs is refused there; such an agent shares the node's network, or its folders.
-PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
+_MODES = ("enforce", "audit", "warn")
+PRIVILEGED, RESTRICTED = (
+    {f"pod-security.kubernetes.io/{mode}": level for mode in _MODES} for level in ("privileged", "restricted")
+)
 LOCKED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -41,6 +44,22 @@ def namespace(name: str, app: str, labels: Mapping[str, str]) -> dict[str, Any]:
 
 def account(name: str, app: str, namespace: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named(name, app, namespace)}
+
+
+def service(
+    name: str, app: str, namespace: str, ports: Sequence[tuple[str, int]], addresses: Sequence[str] = ()
+) -> dict[str, Any]:
+    """To the pods of the app. Each port leads to theirs of its name; `addresses` of machines take requests, too."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": named(name, app, namespace),
+        "spec": {
+            "selector": {LABEL: app},
+            **({"externalIPs": list(addresses)} if addresses else {}),
+            "ports": [{"name": key, "port": port, "protocol": "TCP", "targetPort": key} for key, port in ports],
+        },
+    }
 
 
 def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> dict[str, Any]:

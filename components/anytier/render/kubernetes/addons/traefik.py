@@ -29,10 +29,9 @@ _NOTE = "traefik.ingress.kubernetes.io/router"
 def render(addresses: Sequence[str], port: int, tls_port: int, replicas: int) -> list[Addon]:
     """`addresses`: of the machines that take requests; `port` and `tls_port` are where users call them."""
     settings = parts.config_map(NAME, NAME, NAMESPACE, {"routing.yaml": yaml.safe_dump(_middlewares(tls_port))})
-    restricted = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
     home, inside = "ingress.namespace", ("ingress.policy", "ingress.budget")
     made = {
-        home: parts.namespace(NAMESPACE, NAME, restricted),
+        home: parts.namespace(NAMESPACE, NAME, parts.RESTRICTED),
         "ingress.account": parts.account(NAME, NAME, NAMESPACE),
         "ingress.role": parts.role(NAME, NAME, _rules()),
         "ingress.binding": parts.binding(NAME, NAME, NAME, NAME, NAMESPACE),
@@ -174,19 +173,7 @@ def _controller(settings: dict[str, Any], replicas: int) -> dict[str, Any]:
 
 
 def _service(addresses: Sequence[str], port: int, tls_port: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": parts.named(NAME, NAME, NAMESPACE),
-        "spec": {
-            "selector": {parts.LABEL: NAME},
-            "externalIPs": list(addresses),
-            "ports": [
-                {"name": "http", "port": port, "protocol": "TCP", "targetPort": "http"},
-                {"name": "https", "port": tls_port, "protocol": "TCP", "targetPort": "https"},
-            ],
-        },
-    }
+    return parts.service(NAME, NAME, NAMESPACE, [("http", port), ("https", tls_port)], addresses)
 
 
 def _policy(name: str, spec: dict[str, Any]) -> dict[str, Any]:
