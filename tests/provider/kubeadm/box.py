@@ -27,10 +27,19 @@ _PACKAGES = f"{_BASE},containerd,runc,containernetworking-plugins,iptables,connt
 _VOLUMES = [part for name in ("containerd", "kubelet", "etcd") for part in ("--volume", f"/var/lib/{name}")]
 # A privileged pod (kube-proxy is one) asks for every device, which its machine must have been given.
 _DEVICES = ["--device", "/dev/null:/dev/kmsg", "--device-cgroup-rule", "a *:* rwm"]
-# A cgroup namespace's mounts are read-only at first, and of version 1 systemd needs them before it starts.
 # Docker's own nameserver is at 127.0.0.11, which in a pod is the pod itself: pods get this machine's.
 RESOLVER = "/etc/resolv.pods"
-_START = "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $d; done; exec /lib/systemd/systemd"
+# A cgroup namespace's mounts are read-only at first, and of version 1 systemd needs them before it starts.
+# A hierarchy that this machine does not mount, systemd would: it begins after the namespace, so all boxes would share it
+# from its root, and each kubelet would remove the others' pods there for ever. What is taken already, it leaves alone.
+# (With version 2 there is only one hierarchy, and nothing to take.)
+_START = """
+for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $d; done
+[ -e /sys/fs/cgroup/cgroup.controllers ] || for d in hugetlb perf_event net_cls,net_prio misc rdma; do
+    [ -e /sys/fs/cgroup/$d ] || { mkdir /sys/fs/cgroup/$d && mount -t tmpfs tmpfs /sys/fs/cgroup/$d; }
+done
+exec /lib/systemd/systemd
+"""
 
 # What kubelet, containerd and kube-proxy must be told in such a machine, in the words of the tier's config. It is the
 # container that wants it: without CAP_SYS_RESOURCE, with cgroup v1 and with the swap and the sysctls of the machine
