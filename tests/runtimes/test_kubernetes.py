@@ -222,6 +222,20 @@ def test_the_apps_address_may_be_one_that_is_made_with_the_cluster() -> None:
     assert found["router/service"].inputs["metadata"]["annotations"]["note"] == "it"
 
 
+def test_an_up_ends_once_the_machines_take_what_the_app_is_called_by() -> None:
+    ports = {"http": {"port": 80}, "tcp": {"port": 7070, "expose": "host"}, "own": {"port": 7071}}
+    ports["udp"] = {"port": 7072, "expose": "host", "protocol": "UDP"}
+    web = {"containers": {"main": {"image": "x:1"}}, "service": {"ports": ports}}
+    app = spec(workloads={"web": web}, routes=[{"path": "/", "workload": "web", "port": "http"}])
+    found = registered(app)
+    (waited,) = found.of("kubernetes:Entrance")
+    assert waited.inputs["ports"] == [7070, 8080] and waited.inputs["addresses"] == ["10.0.0.1"]
+    assert {"web", "router/service"} <= set(waited.depends)
+    assert not registered(spec()).of("kubernetes:Entrance")
+    balanced = replace(PLACE, addresses=(), offers=PLACE.offers | {"load-balancer"})
+    assert not registered(app, balanced).of("kubernetes:Entrance")
+
+
 def test_a_build_without_anybody_who_builds_is_refused_before_anything_is_registered() -> None:
     seen = Recording()
     with pytest.raises(ConfigError, match="is built, and this cluster has nobody"):

@@ -40,6 +40,7 @@ RESOURCES: dict[str, str] = {
     "anytier:libvirt:SeedIso": "anytier.provider.libvirt.seed:SeedIsoResource",
     "anytier:kubernetes:Claim": "anytier.provider.kubernetes.claim:ClaimResource",
     "anytier:kubernetes:Address": "anytier.provider.kubernetes.address:AddressResource",
+    "anytier:kubernetes:Entrance": "anytier.provider.kubernetes.entrance:EntranceResource",
     "anytier:kubernetes:Rollout": "anytier.provider.kubernetes.rollout:RolloutResource",
     "anytier:kubernetes:Run": "anytier.provider.kubernetes.job:RunResource",
     "anytier:libvirt:Domain": "anytier.provider.libvirt.domain:DomainResource",

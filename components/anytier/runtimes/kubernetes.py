@@ -32,6 +32,7 @@ KEPT_FOR = "anytier.dev/kept-for"
 OWNER = "anytier.dev/owner"
 
 NAMESPACE = "app/namespace"
+PASSED = "object/"  # such keys has what the spec passes through
 _WAITED_FOR = ("Namespace", "CustomResourceDefinition")  # these are there only once the server says so
 _PATIENCE = 3600.0  # seconds for a job that has no time limit
 _SLACK = 60.0  # ... and beyond the limit of one that has
@@ -64,6 +65,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         for item in rendered:
             self.register(item)
         self.balancer = self.balanced(rendered)
+        self.opened(rendered)
 
     def balanced(self, rendered: Iterable[Rendered]) -> Resource | None:
         """Waits for the load balancer of the app's router, where that is the app's address."""
@@ -73,6 +75,15 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         props = {**self.place_props(), "service": service.object["metadata"]["name"]}
         after = self.waiting(self.there["router/service"])
         return Resource("kubernetes:Address", "router/address", props, ("address",), after)
+
+    def opened(self, rendered: Iterable[Rendered]) -> None:
+        """Waits, when all else is there, for what the cluster's own machines take requests by."""
+        ports = entrances(item.object for item in rendered if not item.key.startswith(PASSED))
+        if not ports:
+            return
+        props = {"ns": self.ns, "addresses": list(self.place.addresses), "ports": sorted(ports)}
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[*self.there.values()])
+        Resource("kubernetes:Entrance", "entrance", props, (), opts)
 
     def urls(self) -> list[Any]:
         """With the load balancer's address, which is known after a run."""
@@ -307,6 +318,12 @@ def marked(item: Rendered, owner: str) -> dict[str, Any]:
     if item.kept:
         head.setdefault("labels", {})[KEPT_FOR] = kept_for(item.key)
     return made
+
+
+def entrances(objects: Iterable[Mapping[str, Any]]) -> set[int]:
+    """The TCP ports that Services open on machines' own addresses."""
+    opened = [each["spec"] for each in objects if each["kind"] == "Service" and each["spec"].get("externalIPs")]
+    return {port["port"] for spec in opened for port in spec["ports"] if port.get("protocol", "TCP") == "TCP"}
 
 
 def kept_for(key: str) -> str:

@@ -57,8 +57,7 @@ def exposed(trial: Trial) -> str:
     ports = {"extra": {"port": number, "targetPort": 8080, "expose": "host"}}
     trial.up(workload("late", {"service": {"ports": ports}}))
     wanted, address = trial.report("late")["instance"], trial.exposed(number)
-    # On a cluster each machine opens it by itself, a moment after the cluster knows of it.
-    expect(trial.until(lambda: trial.reached(address, number), 10), f"nobody answers on port {number}")
+    expect(trial.reached(address, number), f"nobody answers on port {number}")
     found = trial.get("/report", port=number, address=address)["instance"]
     same(found, wanted, f"who answers on the exposed port {number}")
     return f"expose: host, port {number}: answered by late"
