@@ -30,9 +30,9 @@ _DEVICES = ["--device", "/dev/null:/dev/kmsg", "--device-cgroup-rule", "a *:* rw
 # Docker's own nameserver is at 127.0.0.11, which in a pod is the pod itself: pods get this machine's.
 RESOLVER = "/etc/resolv.pods"
 # A cgroup namespace's mounts are read-only at first, and of version 1 systemd needs them before it starts.
-# A hierarchy that this machine does not mount, systemd would: it begins after the namespace, so all boxes would share it
-# from its root, and each kubelet would remove the others' pods there for ever. What is taken already, it leaves alone.
-# (With version 2 there is only one hierarchy, and nothing to take.)
+# A hierarchy that this machine does not mount, systemd would: it begins after the namespace, so all boxes would share
+# it from its root, and each kubelet would remove the others' pods there for ever. What is taken already, it leaves
+# alone. (With version 2 there is only one hierarchy, and nothing to take.)
 _START = """
 for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $d; done
 [ -e /sys/fs/cgroup/cgroup.controllers ] || for d in hugetlb perf_event net_cls,net_prio misc rdma; do
