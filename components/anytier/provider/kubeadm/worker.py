@@ -14,7 +14,7 @@ from typing import Any
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, Unreachable
 from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
-from anytier.provider.kubeadm import approve, certificates, settings, volumes
+from anytier.provider.kubeadm import approve, certificates, settings, staticpods, volumes
 from anytier.provider.kubeadm.api import Api, api_of, is_ready, kubelet_version, node_path
 from anytier.provider.kubeadm.drain import cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
@@ -150,7 +150,8 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         token, secret = bootstrap_token(inputs.name, datetime.now(UTC))
         await api.send("POST", _SECRETS, secret)
         try:
-            await node.machine.put(join_files(inputs, api, token))
+            # Without a folder for pods of its own a kubelet complains every second.
+            await node.machine.put([File(staticpods.FOLDER, None, None), *join_files(inputs, api, token)])
             await kubeadm(ctx, node, inputs.version, "join", f"--config={GIVEN}/join.yaml")
         finally:
             await node.machine.remove([GIVEN])
