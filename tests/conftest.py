@@ -49,7 +49,7 @@ API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server", 
 GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh"),
     "standins": ("e2e/test_standins",),
-    "daemon": ("provider/docker", "conformance_docker", "measure_docker", "on_systemd"),
+    "daemon": ("provider/docker", "conformance_docker", "measure_docker", "on_systemd", "happens[docker]"),
     "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "kubernetes": API_SERVERS,
