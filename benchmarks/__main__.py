@@ -6,6 +6,7 @@ Exit codes: 0 all limits are met; 1 one is missed, or a benchmark failed; 130 in
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = Options(repeat=args.repeat, quick=args.quick)
     versions = machine.versions(ROOT)
     sections = {}
+    # What was started is taken down also when a time limit ends this.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for name in args.only or CASES:
             sections[name] = measured(name, options, versions["commit"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 import yaml
 
 from anytier.spec.load import diagnose
+from benchmarks import __main__ as bench
 from benchmarks import machine
 from benchmarks.cases import proxy, replicas, validate
 from benchmarks.measure import CommandFailed
@@ -79,3 +83,22 @@ def test_the_machine_is_told_without_its_name() -> None:
     assert machine.processor("processor: 0\nmodel name\t: Some CPU @ 2 GHz\n") == "Some CPU @ 2 GHz"
     assert machine.memory("MemTotal:        8041112 kB\n") == 8
     assert machine.machine().keys() == {"cores", "processor", "memory GiB", "kernel", "python"}
+
+
+def test_one_that_a_time_limit_ends_takes_down_what_it_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken_down: list[str] = []
+
+    def measured(name: str, options: object, commit: str) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            taken_down.append(name)
+
+    monkeypatch.setattr(bench, "measured", measured)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert bench.main(["--quick", "--only", "help"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert taken_down == ["help"]
