@@ -159,9 +159,14 @@ def until(check: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.3)
 
 
-def test_on_docker() -> None:
+def base_image() -> None:
+    """What the shop's images are built from is on this machine's daemon."""
     tool = [sys.executable, str(ROOT / "tools" / "base_image.py"), "--image", "debian:bookworm-slim"]
     subprocess.run(tool, check=True, capture_output=True)
+
+
+def test_on_docker() -> None:
+    base_image()
     with shop(Shop(DockerPlace({}), {"anytier:tier": "docker"})) as made:
 
         def restart() -> None:

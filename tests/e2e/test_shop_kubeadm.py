@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.suite import AT_LENGTH
-from tests.e2e.test_shop import Shop, shop, story
+from tests.e2e.test_shop import Shop, base_image, shop, story
 from tests.provider.kubeadm.box import kube_boxes
 from tests.provider.kubeadm.stack import bundle, config
 
@@ -21,6 +21,7 @@ pytestmark = [
 
 
 def test_on_a_cluster(tmp_path: Path) -> None:
+    base_image()
     with kube_boxes(tmp_path, 2) as boxes:
         options = config(boxes, bundle())
         with shop(Shop(KubeadmPlace(options), {"anytier:tier": "kubeadm", "anytier:kubeadm": options})) as made:

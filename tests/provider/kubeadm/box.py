@@ -133,7 +133,9 @@ def start(
     port, api, more = free_port(), free_port() if first else 0, [free_port() for _ in range(ports)]
     published = [(port, 22), *([(api, API)] if first else []), *((each, each) for each in more)]
     options = [part for outer, inner in published for part in ("--publish", f"127.0.0.1:{outer}:{inner}")]
-    given = [*_CAPABILITIES, *_UNCONFINED, *_TMPFS, *_VOLUMES, *_DEVICES, "--cgroupns", "private", *options]
+    # As a machine is that has never had anything to do with containers.
+    bare = ["--cgroupns", "private", "--sysctl", "net.ipv4.ip_forward=0"]
+    given = [*_CAPABILITIES, *_UNCONFINED, *_TMPFS, *_VOLUMES, *_DEVICES, *bare, *options]
     named = ["--name", name, "--hostname", name, "--network", network, "--env", "container=docker"]
     stack.callback(subprocess.run, ["docker", "rm", "--force", "--volumes", name], capture_output=True)
     docker("run", "--detach", *named, *given, image, "/bin/sh", "-c", _START)

@@ -218,6 +218,25 @@ async def test_machines_become_a_cluster_and_machines_again(tmp_path: Path) -> N
         assert "maxPods: 50" in second.ssh("cat /var/lib/kubelet/config.yaml")
         assert "zone" not in ((await api.find("two")) or {})["metadata"]["labels"]
 
+        # an admin.conf that was taken away is made again, and nothing else happens
+        first.ssh("mv /etc/kubernetes/admin.conf /root/")
+        with pytest.raises(Rejected, match="makes the file again"):
+            await WorkerResource().delete(context(), "x", follows, worker)
+        _, lacking = await ControlPlaneResource().read(context(), id, changed, new) or (None, new)
+        _, alone = await WorkerResource().read(context(), "x", follows, worker) or (None, worker)
+        assert ControlPlaneResource().drifted(changed, lacking) and WorkerResource().drifted(follows, alone)
+        again = await ControlPlaneResource().update(context(), id, changed, lacking, changed)
+        assert (again.ca_hash, again.version) == (new.ca_hash, new.version)
+        assert (await WorkerResource().update(context(), "x", follows, alone, follows)).uid == worker.uid
+        read = await api.get("/api/v1/namespaces/default/secrets/canary")
+        assert base64.b64decode(read["data"]["a"]).decode() == CANARY
+
+        if AT_LENGTH:  # a worker that comes back within the hour has a certificate of its own again
+            await WorkerResource().delete(context(), "x", follows, worker)
+            _, worker = await WorkerResource().create(context(), follows)
+            status, _ = (await api.ask(Call("GET", "/api/v1/nodes/two/proxy/configz")))[0]
+            assert status == 200 and not worker.pending
+
         # another stack's hands are kept off
         with pytest.raises(Conflict, match=OWNER):
             theirs = changed.model_copy(update={"owner": "you/shop"})

@@ -6,6 +6,8 @@ import base64
 import io
 import ipaddress
 import json
+import subprocess
+import sys
 import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +21,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.provider.sink import Sink
 
 from anytier.errors import Conflict, Rejected
-from anytier.provider.kubeadm import archive, certificates, controlplane, kubeadm, onnode, settings, software, worker
+from anytier.provider.kubeadm import (
+    approve,
+    archive,
+    certificates,
+    controlplane,
+    drain,
+    kubeadm,
+    onnode,
+    settings,
+    software,
+    worker,
+)
 from anytier.provider.kubeadm.approve import is_granted, is_open, requests_of
 from anytier.provider.kubeadm.controlplane import ControlPlaneResource
 from anytier.provider.kubeadm.drain import to_move
@@ -29,6 +43,7 @@ from anytier.provider.kubeadm.image import ref_of
 from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, ImageInputs, Taint, WorkerInputs
 from anytier.provider.kubeadm.node import Mark, Node, require_ours, same
 from anytier.provider.kubeadm.worker import WorkerResource
+from anytier.provider.resource import Context
 
 MACHINE = {"kind": "ssh", "address": "10.0.0.11", "user": "root"}
 BASE: dict[str, Any] = {
@@ -93,12 +108,35 @@ def test_a_good_control_plane_is_not_refused() -> None:
         ({"serviceSubnet": "10.112.0.0/12"}, "serviceSubnet"),
         ({"advertiseAddress": "10.0.0.12"}, "advertiseAddress"),
         ({"controlPlaneEndpoint": "api.example.org:6443"}, "controlPlaneEndpoint"),
+        ({"name": "cp1"}, "name"),
+        ({"cluster": "other"}, "cluster"),
+        ({"machine": {**MACHINE, "address": "10.0.0.12"}}, "machine"),
     ],
 )
 def test_a_cluster_is_never_replaced_by_a_changed_line(changed: dict[str, Any], path: str) -> None:
     with pytest.raises(Rejected) as caught:
         ControlPlaneResource().replaces(control(), control(**changed))
     assert caught.value.path == path and caught.value.do
+
+
+@pytest.mark.parametrize("allowed", [{"forget": True}, {"incarnation": "another installation"}])
+def test_a_cluster_whose_machine_is_gone_may_be_another_one(allowed: dict[str, Any]) -> None:
+    moved = control(machine={**MACHINE, "address": "10.0.0.12"}, **allowed)
+    assert ControlPlaneResource().replaces(control(), moved) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("a: 1\n---\nkubernetesVersion: v1.34.2\n", "v1.34.2"),
+        ("kind: X\n", ""),
+        ("", ""),
+        ("---\n", ""),
+        ("{", ""),
+    ],
+)
+def test_how_far_an_upgrade_came_is_what_kubeadms_configuration_says(text: str, version: str) -> None:
+    assert controlplane.version_in(text.encode()) == version
 
 
 def test_what_may_change_in_place() -> None:
@@ -234,6 +272,67 @@ def test_which_requests_wait_for_us() -> None:
 
 
 # nodes
+
+
+class Cluster:
+    """An API server's answers for one node; what was patched."""
+
+    def __init__(self, node: dict[str, Any] | None = None, requests: list[list[dict[str, Any]]] | None = None) -> None:
+        self.node, self.requests, self.patched = node, requests or [], list[dict[str, Any]]()
+
+    async def find(self, name: str) -> dict[str, Any] | None:
+        return self.node
+
+    async def patch(self, path: str, body: dict[str, Any]) -> None:
+        self.patched.append(body)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        return {"items": self.requests.pop(0) if len(self.requests) > 1 else self.requests[0]}
+
+
+OURS = {"anytier.dev/emptied": "true"}
+
+
+@pytest.mark.parametrize(
+    ("closed", "notes", "on", "done"),
+    [
+        (False, {}, True, True),
+        (True, {}, True, None),  # somebody else's: it stays theirs
+        (True, OURS, True, None),
+        (True, OURS, False, False),
+        (True, {}, False, None),
+        (False, {}, False, None),
+        (False, OURS, False, False),
+    ],
+)
+async def test_a_node_is_opened_again_only_by_who_has_closed_it(
+    closed: bool, notes: dict[str, str], on: bool, done: bool | None
+) -> None:
+    api: Any = Cluster({"metadata": {"annotations": notes}, "spec": {"unschedulable": True} if closed else {}})
+    await drain.cordon(api, "two", on)
+    wanted = {"metadata": {"annotations": {"anytier.dev/emptied": "true" if on else None}}}
+    assert api.patched == ([] if done is None else [{**wanted, "spec": {"unschedulable": True if done else None}}])
+    gone: Any = Cluster(None)
+    await drain.cordon(gone, "two", on)
+    assert gone.patched == []
+
+
+async def test_an_old_request_of_the_same_name_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approve, "_PATIENCE", 5)
+
+    def request(name: str) -> dict[str, Any]:
+        granted = {"conditions": [{"type": "Approved", "status": "True"}]}
+        return {"metadata": {"name": name}, "spec": {"username": "system:node:two"}, "status": granted}
+
+    node: Any = type("Machine", (), {"name": "two"})()
+    cluster: Any = Cluster(requests=[[request("old")], [request("old")], [request("old"), request("new")]])
+    sink = Sink()
+    await approve.grant(Context("urn", "x", sink), cluster, node, wait=True, before={"old"})
+    assert len(cluster.requests) == 1 and not sink.warnings
+    monkeypatch.setattr(approve, "_PATIENCE", 0)
+    silent: Any = Cluster(requests=[[request("old")]])
+    await approve.grant(Context("urn", "x", sink), silent, node, wait=True, before={"old"})
+    assert sink.warnings
 
 
 def test_labels_and_taints_of_others_stay() -> None:
@@ -425,3 +524,24 @@ def test_another_content_or_signal_is_another_name() -> None:
         ref_of(ImageInputs.model_validate({**base, **more})) for more in ({}, {"image": "x"}, {"stopSignal": "SIGINT"})
     }
     assert len(refs) == 3 and all(item.startswith("anytier.local/shop/web:") for item in refs)
+
+
+def test_a_setting_of_the_kernel_is_written_and_read_again() -> None:
+    """In a network of its own, whose settings touch nobody's. The kernel ignores a number that is not written from the
+    start of its file, without a word."""
+    program = (
+        "import json; from anytier.provider.kubeadm import onnode;"
+        "path = '/proc/sys/net/ipv4/conf/lo/forwarding';"
+        "asked = lambda value: {'modules': [], 'settings': {'net.ipv4.conf.lo.forwarding': value}};"
+        "seen = [(onnode.kernel(asked(value)), open(path).read().strip()) for value in ('1', '0', '1', '1')];"
+        "print(json.dumps(seen + [onnode.kernel({'modules': [], 'settings': {'net.ipv4.no.such': '1'}})]))"
+    )
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", program],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "unshare" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    *seen, missing = json.loads(done.stdout)
+    assert seen == [[{}, "1"], [{}, "0"], [{}, "1"], [{}, "1"]]
+    assert missing == {"net.ipv4.no.such": "No such file or directory"}

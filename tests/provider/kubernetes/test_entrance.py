@@ -9,25 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.provider.host.corner import free_port
+from tests.provider.sink import Sink
 
 from anytier.errors import Rejected
 from anytier.provider.kubernetes import entrance
 from anytier.provider.kubernetes.entrance import EntranceInputs, EntranceOutputs, EntranceResource
 from anytier.provider.resource import Context
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.warned: list[str] = []
-
-    def status(self, urn: str, text: str) -> None:
-        self.told.append(text)
-
-    def info(self, urn: str, text: str) -> None: ...
-
-    def warn(self, urn: str, text: str) -> None:
-        self.warned.append(text)
 
 
 def inputs(*ports: int) -> EntranceInputs:
@@ -50,7 +37,7 @@ async def test_it_is_there_once_every_port_answers() -> None:
         assert not waiting.done()
         async with listening(late):
             assert await waiting == ("anytier-dev-shop", EntranceOutputs())
-    assert sink.told == ["waiting for the machines to open the app's ports"] and not sink.warned
+    assert sink.lines == ["waiting for the machines to open the app's ports"] and not sink.warnings
 
 
 async def test_whoever_does_not_answer_is_named_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +47,8 @@ async def test_whoever_does_not_answer_is_named_and_the_run_goes_on(monkeypatch:
         began = time.monotonic()
         await entrance.opened(Context("urn", "x", sink), inputs(there, nowhere), patience=0.5)
     assert 0.5 <= time.monotonic() - began < 5
-    assert len(sink.warned) == 1 and f"127.0.0.1:{nowhere} within" in sink.warned[0]
-    assert f":{there}" not in sink.warned[0] and "kube-proxy" in sink.warned[0]
+    assert len(sink.warnings) == 1 and f"127.0.0.1:{nowhere} within" in sink.warnings[0]
+    assert f":{there}" not in sink.warnings[0] and "kube-proxy" in sink.warnings[0]
 
 
 async def test_a_new_port_is_waited_for_and_a_look_calls_nobody() -> None:
@@ -73,4 +60,4 @@ async def test_a_new_port_is_waited_for_and_a_look_calls_nobody() -> None:
     with pytest.raises(Rejected, match="not imported"):
         await resource.read(ctx, "id", None, None)
     await resource.delete(ctx, "id", inputs(port), state)
-    assert not sink.warned
+    assert not sink.warnings

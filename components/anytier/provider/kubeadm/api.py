@@ -20,9 +20,14 @@ from anytier.provider.kubeadm.node import Node
 from anytier.render.kubeadm.names import split_endpoint
 
 ADMIN = "/etc/kubernetes/admin.conf"
+_KEY, _DATA = "/etc/kubernetes/pki/ca.key", "/var/lib/etcd/member"  # what a reset takes away
 MERGE = "application/merge-patch+json"
 _TIMEOUT = 20.0
 _SERVER = "API server"
+
+
+class AdminGone(Rejected):
+    """A control plane stands on the machine, and its admin.conf has been taken away."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +151,20 @@ class Api:
 
 
 async def api_of(node: Node, patience: float = 0) -> Api:
-    """NotFound on a machine that is no control plane. `patience`: as Api has it."""
+    """NotFound on a machine that is no control plane, AdminGone where one lacks its admin.conf. `patience`: as Api has
+    it."""
     data = (await node.machine.read([ADMIN])).get(ADMIN)
+    if data is None and await stands(node):
+        what = f"has a control plane without {ADMIN}"
+        raise AdminGone(f"machine {node.machine.name}", what, "`pulumi up --refresh` makes the file again")
     if data is None:
         raise NotFound(f"machine {node.machine.name}", "has no control plane", "`pulumi up --refresh` makes it again")
     return Api(node, Credentials(data), patience)
+
+
+async def stands(node: Node) -> bool:
+    """Whether a cluster's authority and its etcd are on the machine, so that all else can be made from them."""
+    return (await node.run("test", "-f", _KEY, "-a", "-d", _DATA)).code == 0
 
 
 def node_path(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any
 
 from anytier.provider.kubeadm import certificates
@@ -18,8 +18,9 @@ _PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 _PATIENCE = 30.0  # seconds until a kubelet that has just come has asked
 
 
-async def grant(ctx: Context, api: Api, node: Node, wait: bool) -> None:
-    """What the kubelet of this node asks for. With `wait` until it has asked, or had what it asked for before."""
+async def grant(ctx: Context, api: Api, node: Node, wait: bool, before: Set[str] = frozenset()) -> None:
+    """What the kubelet of this node asks for. With `wait` until it has asked, or had what it asked for. `before`: the
+    requests of its forerunner on this machine, which stay listed for an hour and tell nothing of it."""
     addresses: list[str] | None = None
     end = asyncio.get_running_loop().time() + (_PATIENCE if wait else 0)
     while True:
@@ -29,7 +30,7 @@ async def grant(ctx: Context, api: Api, node: Node, wait: bool) -> None:
             addresses = (await node.verb("look", modules=[], programs=[], marker=""))["addresses"]
         for item in open_:
             await _decide(ctx, api, item, node.name, addresses or ())
-        if requests and (open_ or any(is_granted(item) for item in requests)):
+        if open_ or any(is_granted(item) and item["metadata"]["name"] not in before for item in requests):
             return
         if asyncio.get_running_loop().time() >= end:
             if wait:
@@ -38,6 +39,11 @@ async def grant(ctx: Context, api: Api, node: Node, wait: bool) -> None:
                 )
             return
         await asyncio.sleep(0.3)
+
+
+async def names(api: Api, name: str) -> set[str]:
+    """Of all requests of this node's kubelets, whatever became of them."""
+    return {item["metadata"]["name"] for item in requests_of(await listed(api), name)}
 
 
 async def pending(api: Api, name: str) -> list[str]:

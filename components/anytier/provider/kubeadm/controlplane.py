@@ -17,7 +17,7 @@ from anytier.errors import AnytierError, Conflict, Rejected, Unreachable
 from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings
-from anytier.provider.kubeadm.api import ADMIN, Api, api_of, is_ready, kubelet_version
+from anytier.provider.kubeadm.api import ADMIN, AdminGone, Api, api_of, is_ready, kubelet_version, stands
 from anytier.provider.kubeadm.drain import cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, Taint
@@ -41,9 +41,14 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         return problems(inputs)
 
     def replaces(self, old: ControlPlaneInputs, new: ControlPlaneInputs) -> list[str]:
-        """Nothing by itself: a cluster with all that is in it is not replaced because a line has changed."""
-        if old.cluster != new.cluster or old.name != new.name or _other_machine(old, new):
+        """Nothing by itself: a cluster with all that is in it is not replaced because a line has changed. It is where
+        its machine is another one by now, or may be let go."""
+        moved = _moved(old, new)
+        if moved and (new.forget or old.incarnation != new.incarnation):
             return []
+        if moved:
+            do = "put it back (`role: control-plane` says which machine it is, whatever their order); or destroy first"
+            raise Rejected(moved, "another control plane would be another cluster: all that is in this one goes", do)
         problem = versions.problem("version", old.version, new.version)
         if problem is not None:
             raise problem
@@ -106,7 +111,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             return None
         if mark.stage == "begun":
             return inputs, state.model_copy(update={"version": "", "ready": False})
-        return inputs, await self._seen(node, inputs, state.config_hash)
+        try:
+            return inputs, await self._seen(node, inputs, state.config_hash)
+        except AdminGone:
+            return inputs, state.model_copy(update={"version": "", "ready": False})
 
     async def update(
         self,
@@ -143,7 +151,12 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         self, ctx: Context, node: Node, mark: Mark, old: ControlPlaneInputs, inputs: ControlPlaneInputs
     ) -> ControlPlaneOutputs:
         """From whatever is there to what is asked for."""
-        if mark.stage == "begun" or (mark.stage == "done" and not await node.machine.read([ADMIN])):
+        lacking = mark.stage == "done" and not await node.machine.read([ADMIN])
+        if lacking and await stands(node):
+            ctx.info(f"{ADMIN} of {inputs.cluster} was taken away: it is made again")
+            argv = ["init", "phase", "kubeconfig", "admin", f"--config={CONFIG}"]
+            await kubeadm(ctx, node, inputs.version, *argv)
+        elif mark.stage == "begun" or lacking:
             ctx.info(f"an init of {inputs.cluster} did not end, or was taken back in part: it is begun again")
             mark = await reset(ctx, node, mark, inputs.version)
         if mark.stage == "prepared":
@@ -175,18 +188,25 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
 
     async def _change(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs) -> None:
         """Upgrade, then configuration, then certificates; each only if need be."""
-        await api.ready(_ANSWER)
+        try:
+            await api.ready(_ANSWER)
+        except Unreachable as error:
+            raise await why_silent(node, error) from error
         api.patience = _ANSWER  # from here on its own pods may restart
         live = await api.version()
         problem = versions.problem("version", live, inputs.version)
         if problem is not None:
             raise problem
-        if live != inputs.version or kubelet_version(await api.find(node.name)) != inputs.version:
-            await self._upgrade(ctx, node, api, inputs, live)
+        # The file is the last that an upgrade writes: one that was killed has moved the API server first, and not the
+        # rest. kubeadm's own may be done again.
+        whole = live == inputs.version == version_in((await node.machine.read([CONFIG])).get(CONFIG, b""))
+        if not whole or kubelet_version(await api.find(node.name)) != inputs.version:
+            await self._upgrade(ctx, node, api, inputs, not whole)
+        await cordon(api, node.name, False)  # what an upgrade left that was killed
         keys = await encryption_keys(node)
         if await self._differs(node, inputs, keys):
             await self._configure(ctx, node, api, inputs, keys)
-        elif live != inputs.version:
+        elif not whole:
             await self._write(node, inputs, keys, CONFIG)
         if expires(await first_end(node)):
             ctx.status("renewing certificates")
@@ -194,10 +214,11 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             await restart_pods(ctx, node, await api_of(node))
             ctx.info(f"certificates of {inputs.cluster} renewed; they are good until {await first_end(node)}")
 
-    async def _upgrade(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs, live: str) -> None:
+    async def _upgrade(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs, pods: bool) -> None:
+        """Of the kubelet, and of the control plane's `pods` before it."""
         others = [item for item in await api.nodes() if item["metadata"]["name"] != node.name]
         moves = any(is_ready(item) and not item["spec"].get("unschedulable") for item in others)
-        if live != inputs.version:
+        if pods:
             argv = ["upgrade", "apply", inputs.version, "--yes", "--certificate-renewal=true"]
             ignored = [f"--ignore-preflight-errors={','.join(inputs.ignore_preflight)}"] * bool(inputs.ignore_preflight)
             await kubeadm(ctx, node, inputs.version, *argv, *ignored, told=f"upgrading to {inputs.version}")
@@ -209,8 +230,6 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         await node.switch(inputs.version, "kubeadm", "kubelet")
         await restart_kubelet(ctx, node, api, inputs.version)
         await api.steady(_STEADY, _ANSWER)  # a new kubelet may make its static pods anew
-        if moves:
-            await cordon(api, node.name, False)
 
     async def _write(self, node: Node, inputs: ControlPlaneInputs, keys: list[str], into: str) -> None:
         """What kubeadm and the API server are given, the secret of it readable by root only. `into`: kubeadm's own."""
@@ -269,7 +288,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
     ) -> ControlPlaneOutputs:
         """`known_hash`: of the configuration that was last written; the files themselves say whether it still is."""
         api = await api_of(node, patience)
-        live = await api.version()
+        try:
+            live = await api.version()
+        except Unreachable as error:
+            raise await why_silent(node, error) from error
         found = await api.find(node.name)
         current = known_hash and not await self._differs(node, inputs, await encryption_keys(node))
         return ControlPlaneOutputs(
@@ -371,6 +393,15 @@ def unversioned(data: bytes) -> list[dict[str, Any]]:
     return [{key: value for key, value in (item or {}).items() if key != "kubernetesVersion"} for item in documents]
 
 
+def version_in(data: bytes) -> str:
+    """The version that kubeadm's configuration names; empty where it names none."""
+    try:
+        found = [(item or {}).get("kubernetesVersion") for item in yaml.safe_load_all(data)]
+    except yaml.YAMLError:
+        return ""
+    return next((str(item) for item in found if item), "")
+
+
 def kubelet_hash(inputs: ControlPlaneInputs) -> str:
     return config.digest(kubelet.config(inputs.kubelet))
 
@@ -391,6 +422,15 @@ async def first_end(node: Node) -> str:
     return certificates.first_end(found.values())
 
 
+async def why_silent(node: Node, error: Unreachable) -> AnytierError:
+    """The error itself, or that certificates have ended, after which nobody can ask for anything."""
+    end = await first_end(node)
+    if not end or datetime.fromisoformat(end) > datetime.now(UTC):
+        return error
+    do = "renew them there by hand, then run again: docs/troubleshooting.md has it step by step"
+    return Rejected(f"control plane on {node}", f"its certificates ended on {end}", do)
+
+
 def expires(when: str) -> bool:
     """Whether certificates are to be renewed; unknown is not."""
     return bool(when) and datetime.fromisoformat(when) - datetime.now(UTC) < RENEW
@@ -402,5 +442,8 @@ async def reload_proxy(api: Api, mark: str) -> None:
     await api.patch("/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy", {"spec": annotations})
 
 
-def _other_machine(old: ControlPlaneInputs, new: ControlPlaneInputs) -> bool:
-    return (old.machine.address, old.machine.port) != (new.machine.address, new.machine.port)
+def _moved(old: ControlPlaneInputs, new: ControlPlaneInputs) -> str:
+    """The property by which it would be another cluster; empty if it is the same."""
+    if (old.machine.address, old.machine.port) != (new.machine.address, new.machine.port):
+        return "machine"
+    return "cluster" if old.cluster != new.cluster else "name" if old.name != new.name else ""

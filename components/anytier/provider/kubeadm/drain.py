@@ -9,14 +9,23 @@ from typing import Any
 from anytier.errors import NotFound
 from anytier.provider.kubeadm.api import Api, Call, node_path
 
+CLOSED = "anytier.dev/emptied"
 _PAUSE = 1.0
 _GRACE = 120.0  # seconds in which pods that had to go are waited for
 
 
 async def cordon(api: Api, name: str, on: bool) -> None:
-    """A node that is gone needs none."""
+    """With our mark, and only what has it is lifted: whoever else keeps pods off a node has a reason. A node that is
+    gone needs none."""
+    found = await api.find(name)
+    if found is None:
+        return
+    closed = bool((found.get("spec") or {}).get("unschedulable"))
+    if (closed and on) or (not on and CLOSED not in (found["metadata"].get("annotations") or {})):
+        return
+    mark = {"metadata": {"annotations": {CLOSED: "true" if on else None}}}
     try:
-        await api.patch(node_path(name), {"spec": {"unschedulable": True if on else None}})
+        await api.patch(node_path(name), {**mark, "spec": {"unschedulable": True if on else None}})
     except NotFound:
         return
 

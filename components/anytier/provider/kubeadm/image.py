@@ -19,7 +19,7 @@ from anytier.provider.host.sshref import SshRef
 from anytier.provider.kubeadm import archive
 from anytier.provider.kubeadm.models import ImageInputs, ImageOutputs
 from anytier.provider.kubeadm.node import Node
-from anytier.provider.kubeadm.software import images_on, import_image
+from anytier.provider.kubeadm.software import IMAGES, images_on, import_image
 from anytier.provider.resource import Context, Resource
 from anytier.provider.waiting import all_of
 
@@ -54,7 +54,7 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
         """Never gone: a node that lacks it is sent it by the next update."""
         if inputs is None or state is None:
             raise Rejected(id, "an image on nodes is not imported", "let `pulumi up` send it: what is there is kept")
-        there = await all_of(images_on(node) for node in nodes_of(inputs.machines))
+        there = await all_of(seen_on(node) for node in nodes_of(inputs.machines))
         lacking = [str(ref) for ref, known in zip(inputs.machines, there, strict=True) if state.ref not in known]
         return inputs, state.model_copy(update={"lacking": lacking})
 
@@ -123,10 +123,15 @@ async def _to(node: Node, file: Path, ref: str, digest: str) -> None:
         await node.machine.remove([_FOLDER], only_empty=True)
 
 
+async def seen_on(node: Node) -> set[str]:
+    """Where there is no containerd any more, as on a machine that was installed anew, there is no image."""
+    done = await node.run(*IMAGES)
+    return set(done.out.split()) if done.code == 0 else set()
+
+
 async def take_away(node: Node, refs: Sequence[str]) -> None:
-    """Where there is no containerd any more, there is no image. A container that runs from one does not mind."""
-    done = await node.run("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")
-    ours = sorted(set(refs) & set(done.out.split()))
+    """A container that runs from one does not mind."""
+    ours = sorted(set(refs) & await seen_on(node))
     if ours:
         await node.must(*_REMOVE, *ours)
 

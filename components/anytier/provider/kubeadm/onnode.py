@@ -196,12 +196,19 @@ def kernel(asked: dict[str, Any]) -> dict[str, str]:
     for key, value in asked["settings"].items():
         path = "/proc/sys/" + key.replace(".", "/")
         try:
-            with open(path, "r+") as stream:
-                if stream.read().strip() != value:
+            if text(path) != value:
+                with open(path, "w") as stream:  # from the start: a number anywhere else is ignored without a word
                     stream.write(value)
+                if text(path) != value:
+                    failed[key] = "the kernel did not take " + value
         except OSError as error:
             failed[key] = error.strerror or str(error)
     return failed
+
+
+def text(path: str) -> str:
+    with open(path) as stream:
+        return stream.read().strip()
 
 
 # the API server

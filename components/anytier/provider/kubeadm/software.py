@@ -132,8 +132,11 @@ async def answers(node: Node) -> None:
         await asyncio.sleep(0.2)
 
 
+IMAGES = ("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")
+
+
 async def images_on(node: Node) -> set[str]:
-    return set((await node.must("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")).split())
+    return set((await node.must(*IMAGES)).split())
 
 
 async def load(ctx: Context, node: Node, bundle: Bundle, role: str) -> None:

@@ -15,7 +15,7 @@ from anytier.errors import AnytierError, Conflict, NotFound, Rejected, Unreachab
 from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings, staticpods, volumes
-from anytier.provider.kubeadm.api import Api, api_of, is_ready, kubelet_version, node_path
+from anytier.provider.kubeadm.api import AdminGone, Api, api_of, is_ready, kubelet_version, node_path
 from anytier.provider.kubeadm.drain import cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
@@ -63,7 +63,10 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         mark = await node.mark()
         if mark is None or not same(mark, inputs) or mark.stage == "prepared":
             return None
-        api = await api_of(control_of(inputs.control))
+        try:
+            api = await api_of(control_of(inputs.control))
+        except AdminGone:  # the control plane makes it again, before its workers are looked at
+            return inputs, state.model_copy(update={"version": "", "ready": False})
         found = await api.find(inputs.name)
         if found is None or mark.stage == "begun":
             return inputs, state.model_copy(update={"version": "", "ready": False})
@@ -115,13 +118,14 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             ctx.info(f"{inputs.name} had begun to join, or was taken out of the cluster: it joins anew")
             mark = await reset(ctx, node, mark, inputs.version)
         hash = state.kubelet_hash
+        before = await approve.names(api, inputs.name)
         if mark.stage == "prepared":
             await self._join(ctx, node, mark, api, inputs, found)
             hash = inputs.kubelet_hash
         elif found is not None:
             hash = await self._change(ctx, node, api, inputs, found, hash)
         await settings.apply(api, inputs.name, (old.labels, old.taints), (inputs.labels, inputs.taints))
-        await approve.grant(ctx, api, node, wait=mark.stage == "prepared")
+        await approve.grant(ctx, api, node, wait=mark.stage == "prepared", before=before)
         now = await api.find(inputs.name)
         if now is None:
             raise NotFound(f"node {node}", "has joined, and is not in the cluster", "run again")
@@ -179,17 +183,15 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
                 await restart_kubelet(ctx, node, api, inputs.version)
                 await cordon(api, inputs.name, False)
             return inputs.kubelet_hash
+        await cordon(api, inputs.name, False)  # what an upgrade left that was killed
         if hash != inputs.kubelet_hash:
             argv = ["upgrade", "node", "phase", "kubelet-config"]
             async with kubelet_changes(ctx, node, api, inputs.version):
                 await kubeadm(ctx, node, inputs.version, *argv, told="reconfiguring the kubelet")
             return inputs.kubelet_hash
-        if (await node.run("systemctl", "is-active", "--quiet", "kubelet.service")).code == 0:
-            await cordon(api, inputs.name, False)  # what an upgrade left that was killed
-            return hash
-        await restart_kubelet(ctx, node, api, inputs.version)
-        await cordon(api, inputs.name, False)
-        return inputs.kubelet_hash
+        if (await node.run("systemctl", "is-active", "--quiet", "kubelet.service")).code != 0:
+            await restart_kubelet(ctx, node, api, inputs.version)
+        return hash
 
     async def _leave(self, ctx: Context, inputs: WorkerInputs, silence: AnytierError | None) -> None:
         """Out of the cluster. A control plane that is gone has nothing to be left; one that is silent may be let go."""

@@ -28,6 +28,7 @@ KINDS = {
     "Conflict": "conflict",
     "NoSpace": "no-space",
     "Rejected": "rejected",
+    "AdminGone": "rejected",  # a Rejected that some know what to do with
     "RolloutFailed": "rollout-failed",
     "Stopped": "cancelled",
     "SetupError": "set-up",
