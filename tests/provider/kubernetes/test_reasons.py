@@ -43,6 +43,21 @@ def test_memory_that_ran_out_is_no_mere_crash() -> None:
     )
 
 
+def test_a_kill_that_nobody_asked_for_is_told_as_what_it_probably_is() -> None:
+    """containerd may miss the kernel's event, and then says no more than `Error`."""
+    bad = container(state=BACKOFF, lastState=ended(137, reason="Error"), restartCount=1)
+    limited = {"containers": [{"name": "web", "resources": {"limits": {"memory": "64Mi"}}}]}
+    starved = pod("web-1", "new", bad, spec=limited)
+    assert why(Evidence([starved])) == ("container web: killed: out of memory, it seems (limit 64Mi); it was restarted")
+    asked = {
+        "reason": "Killing",
+        "message": "Liveness probe failed",
+        "involvedObject": {"uid": starved["metadata"]["uid"]},
+    }
+    assert "memory" not in why(Evidence([starved], [asked]))
+    assert "memory" not in why(Evidence([pod("web-1", "new", bad)]))
+
+
 def test_a_pod_without_a_node_says_what_the_scheduler_said() -> None:
     said = "0/2 nodes are available: 2 Insufficient memory."
     waits = pod("web-1", phase="Pending", conditions=[{"type": "PodScheduled", "status": "False", "message": said}])

@@ -13,6 +13,7 @@ Json = Mapping[str, Any]
 LINES = 10  # of a log
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _MAKING = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError")
+_KILLED = 137  # by SIGKILL
 _MOUNT = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 
 
@@ -50,10 +51,13 @@ def _not_made(found: Evidence) -> Iterator[str]:
 
 
 def _starved(found: Evidence) -> Iterator[str]:
+    """A runtime that is not told of the kernel's reason in time says only that the process was killed."""
     for pod, status, ended in _ended(found):
+        limit = _limit(pod, status["name"])
         if ended.get("reason") == "OOMKilled":
-            limit = _limit(pod, status["name"])
             yield f"container {status['name']}: out of memory{f' (limit {limit})' if limit else ''}{_again(status)}"
+        elif ended.get("exitCode") == _KILLED and limit and not _events(found, pod, "Killing"):
+            yield f"container {status['name']}: killed: out of memory, it seems (limit {limit}){_again(status)}"
 
 
 def _crashed(found: Evidence) -> Iterator[str]:
