@@ -127,12 +127,13 @@ class ControlPlaneOutputs(Frozen):
 
 class WorkerInputs(OnNode):
     """`control` is the machine of the control plane, `endpoint` where this machine reaches the API, `address` what the
-    node is reached by. `caHash` and `kubeletHash` are the control plane's outputs: another CA is another cluster.
-    `deadline`: seconds for which PodDisruptionBudgets are respected when the node is emptied."""
+    node is reached by for as long as it is in the cluster. `caHash` and `kubeletHash` are the control plane's outputs:
+    another CA is another cluster. `deadline`: seconds for which PodDisruptionBudgets are respected when the node is
+    emptied."""
 
     control: Annotated[SshRef, ignored]
     endpoint: HostPort
-    address: str
+    address: Annotated[str, delete_first]
     version: Version
     ca_hash: Annotated[str, delete_first]
     kubelet_hash: str = ""

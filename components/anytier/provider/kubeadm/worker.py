@@ -87,6 +87,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         except Unreachable as error:
             silence = error
         if silence is None and (mark is None or mark.stage == "prepared"):
+            await self._forget_node(ctx, inputs)
             return
         if mark is not None and not same(mark, inputs):
             ctx.left_alone(f"node on {node.machine.name}")
@@ -193,6 +194,27 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             await restart_kubelet(ctx, node, api, inputs.version)
         return hash
 
+    @staticmethod
+    async def _forget_node(ctx: Context, inputs: WorkerInputs) -> None:
+        """The machine was installed anew, and knows nothing of a cluster; its old Node goes, if nobody else has it."""
+        try:
+            api = await api_of(control_of(inputs.control))
+            found = await api.find(inputs.name)
+        except (NotFound, Unreachable):
+            return
+        if found is not None and not is_ready(found):
+            ctx.info(f"node {inputs.name}, whose machine knows nothing of the cluster, is removed from it")
+            await api.delete(node_path(inputs.name))
+
+    @staticmethod
+    async def _let_go_of_volumes(ctx: Context, api: Api, inputs: WorkerInputs) -> None:
+        try:
+            await volumes.require_none(api, inputs.name)
+        except Conflict as error:
+            if not inputs.forget:
+                raise
+            ctx.warn(f"{error.path} {error.what}: it goes all the same, as `forget` says")
+
     async def _leave(self, ctx: Context, inputs: WorkerInputs, silence: AnytierError | None) -> None:
         """Out of the cluster. A control plane that is gone has nothing to be left; one that is silent may be let go."""
         try:
@@ -204,7 +226,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
                 do = "mend the way to it: its Node says that it is well"
                 raise Unreachable(silence.path, silence.what, do)
             if silence is None:
-                await volumes.require_none(api, inputs.name)
+                await self._let_go_of_volumes(ctx, api, inputs)
                 await empty(ctx, api, inputs)
             await api.delete(node_path(inputs.name))
         except NotFound:

@@ -53,7 +53,6 @@ class Wanted:
     cores: int = 2
     memory: int = 1700
     port: int = 6443
-    swap: bool = False
     installed: bool = False
     packages: bool = True
 
@@ -69,7 +68,7 @@ def findings(facts: Mapping[str, Any], wanted: Wanted, now: float) -> list[Findi
     """`facts`: what onnode.py's `look` answers; `now`: this side's clock at that moment."""
     found = [*_size(facts, wanted), *_clock(facts, now), *_modules(facts), *_programs(facts, wanted)]
     if not wanted.installed:
-        found += [*_disk(facts), *_swap(facts, wanted), *_ports(facts, wanted), *_others(facts)]
+        found += [*_disk(facts), *_swap(facts), *_ports(facts, wanted), *_others(facts)]
     return found
 
 
@@ -137,10 +136,13 @@ def _disk(facts: Mapping[str, Any]) -> list[Finding]:
     return [Finding("Disk", what, do)]
 
 
-def _swap(facts: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
-    if wanted.swap or not facts["swap"]:
+def _swap(facts: Mapping[str, Any]) -> list[Finding]:
+    if not facts["swap"]:
         return []
-    do = "`swapoff -a` and take it out of /etc/fstab; or set `kubelet: {failSwapOn: false}`"
+    do = (
+        "`swapoff -a` and take it out of /etc/fstab; or let the kubelet bear it: `kubelet: {failSwapOn: false}` and "
+        "`ignorePreflight: [Swap]`"
+    )
     return [Finding("Swap", f"it swaps to {', '.join(facts['swap'])}", do)]
 
 
