@@ -9,6 +9,7 @@ from datetime import datetime
 from time import monotonic, time
 
 from anytier.errors import AnytierError, NotFound
+from anytier.provider import mounts
 from anytier.provider.docker import caddy, files, group, labels, probes
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.group import Group, Plan
@@ -27,8 +28,9 @@ _AT_ONCE = 10  # calls in flight: more make a daemon slower, not faster
 
 class DockerDriver:
     """One workload on one daemon. `kept` holds every revision that a rollout may start; `proven` is the one that an
-    earlier rollout has ended well with, 0 if none; `room` is how many instances may serve at once. `going`:
-    the workload is on its way out, so that a proxy that goes at the same time needs no telling."""
+    earlier rollout has ended well with, 0 if none; `room` is how many instances may serve at once; `before`: the
+    volumes of what is deployed. `going`: the workload is on its way out, so that a proxy that goes at the same time
+    needs no telling."""
 
     def __init__(
         self,
@@ -39,10 +41,12 @@ class DockerDriver:
         pools: Mapping[str, str],
         proven: int = 0,
         room: int = 0,
+        before: Mapping[str, str] | None = None,
         going: bool = False,
     ) -> None:
         self.daemon, self.workload, self.inputs, self.kept = daemon, workload, inputs, kept
         self.pools, self.proven, self.room, self.going = pools, proven, room, going
+        self.before = before or {}
         self.caddy: caddy.Caddy | None = caddy.of(daemon, inputs.ns) if pools else None
         self._judges: dict[str, Judge] = {}
         self._plans: dict[int, Plan] = {}
@@ -223,6 +227,8 @@ class DockerDriver:
             raise NotFound(f"{self.workload} r{revision}", "is no longer kept", "roll back to a newer one")
         kept, inputs = self.kept[revision], self.inputs
         template = kept.revision.template
+        volumes = mounts.reaching(template, inputs.volumes, self.before)
+        mounts.require(template, volumes, self.workload, revision)
         images = await group.images_of(self.daemon, template)
         marks = {
             labels.NAMESPACE: inputs.ns,
@@ -242,7 +248,7 @@ class DockerDriver:
             images=images,
             users=users,
             files=filled,
-            volumes=inputs.volumes,
+            volumes=volumes,
             network=inputs.network,
         )
 
