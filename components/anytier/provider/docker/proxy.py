@@ -139,6 +139,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
                 await there.post(f"containers/{id}/stop", t=2)
                 await there.post(f"containers/{id}/rename", name=aside)
             try:
+                await tools.ensure(there)  # the end of another app may have taken them away meanwhile
                 new = await there.post("containers/create", made, f"container {id}", name=id)
                 ctx.made(id, ProxyOutputs(running=False, container=str(new["Id"])))
                 files = certificate_files(inputs) | await proxy.first_files(inputs.config)
