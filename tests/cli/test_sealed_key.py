@@ -1,4 +1,4 @@
-"""Day two on a machine that we made: the one secret that leads to it is opened, and no other."""
+"""Day two on machines that we made: the secrets that lead to them are opened, and no other."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from anytier.cli import day2, stack
 MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 
 
-def state(opened: bool, sealed: bool = True) -> dict[str, Any]:
-    def secret(value: str) -> dict[str, Any]:
+def state(opened: bool, sealed: bool = True, several: bool = False) -> dict[str, Any]:
+    def secret(value: Any) -> dict[str, Any]:
         return MARK | ({"plaintext": json.dumps(value)} if opened else {"ciphertext": "v1:x"})
 
     machine = {"kind": "ssh", "address": "10.0.0.5", **({"privateKey": secret("the key")} if sealed else {})}
     inputs = {"machine": machine, "secrets": secret("hunter2"), "ns": "n", "root": "/r"}
     urn = "urn:pulumi:dev::p::anytier:host:Workload::web"
-    return {"resources": [{"type": "anytier:host:Workload", "urn": urn, "inputs": inputs}]}
+    outputs: dict[str, Any] = {"revision": 1}
+    if several:
+        members = [{"name": name, "machine": {**machine, "address": address}} for name, address in MACHINES.items()]
+        del inputs["machine"]
+        inputs["machines"] = secret([{**members[0], "machine": {**machine, "privateKey": "the key"}}])
+        outputs["machines"] = members
+        inputs |= {"supervisor": "systemd-system"}
+    return {"resources": [{"type": "anytier:host:Workload", "urn": urn, "inputs": inputs, "outputs": outputs}]}
+
+
+MACHINES = {"vm-1": "10.0.0.5", "vm-2": "10.0.0.6"}
 
 
 @pytest.fixture
@@ -29,7 +39,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     def stack_state(name: str, secrets: bool = False) -> dict[str, Any]:
         calls.append(secrets)
-        return state(secrets, sealed=name == "vm")
+        return state(secrets, sealed=name != "own", several=name == "vms")
 
     monkeypatch.setattr(stack, "stack_state", stack_state)
     return calls
@@ -39,6 +49,14 @@ def test_the_key_is_opened_and_nothing_else(asked: list[bool]) -> None:
     (web,) = day2.deployed("vm")
     assert web.inputs["machine"]["privateKey"] == "the key" and asked == [False, True]
     assert "hunter2" not in str(web.inputs)
+
+
+def test_so_are_those_of_several_machines(asked: list[bool]) -> None:
+    (web,) = day2.deployed("vms")
+    assert [item["machine"]["privateKey"] for item in web.outputs["machines"]] == ["the key", "the key"]
+    assert web.inputs["machines"][0]["machine"]["privateKey"] == "the key" and asked == [False, True]
+    assert "hunter2" not in str(web)
+    assert list(day2.backend([web]).parts) == list(MACHINES)  # type: ignore[attr-defined]
 
 
 def test_where_there_is_none_no_secret_is_asked_for(asked: list[bool]) -> None:

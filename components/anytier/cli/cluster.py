@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from anytier.cli.day2 import stack_argument
+from anytier.cli.day2 import plain, stack_argument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,16 +88,6 @@ def cluster_of(stack: str) -> dict[str, Any]:
         raise NotFound(f"stack {stack}", what, f"`anytier up -s {stack}` goes on where it ended")
     nodes = [plain(item.get("inputs") or {}).get("name", "") for item in (*planes, *workers)]
     return {"name": inputs["cluster"], "kubeconfig": text, "machine": inputs["machine"], "nodes": nodes}
-
-
-def plain(value: Any) -> Any:
-    """A value of a state with all that is sealed in it opened."""
-    from anytier.cli.stack import opened
-
-    found = opened(value)
-    if isinstance(found, dict):
-        return {key: plain(item) for key, item in found.items()}
-    return [plain(item) for item in found] if isinstance(found, list) else found
 
 
 def write(file: Path, text: str, force: bool) -> None:

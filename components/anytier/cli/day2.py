@@ -90,24 +90,50 @@ def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
     return found
 
 
-def _with_key(stack: str, found: list[Deployed]) -> list[Deployed]:
-    """A machine that we made is reached by a key that is sealed in the state, a cluster by its kubeconfig: these
-    secrets are opened."""
-    from anytier.cli.stack import opened, sealed, stack_state
+# Where a secret is the way to what runs; of the others none is opened.
+_WAYS = ("machine", "machines", "kubeconfig")
 
-    if any(sealed(item.inputs.get("kubeconfig")) for item in found):
-        configs = {item.name: item.inputs.get("kubeconfig") for item in _workloads(stack_state(stack, secrets=True))}
-        return [replace(item, inputs={**item.inputs, "kubeconfig": opened(configs[item.name])}) for item in found]
-    if not any(sealed((item.inputs.get("machine") or {}).get("privateKey")) for item in found):
+
+def _with_key(stack: str, found: list[Deployed]) -> list[Deployed]:
+    """A machine that we made is reached by a key that is sealed in the state, one of several no less, and a cluster by
+    its kubeconfig: these secrets are opened."""
+    from anytier.cli.stack import stack_state
+
+    if not any(_sealed(_ways(values)) for item in found for values in (item.inputs, item.outputs)):
         return found
-    keys = {
-        item.name: opened((item.inputs.get("machine") or {}).get("privateKey"))
-        for item in _workloads(stack_state(stack, secrets=True))
-    }
+    known = {item.name: item for item in _workloads(stack_state(stack, secrets=True))}
     return [
-        replace(item, inputs={**item.inputs, "machine": {**item.inputs["machine"], "privateKey": keys[item.name]}})
+        replace(
+            item,
+            inputs={**item.inputs, **plain(_ways(known[item.name].inputs))},
+            outputs={**item.outputs, **plain(_ways(known[item.name].outputs))},
+        )
         for item in found
     ]
+
+
+def _ways(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: values[key] for key in _WAYS if key in values}
+
+
+def _sealed(value: Any) -> bool:
+    """Whether a secret is anywhere in it."""
+    from anytier.cli.stack import sealed
+
+    if sealed(value):
+        return True
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_sealed, items))
+
+
+def plain(value: Any) -> Any:
+    """A value of a state with all that is sealed in it opened."""
+    from anytier.cli.stack import opened
+
+    found = opened(value)
+    if isinstance(found, dict):
+        return {key: plain(item) for key, item in found.items()}
+    return [plain(item) for item in found] if isinstance(found, list) else found
 
 
 def pick(workloads: list[Deployed], name: str) -> Deployed:

@@ -153,6 +153,12 @@ class Template(Frozen):
     ports: list[Port] = Field(default_factory=list)
     labels: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def volumes(self) -> list[str]:
+        """Names of all that it mounts."""
+        parts = [*self.containers, *([self.process] if self.process else [])]
+        return list(dict.fromkeys(mount.volume for part in parts for mount in part.mounts))
+
 
 class UpdatePolicy(Frozen):
     """How a new revision replaces the old one. Times in seconds."""

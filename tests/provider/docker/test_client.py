@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from anytier.errors import AnytierError, Conflict, Denied, NotFound, Rejected, Unreachable
 from anytier.provider.diff import diff
-from anytier.provider.docker import client
+from anytier.provider.docker import client, probes
 from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Daemon, Endpoint, close_all, daemon, located, open_daemon, same_host
 from anytier.provider.docker.image import ImageInputs, ImageResource
@@ -27,6 +28,7 @@ from anytier.provider.docker.ssh import SshConnector, of_session, split
 from anytier.provider.docker.tar import pack, unpack
 from anytier.provider.values import path_text
 from anytier.render.context import context_hash
+from anytier.render.template import Probe
 
 from .ground import Ground
 from .sshd import Sshd, free_port
@@ -49,6 +51,62 @@ async def at(endpoint: Endpoint) -> AsyncIterator[Daemon]:
         yield made
     finally:
         await made.docker.close()
+
+
+# how a command in a container ended
+
+
+class Told(Daemon):
+    """A daemon that runs any command, and then says of it what is in `ended`, the last for ever."""
+
+    def __init__(self, *ended: dict[str, Any]) -> None:
+        super().__init__(Endpoint(), None)  # type: ignore[arg-type]
+        self.ended = list(ended)
+
+    async def call(self, method: str, path: str, *rest: Any, **more: Any) -> Any:
+        if path == "exec/e1/json":
+            return self.ended.pop(0) if len(self.ended) > 1 else self.ended[0]
+        return {"Id": "e1"}
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command's stream ends at once."""
+
+    class Stream:
+        async def __aenter__(self) -> Stream:
+            return self
+
+        async def __aexit__(self, *error: object) -> None:
+            pass
+
+        async def read_out(self) -> None:
+            return None
+
+    class Exec:
+        def __init__(self, *given: object, **more: object) -> None:
+            pass
+
+        def start(self, detach: bool) -> Stream:
+            return Stream()
+
+    monkeypatch.setattr("aiodocker.execs.Exec", Exec)
+    real = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: real(0))
+
+
+async def test_a_command_ends_when_docker_says_so(cut_off: None) -> None:
+    running, unknown = {"Running": True, "ExitCode": None}, {"Running": False, "ExitCode": None}
+    there = Told(running, unknown, {"Running": False, "ExitCode": 3})
+    assert (await there.run("c", ["false"])).code == 3
+
+
+@pytest.mark.parametrize("last", [{"Running": True, "ExitCode": None}, {"Running": False}])
+async def test_a_command_whose_end_nobody_saw_is_no_success(cut_off: None, last: dict[str, Any]) -> None:
+    with pytest.raises(Unreachable, match=r"container c: the connection ended before the command did -> run again"):
+        await Told(last).run("c", ["false"])
+    answer = await probes.ask(Told(last), "c", "", Probe(exec=["false"]))
+    assert not answer.ok and answer.said == "exec false: the connection ended before the command did"
 
 
 # which daemon

@@ -77,6 +77,27 @@ async def test_a_volume_with_the_tools_for_every_container(ground: Ground) -> No
 
 
 @pytest.mark.docker
+@pytest.mark.parametrize("mounted", [True, False])
+async def test_a_volume_that_docker_made_by_itself_is_filled(
+    ground: Ground, mounted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of another app took ours away just before a container that mounts it was made."""
+    monkeypatch.setattr(tools, "name", lambda: f"{ground.ns}-tools")
+    mounts = [{"Type": "volume", "Source": tools.name(), "Target": TOOLS, "ReadOnly": True}]
+    base = await ground.base()
+    container = await ground.container(base, "sh", "-c", f"while sleep 0.1; do ls {TOOLS}; done", Mounts=mounts)
+    assert (await ground.there.get(f"volumes/{tools.name()}"))["Labels"] is None
+    if not mounted:
+        await ground.there.delete(f"containers/{container}", force=True)
+    await tools.ensure(ground.there)
+    await tools.ensure(ground.there)
+    if not mounted:
+        assert (await ground.there.get(f"volumes/{tools.name()}"))["Labels"] == {"dev.anytier.role": "tools"}
+        container = await ground.container(base, "sleep", "60", name="d", Mounts=mounts)
+    assert (await ground.there.run(container, [f"{TOOLS}/busybox", "true"])).code == 0
+
+
+@pytest.mark.docker
 async def test_the_tools_stay_while_an_app_is_there(ground: Ground) -> None:
     await tools.ensure(ground.there)
     body = {"Image": tools.image(), "Cmd": ["none"], "Labels": {"dev.anytier.namespace": ground.ns}}

@@ -301,6 +301,29 @@ async def test_data_on_a_volume_outlives_revisions(shop: Shop) -> None:
     assert await shop.aget("/read?/data/note") == "kept"
 
 
+def renamed(shop: Shop, version: str, volume: str, **more: Any) -> WorkloadInputs:
+    more |= {"volumes": {volume: f"{shop.ns}-{volume}"}, "mounts": [Mount(target="/data", volume=volume)]}
+    return shop.inputs(version, replicas=1, **more)
+
+
+async def test_the_way_back_finds_a_volume_that_the_spec_has_renamed(shop: Shop) -> None:
+    state = await shop.up(renamed(shop, "1", "data"))
+    policy = {"healthy_deadline": 3, "order": "stop-first"}
+    with pytest.raises(RolloutFailed, match="r1 keeps serving on 1 of 1"):
+        await shop.update(state, renamed(shop, "2", "store", mode="unhealthy", policy=policy))
+    await shop.until(lambda: shop.get().startswith("1 "))
+
+
+async def test_a_rollback_past_a_renamed_volume_stops_nothing(shop: Shop) -> None:
+    state = await shop.up(renamed(shop, "1", "data"))
+    now = renamed(shop, "2", "store", policy={"order": "stop-first"})
+    state = await shop.update(state, now)
+    before = await shop.containers()
+    with pytest.raises(NotFound, match=r"volumes\.data: web r1 mounts it.*declare it in the spec again"):
+        await shop.update(state, now.model_copy(update={"rollback_to": 1}))
+    assert await shop.containers() == before and (await shop.aget()).startswith("2 ")
+
+
 async def test_limits_are_in_force(shop: Shop) -> None:
     await shop.up(shop.inputs(replicas=1, limits=Limits(memory=96 * 2**20, cpu=0.5, pids=64)))
     assert await shop.aget("/eat?16") == "eaten"

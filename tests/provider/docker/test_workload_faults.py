@@ -14,6 +14,7 @@ from tests.e2e.suite import AT_LENGTH
 
 from anytier.errors import AnytierError, Unreachable
 from anytier.provider.docker.client import Daemon
+from anytier.provider.docker.proxy import ProxyResource
 from anytier.provider.docker.workload import WorkloadInputs, WorkloadResource
 from anytier.render.template import File
 
@@ -149,3 +150,33 @@ async def test_a_cancel_in_the_middle_of_a_rollout_is_quick_and_recorded(shop: S
     assert len(await shop.containers()) == 1
     await shop.delete(quick(shop))
     assert await shop.left() == [f"network {shop.ns}"]
+
+
+@pytest.mark.parametrize("at", ["/stop", "/rename", "/create", "/start"])
+async def test_a_proxy_whose_replacement_is_cancelled_comes_back(
+    shop: Shop, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon goes on with the call that was cut off."""
+    state = await shop.make_proxy()
+    other = shop.proxy_inputs(caddy_image=(await shop.there.get(f"containers/{state.container}/json"))["Image"])
+    other = other.model_copy(update={"aliases": [*other.aliases, "another"]})
+    under_way = list[asyncio.Task[Any]]()
+    real = Daemon.post
+
+    async def post(self: Daemon, path: str, *rest: Any, **more: Any) -> Any:
+        if path.endswith(at) and not under_way:
+            under_way.append(asyncio.ensure_future(real(self, path, *rest, **more)))
+            await asyncio.sleep(0.05)
+            raise asyncio.CancelledError
+        return await real(self, path, *rest, **more)
+
+    monkeypatch.setattr(Daemon, "post", post)
+    with pytest.raises(asyncio.CancelledError):
+        await ProxyResource().update(shop.context(), f"{shop.ns}-proxy", shop.proxy_inputs(), state, other)
+    await asyncio.gather(*under_way, return_exceptions=True)
+    found = await shop.containers("proxy")
+    assert found == {f"{shop.ns}-proxy": state.container}
+    assert (await shop.there.get(f"containers/{state.container}/json"))["State"]["Running"]
+    done = await ProxyResource().update(shop.context(), f"{shop.ns}-proxy", shop.proxy_inputs(), state, other)
+    assert done.container != state.container and list(await shop.containers("proxy")) == [f"{shop.ns}-proxy"]
+    await shop.down()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from anytier.errors import Rejected
 from anytier.provider.host.job import JobInputs, JobOutputs, JobResource
+from anytier.provider.host.manager import State
 from anytier.provider.host.volume import VolumeInputs, VolumeOutputs, VolumeResource
 from anytier.render.template import HostProcess, Mount, Template
 
@@ -68,6 +70,25 @@ async def test_a_job_is_tried_again_as_often_as_it_may(corner: Corner) -> None:
     script = 'echo x >> "$VOLUME_DATA/n"; test $(wc -l < "$VOLUME_DATA/n") -ge 2'
     _, state = await JobResource().create(corner.context(), job(corner, script, backoff_limit=2))
     assert state.attempts == 2
+
+
+async def test_a_job_that_cannot_begin_fails_at_once(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd prepares a sandbox first; where that fails the program itself never runs, and has no exit code."""
+    await make_volume(corner)
+    manager = (await corner.place()).manager
+    failed = State(False, detail="failed/failed, exit-code", failed=True)
+
+    async def states(revive: bool = False) -> dict[str, State]:
+        return {f"{corner.ns}-job-migrate": failed}
+
+    async def log(*asked: object) -> str:
+        return "prepare: no such user"
+
+    monkeypatch.setattr(manager, "states", states)
+    monkeypatch.setattr(manager, "log", log)
+    said = r"could not be started \(failed/failed, exit-code\) after .* s; its last log lines:\n  prepare: no such user"
+    with pytest.raises(Rejected, match=said):
+        await asyncio.wait_for(JobResource().create(corner.context(), job(corner, "true", timeout=60)), 30)
 
 
 async def test_a_job_that_takes_too_long_is_ended(corner: Corner) -> None:

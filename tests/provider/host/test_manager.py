@@ -28,4 +28,7 @@ def test_how_it_ended(code: int | None, memory: int | None, said: str) -> None:
 @pytest.mark.parametrize(("kind", "status", "code"), [("1", "3", 3), ("2", "9", -9), ("3", "6", -6), ("0", "0", None)])
 def test_systemd_tells_an_exit_from_a_signal(kind: str, status: str, code: int | None) -> None:
     shown = {"ActiveState": "failed", "SubState": "failed", "Result": "signal", "MainPID": "0"}
-    assert _state({**shown, "ExecMainCode": kind, "ExecMainStatus": status}, now=0).exit_code == code
+    state = _state({**shown, "ExecMainCode": kind, "ExecMainStatus": status}, now=0)
+    assert state.exit_code == code and state.failed
+    well = {**shown, "ActiveState": "inactive", "SubState": "dead", "Result": "success"}
+    assert not _state({**well, "ExecMainCode": "0", "ExecMainStatus": "0"}, now=0).failed

@@ -193,6 +193,17 @@ def test_a_write_through_a_link_stays_inside(tmp_path: Path) -> None:
     )
 
 
+def test_an_absolute_path_begins_at_the_images_own_root(tmp_path: Path) -> None:
+    """As ko writes them."""
+    layers = [
+        [of_kind("folder", "/ko-app"), file("/ko-app/web", "x"), of_kind("hard", "/ko-app/also", "/ko-app/web")],
+        [file("/ko-app/.wh.web"), file("//etc/passwd", "mine")],
+    ]
+    assert unpacked(tmp_path, layers) == {"ko-app": "/", "ko-app/also": "x", "etc": "/", "etc/passwd": "mine"}
+    with pytest.raises(unpack.Wrong, match="leads out"):
+        unpacked(tmp_path, [[file("/../etc/passwd", "mine")]])
+
+
 def test_hard_links_are_one_file(tmp_path: Path) -> None:
     layers = [[file("a/x", "one"), of_kind("hard", "a/y", "a/x")], [of_kind("hard", "z", "a/x"), file("a/.wh.x")]]
     with pytest.raises(unpack.Wrong, match="hard link"):

@@ -16,9 +16,9 @@ import pytest
 from anytier.errors import AnytierError, Conflict, NotFound, RolloutFailed
 from anytier.provider.host.models import Sources
 from anytier.provider.host.workload import WorkloadInputs, WorkloadResource
-from anytier.render.template import File, HostProcess, HttpGet, Port, Probe, Template
+from anytier.render.template import File, HostProcess, HttpGet, Mount, Port, Probe, Template
 
-from .corner import CANARY, Corner, Load, free_port, limits, listening
+from .corner import CANARY, READY, Corner, Load, free_port, limits, listening
 
 
 async def test_a_second_update_changes_nothing_and_delete_leaves_nothing(corner: Corner) -> None:
@@ -113,6 +113,38 @@ async def test_every_kind_of_probe_gates(corner: Corner, kind: str) -> None:
             ),
         )
     assert [item.revision for item in (await read_state(corner)).instances] == [1]
+
+
+def renamed(corner: Corner, version: str, volume: str, **more: Any) -> WorkloadInputs:
+    path = f"{corner.root}/volumes/{volume}"
+    Path(path).mkdir(parents=True, exist_ok=True)
+    more |= {"volumes": {volume: path}, "mounts": [Mount(target="/data", volume=volume)]}
+    return corner.inputs(version, replicas=1, **more)
+
+
+async def test_the_way_back_finds_a_volume_that_the_spec_has_renamed(corner: Corner) -> None:
+    """One bad answer is enough here: what is started again has the time that it had the first time."""
+    once = READY.model_copy(update={"failure_threshold": 1})
+    state = await corner.up(renamed(corner, "1", "data", readiness=once))
+    policy = {"healthy_deadline": 3, "order": "stop-first"}
+    with pytest.raises(RolloutFailed, match="r1 keeps serving on 1 of 1"):
+        await corner.update(state, renamed(corner, "2", "store", mode="unhealthy", policy=policy))
+    await corner.until(lambda: corner.get().startswith("1 "))
+    env = json.loads(await corner.aget("/env"))
+    assert env["VOLUME_DATA"] == f"{corner.root}/volumes/data"
+    await corner.down()
+
+
+async def test_a_rollback_past_a_renamed_volume_stops_nothing(corner: Corner) -> None:
+    state = await corner.up(renamed(corner, "1", "data"))
+    now = renamed(corner, "2", "store", policy={"order": "stop-first"})
+    state = await corner.update(state, now)
+    before = await corner.pids()
+    with pytest.raises(NotFound, match=r"volumes\.data: web r1 mounts it.*declare it in the spec again"):
+        await corner.update(state, now.model_copy(update={"rollback_to": 1}))
+    assert await corner.pids() == before and (await corner.aget()).startswith("2 ")
+    assert "VOLUME_DATA" not in json.loads(await corner.aget("/env"))
+    await corner.down()
 
 
 async def test_a_rolling_update_loses_no_request(corner: Corner) -> None:

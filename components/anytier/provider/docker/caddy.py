@@ -43,10 +43,10 @@ _BREAK = "\n--\n"
 _LOAD = f"""cd {CONFIG} && {_BUSYBOX} cp caddy.json old.json && {_BUSYBOX} mv next.json caddy.json &&
 /usr/bin/caddy reload --config {FILE} --address unix/{_SOCKET} ||
 {{ code=$?; {_BUSYBOX} mv old.json caddy.json; exit $code; }}"""
-# Config, members, and what the slots really say: one command, since each costs time.
+# Config, members, what the slots really say, and an end, or the answer was cut off. One command: each costs time.
 _STATE = f"""cd {CONFIG} && {_BUSYBOX} wget -q -O - http://{_STATUS}/config/ || exit 1
 echo; echo --; {_BUSYBOX} cat {_MEMBERS} 2>/dev/null; echo; echo --; cd {_SLOTS} 2>/dev/null && {_BUSYBOX} grep -H . *
-true"""
+echo; echo --"""
 # Each slot changes at once; members follow, so that a kill in between is made good by doing it again.
 _TAKE = f"""cd {CONFIG} && {_BUSYBOX} mkdir -p slots && while read -r name dial; do
 printf %s "$dial" >slots/.next && {_BUSYBOX} mv slots/.next "slots/$name" || exit 1
@@ -125,6 +125,9 @@ class Caddy:
             return (await self._ask("/config/admin", timeout=5)).code == 0
         except (NotFound, Conflict, Rejected, TimeoutError):
             return False
+        except Unreachable:
+            await self.daemon.get("_ping")  # away is the daemon, or only what ran the command
+            return False
 
     async def config(self) -> ProxyConfig:
         """What it does now."""
@@ -165,10 +168,10 @@ class Caddy:
         return {name: (data, 0o600, 0, 0) for name, data in files.items()}
 
     async def _state(self) -> State:
-        """Without a config Caddy is on its way out."""
+        """Without a config Caddy is on its way out, or so is the connection."""
         for _ in range(3):
             answer = await self._patient(lambda: self._command(_STATE))
-            if not answer.out.startswith("null"):
+            if not answer.out.startswith("null") and answer.out.endswith(_BREAK):
                 return parsed(answer.out)
             await asyncio.sleep(0.2)
             await self.until_alive()
@@ -179,13 +182,17 @@ class Caddy:
         changed = slots.changed(state.slots, members.slots)
         lines = "".join(f"{name} {dial}\n" for name, dial in changed.items()).encode()
         files = {"slots.next": (lines, 0o600, 0, 0), "members.next": (members.json_bytes(), 0o600, 0, 0)}
-        await self.daemon.put_files(self.name, CONFIG, pack(files))
-        done = await self._patient(lambda: self._command(_TAKE))
+        done = await self._patient(lambda: self._with_files(files, _TAKE))
         if done.code != 0:
             raise Rejected("proxy", f"its slots cannot be written: {done.last}", "run again")
 
-    async def _command(self, script: str) -> Result:
-        return await self.daemon.run(self.name, [_BUSYBOX, "sh", "-c", script], 30)
+    async def _command(self, script: str, timeout: float = 30) -> Result:
+        return await self.daemon.run(self.name, [_BUSYBOX, "sh", "-c", script], timeout)
+
+    async def _with_files(self, files: Mapping[str, Entry], script: str, timeout: float = 30) -> Result:
+        """A script that uses its files up: whoever runs it again gives it the files again."""
+        await self.daemon.put_files(self.name, CONFIG, pack(dict(files)))
+        return await self._command(script, timeout)
 
     async def in_flight(self) -> Mapping[str, int]:
         """Requests under way by upstream, draining ones included."""
@@ -211,8 +218,8 @@ class Caddy:
         raise Unreachable("proxy", f"Caddy does not answer: {last_error(log)}", f"see `docker logs {self.name}`")
 
     async def _load(self, config: ProxyConfig, other: bool) -> None:
-        await self.daemon.put_files(self.name, CONFIG, pack({"next.json": (body(config, other), 0o600, 0, 0)}))
-        done = await self._patient(lambda: self.daemon.run(self.name, [_BUSYBOX, "sh", "-c", _LOAD]), codes=True)
+        files = {"next.json": (body(config, other), 0o600, 0, 0)}
+        done = await self._patient(lambda: self._with_files(files, _LOAD, 60), codes=True)
         if done.code != 0:
             raise Rejected("proxy", last_error(done.out), "mend the routes, then run again")
 
@@ -220,12 +227,13 @@ class Caddy:
         return await self.daemon.run(self.name, [_BUSYBOX, "wget", "-q", "-O", "-", f"http://{_STATUS}{path}"], timeout)
 
     async def _patient(self, ask: Callable[[], Any], codes: bool = False) -> Result:
-        """Docker brings it back within seconds; only then is it away."""
+        """Docker brings it back within seconds; only then is it away. A command whose end nobody has seen is given
+        again: it has the same effect twice."""
         try:
             done: Result = await ask()
             if done.code == 0 or codes:
                 return done
-        except (Conflict, Rejected, TimeoutError):
+        except (Conflict, Rejected, Unreachable, TimeoutError):
             pass
         await self.until_alive()
         again: Result = await ask()

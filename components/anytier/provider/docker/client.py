@@ -31,6 +31,7 @@ _TIMEOUT = 120.0
 _CONNECT = 15.0
 FIRST_ANSWER = 30.0
 _PIECE = 1 << 20  # bytes of a download at a time
+_ENDINGS = 20  # looks for how a command ended, 0.1 s apart
 _NO_CONNECTION = 900  # what aiodocker calls a connection that failed
 
 
@@ -209,7 +210,8 @@ class Daemon:
                 return await answer.read()
 
     async def run(self, container: str, argv: Sequence[str], timeout: float = 60, user: str | None = None) -> Result:
-        """A command inside a running container. TimeoutError when it takes longer."""
+        """A command inside a running container. TimeoutError when it takes longer; Unreachable where the connection
+        ended before the command did, so that nobody knows how it ended."""
         body: dict[str, Any] = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(argv)}
         if user is not None:
             body["User"] = user
@@ -222,8 +224,18 @@ class Daemon:
                 async with Exec(self.docker, made["Id"], tty=False).start(detach=False) as stream:
                     while (message := await stream.read_out()) is not None:
                         out.append(message.data)
-        ended = await self.get(f"exec/{made['Id']}/json", f"container {container}")
-        return Result(int(ended.get("ExitCode") or 0), b"".join(out).decode(errors="replace"))
+        code = await self.exit_code(made["Id"], container)
+        return Result(code, b"".join(out).decode(errors="replace"))
+
+    async def exit_code(self, command: str, container: str) -> int:
+        """Of a command in a container, by its id, once its stream has ended. That may be a moment before the command
+        does; if the command goes on, it was the connection that ended."""
+        for _ in range(_ENDINGS):
+            found = await self.get(f"exec/{command}/json", f"container {container}")
+            if not found.get("Running") and found.get("ExitCode") is not None:
+                return int(found["ExitCode"])
+            await asyncio.sleep(0.1)
+        raise Unreachable(f"container {container}", "the connection ended before the command did", "run again")
 
     async def log(self, container: str, tail: int) -> str:
         """The last lines that a container printed; empty where it is gone or its log cannot be read."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from time import monotonic, time
+from time import monotonic
 
 from anytier.errors import AnytierError, NotFound
+from anytier.provider import mounts
 from anytier.provider.docker import caddy, files, group, labels, probes
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.group import Group, Plan
@@ -27,8 +27,9 @@ _AT_ONCE = 10  # calls in flight: more make a daemon slower, not faster
 
 class DockerDriver:
     """One workload on one daemon. `kept` holds every revision that a rollout may start; `proven` is the one that an
-    earlier rollout has ended well with, 0 if none; `room` is how many instances may serve at once. `going`:
-    the workload is on its way out, so that a proxy that goes at the same time needs no telling."""
+    earlier rollout has ended well with, 0 if none; `room` is how many instances may serve at once; `before`: the
+    volumes of what is deployed. `going`: the workload is on its way out, so that a proxy that goes at the same time
+    needs no telling."""
 
     def __init__(
         self,
@@ -39,10 +40,12 @@ class DockerDriver:
         pools: Mapping[str, str],
         proven: int = 0,
         room: int = 0,
+        before: Mapping[str, str] | None = None,
         going: bool = False,
     ) -> None:
         self.daemon, self.workload, self.inputs, self.kept = daemon, workload, inputs, kept
         self.pools, self.proven, self.room, self.going = pools, proven, room, going
+        self.before = before or {}
         self.caddy: caddy.Caddy | None = caddy.of(daemon, inputs.ns) if pools else None
         self._judges: dict[str, Judge] = {}
         self._plans: dict[int, Plan] = {}
@@ -51,7 +54,7 @@ class DockerDriver:
         # where no proxy knows it
         self._looked = False
         self._groups_seen: dict[str, Group] = {}
-        self._inspected: dict[str, tuple[float, int, float]] = {}
+        self._inspected: dict[str, tuple[float, int, str, float]] = {}
         self._attached: set[str] = set()
         self._draining: set[str] = set()
 
@@ -144,10 +147,10 @@ class DockerDriver:
             return judge.ended() if template is not None or not item.running else "healthy"
         checks = [(check, name) for check, name in _checks(template) if name in item.entries]
         if not attached:
-            restarts, started = await self._starts(item, fresh)
+            restarts, runs = await self._starts(item, fresh)
             if judge.has_restarted(restarts):
                 return judge.ended()
-            if any(started + check.initial_delay > time() for check, _ in checks):
+            if any(check.initial_delay > runs for check, _ in checks):
                 return "starting"
         elif not judge.looked:
             judge.healthy = True  # it serves: one bad answer is not enough to take that away
@@ -159,19 +162,21 @@ class DockerDriver:
             return await probes.ask(self.daemon, item.entries[name]["Id"], item.address, check)
 
     async def _starts(self, item: Group, fresh: float) -> tuple[int, float]:
-        """(restarts, time of the last start) over all its containers. A list call does not tell; asking for each costs,
-        so an answer is good for `fresh` seconds."""
-        at, restarts, started = self._inspected.get(item.name, (0.0, 0, 0.0))
-        if monotonic() - at <= fresh:
-            return restarts, started
+        """(restarts, seconds that we have seen it run since its last start) over all its containers. A list call does
+        not tell; asking for each costs, so an answer is good for `fresh` seconds. When it started is told by the
+        daemon's clock, which need not be ours: it only says whether that was another start."""
+        at, restarts, started, since = self._inspected.get(item.name, (0.0, 0, "", 0.0))
+        if started and monotonic() - at <= fresh:
+            return restarts, monotonic() - since
         async with self._limit:
             ids = [entry["Id"] for entry in item.lasting.values()]
             found = [await self.daemon.find(f"containers/{id}/json") for id in ids]
         there = [one for one in found if one]
-        times = [datetime.fromisoformat(one["State"]["StartedAt"]).timestamp() for one in there]
-        restarts, started = sum(int(one.get("RestartCount") or 0) for one in there), max(times, default=0.0)
-        self._inspected[item.name] = (monotonic(), restarts, started)
-        return restarts, started
+        restarts, now = sum(int(one.get("RestartCount") or 0) for one in there), monotonic()
+        latest = " ".join(str(one["State"]["StartedAt"]) for one in there)
+        since = since if latest and latest == started else now
+        self._inspected[item.name] = (now, restarts, latest, since)
+        return restarts, now - since
 
     async def _serves(self, item: Group) -> bool:
         """Whether the proxy gives it new requests, as far as this run knows."""
@@ -223,6 +228,8 @@ class DockerDriver:
             raise NotFound(f"{self.workload} r{revision}", "is no longer kept", "roll back to a newer one")
         kept, inputs = self.kept[revision], self.inputs
         template = kept.revision.template
+        volumes = mounts.reaching(template, inputs.volumes, self.before)
+        mounts.require(template, volumes, self.workload, revision)
         images = await group.images_of(self.daemon, template)
         marks = {
             labels.NAMESPACE: inputs.ns,
@@ -242,7 +249,7 @@ class DockerDriver:
             images=images,
             users=users,
             files=filled,
-            volumes=inputs.volumes,
+            volumes=volumes,
             network=inputs.network,
         )
 

@@ -13,6 +13,7 @@ from anytier.frozen import Frozen
 from anytier.provider.docker import caddy, labels, tools
 from anytier.provider.docker.client import Daemon, daemon, located
 from anytier.provider.docker.models import AppInputs
+from anytier.provider.docker.patience import patiently
 from anytier.provider.docker.tar import Entry, pack, unpack
 from anytier.provider.fields import replaces, secret
 from anytier.provider.resource import Context, Resource
@@ -97,7 +98,8 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     async def delete(self, ctx: Context, id: str, inputs: ProxyInputs, state: ProxyOutputs) -> None:
         there = await daemon(inputs.endpoint)
         name = caddy.container_name(inputs.ns)
-        await there.delete(f"containers/{name}", force=True, v=True)
+        for container in (name, f"{name}-old"):  # a killed run leaves the second
+            await there.delete(f"containers/{container}", force=True, v=True)
         await there.delete(f"volumes/{name}")
         await tools.tidy(there)
 
@@ -131,26 +133,43 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     ) -> None:
         """Ports and names belong to one container at a time. The old one comes back if the new one cannot start."""
         proxy = caddy.of(there, inputs.ns)
+        aside, touched = f"{id}-old", False
         async with proxy.lock:
-            aside = f"{id}-old"
-            if old is not None:
-                ctx.status("making it anew: its ports or its image changed")
-                await there.delete(f"containers/{aside}", force=True)
-                await there.post(f"containers/{id}/stop", t=2)
-                await there.post(f"containers/{id}/rename", name=aside)
             try:
+                await there.delete(f"containers/{aside}", force=True)
+                if old is not None:
+                    ctx.status("making it anew: its ports or its image changed")
+                    touched = True
+                    await there.post(f"containers/{id}/stop", t=2)
+                    await there.post(f"containers/{id}/rename", name=aside)
+                await tools.ensure(there)  # the end of another app may have taken them away meanwhile
                 new = await there.post("containers/create", made, f"container {id}", name=id)
                 ctx.made(id, ProxyOutputs(running=False, container=str(new["Id"])))
                 files = certificate_files(inputs) | await proxy.first_files(inputs.config)
                 await there.put_files(id, caddy.CONFIG, pack(files))
                 await there.post(f"containers/{id}/start", about="proxy")
             except BaseException:
-                await there.delete(f"containers/{id}", force=True)
-                if old is not None:
-                    await there.post(f"containers/{aside}/rename", name=id)
-                    await there.post(f"containers/{id}/start")
+                await _restore(there, id, str(old["Id"]) if old is not None else None, touched)
                 raise
             await there.delete(f"containers/{aside}", force=True)
+
+
+async def _restore(there: Daemon, id: str, old: str | None, touched: bool) -> None:
+    """The old container in its place again, as far as it had left it. A cancel may come at any point, and the daemon
+    goes on with the call that it cut off."""
+
+    async def named() -> None:
+        found = await there.find(f"containers/{id}/json")
+        if found is not None and found["Id"] != old:
+            await there.delete(f"containers/{found['Id']}", force=True)
+        if touched and (found is None or found["Id"] != old):
+            await there.post(f"containers/{old}/rename", name=id)
+
+    if touched:
+        await there.post(f"containers/{old}/stop", t=2)
+    await patiently(named, Conflict)
+    if touched:
+        await there.post(f"containers/{old}/start")
 
 
 def container_body(inputs: ProxyInputs, image: str, kernel: str = "") -> dict[str, Any]:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
-from anytier.errors import Unreachable
 from anytier.provider import terminal
 from anytier.provider.docker.client import Daemon
 
@@ -61,17 +60,7 @@ async def run(daemon: Daemon, container: str, argv: Sequence[str]) -> int:
                         out.flush()
                 finally:
                     typing.cancel()
-    return await _exit_code(daemon, made["Id"], container)
-
-
-async def _exit_code(daemon: Daemon, id: str, container: str) -> int:
-    """The stream may end a moment before the command; if the command goes on, it was the connection that ended."""
-    for _ in range(20):
-        found = await daemon.get(f"exec/{id}/json", f"container {container}")
-        if not found.get("Running") and found.get("ExitCode") is not None:
-            return int(found["ExitCode"])
-        await asyncio.sleep(0.1)
-    raise Unreachable(f"container {container}", "the connection ended before the command did", "run it again")
+    return await daemon.exit_code(made["Id"], container)
 
 
 async def _feed(stream: Any) -> None:

@@ -35,11 +35,15 @@ def image() -> str:
 
 
 async def ensure(daemon: Daemon) -> str:
-    """The volume's name, made and filled where it is not there yet."""
+    """The volume's name, made and filled where it is not there yet. One without our label Docker has made by itself,
+    empty, since another app's end took ours away between this and the container that mounts it."""
     async with daemon.lock:
         if await daemon.find(f"images/{image()}/json") is None:
             await import_image(daemon, name(), await _content(daemon))
-        if await daemon.find(f"volumes/{name()}") is None:
+        found = await daemon.find(f"volumes/{name()}")
+        if found is None or labels.label(found, labels.ROLE) != "tools":
+            if found is not None:
+                await _try(daemon, f"volumes/{name()}")  # it stays as it is named where something mounts it
             await fill(daemon)
     return name()
 
@@ -61,8 +65,8 @@ async def tidy(daemon: Daemon) -> None:
         for made in await daemon.get("images/json", filters=labels.filters(role="tools")):
             await _try(daemon, f"images/{made['Id']}", force=True)
         volumes = await daemon.get("volumes", filters=labels.filters(role="tools"))
-        for item in volumes.get("Volumes") or ():
-            await _try(daemon, f"volumes/{item['Name']}")
+        for there in {name(), *(str(item["Name"]) for item in volumes.get("Volumes") or ())}:
+            await _try(daemon, f"volumes/{there}")
 
 
 async def import_image(daemon: Daemon, repo: str, content: dict[str, Entry]) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NotFound, Rejected, RolloutFailed
 from anytier.frozen import Frozen
+from anytier.provider import mounts
 from anytier.provider.docker import files, group, held, store, tools
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.driver import DockerDriver, dials
@@ -139,6 +140,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             inputs.pools,
             proven=deployed.revision,
             room=inputs.replicas + inputs.update.max_parallel,
+            before=deployed.inputs.get("volumes"),
         )
         previous, before_it = _previous(deployed, document, found)
         goal = Goal(revision=number, replicas=inputs.replicas, previous=previous, replicas_before=before_it)
@@ -166,6 +168,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
                 what = f"revision {inputs.rollback_to} is not kept"
                 raise NotFound("rollbackTo", what, f"choose one of: {choice}")
             wanted, new = known[inputs.rollback_to], document
+            mounts.require(wanted.revision.template, inputs.volumes, inputs.workload, inputs.rollback_to)
         else:
             numbers = [item.revision for item in found]
             wanted, new = store.revised(document, inputs.template, inputs.secrets, numbers)

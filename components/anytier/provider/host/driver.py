@@ -17,6 +17,7 @@ from anytier.provider.host.program import check, instance, program_log, redact
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.host.transport import File
 from anytier.provider.judge import SETTLED, Answer, Health, Judge
+from anytier.provider.mounts import reaching
 from anytier.provider.waiting import all_of
 from anytier.render.template import Port, Template
 
@@ -24,12 +25,20 @@ _AT_ONCE = 10
 
 
 class HostDriver:
-    """One workload on one machine. `kept` holds every revision that may be started there."""
+    """One workload on one machine. `kept` holds every revision that may be started there; `before`: the volumes of
+    what is deployed."""
 
     def __init__(
-        self, member: Member, place: Place, store: Store, kept: Mapping[int, Kept], volumes: Mapping[str, str]
+        self,
+        member: Member,
+        place: Place,
+        store: Store,
+        kept: Mapping[int, Kept],
+        volumes: Mapping[str, str],
+        before: Mapping[str, str] | None = None,
     ) -> None:
         self.member, self.place, self.store, self.kept, self.volumes = member, place, store, kept, volumes
+        self.before = before or {}
         self._health: dict[str, Judge] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -133,6 +142,8 @@ class HostDriver:
         template = kept.revision.template
         record = next((item for item in await self.store.instances() if item.unit == unit), None)
         running = record is not None and record.created_at and await self._runs(unit)
+        if not running:
+            self._health.pop(unit, None)  # on the way back it was there before, and starts like any other
         ports = record.ports if record and running else await self._ports(unit, template, record)
         image = await image_of(place, template)
         try:
@@ -141,7 +152,7 @@ class HostDriver:
                 self._record(unit, revision, index, template, ports, record),
                 template,
                 kept.secrets,
-                self.volumes,
+                reaching(template, self.volumes, self.before),
                 image,
             )
             await self._require(made.needs)

@@ -147,17 +147,23 @@ class JobResource(Resource[JobInputs, JobOutputs]):
             await place.manager.stop(name)
             await place.machine.remove([f"{made.folder}/secret.json"])
         limit = inputs.template.process.limits.memory if inputs.template.process else None
-        what = f"did not end within {inputs.timeout:g} s" if state is None else how_it_ended(state.exit_code, limit)
+        if state is None:
+            what = f"did not end within {inputs.timeout:g} s"
+        elif state.exit_code is None:
+            what = f"could not be started ({state.detail})"
+        else:
+            what = how_it_ended(state.exit_code, limit)
         lines = redact(log.strip(), inputs.secrets.values()).splitlines()
         told = "; its last log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
         return f"{what} after {time.time() - started:.1f} s{told}"
 
     async def _ended(self, place: Place, name: str, timeout: float | None) -> State | None:
+        """How it is once it has ended, or could not even begin; None where it goes on for too long."""
         deadline = time.monotonic() + (timeout or float("inf"))
         pause = 0.05
         while time.monotonic() < deadline:
             state = (await place.manager.states()).get(name)
-            if state is not None and not state.running and state.exit_code is not None:
+            if state is not None and not state.running and (state.exit_code is not None or state.failed):
                 return state
             await asyncio.sleep(pause)
             pause = min(0.5, pause * 1.5)

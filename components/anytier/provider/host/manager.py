@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class State:
-    """How a unit is now. `restarts` only ever grows while the unit exists; an `exit_code` below 0 is a signal."""
+    """How a unit is now. `restarts` only ever grows while the unit exists; an `exit_code` below 0 is a signal.
+    `failed`: it has ended badly and stays so, also where its own process never ran and so has no exit code."""
 
     running: bool
     pid: int = 0
@@ -26,6 +27,7 @@ class State:
     exit_code: int | None = None
     uptime: float = 0  # seconds that the process has run
     detail: str = ""
+    failed: bool = False
 
 
 def how_it_ended(code: int | None, memory: int | None) -> str:

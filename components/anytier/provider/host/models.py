@@ -150,3 +150,9 @@ class WorkloadRecord(Frozen):
     inputs: dict[str, object]
     revision: int
     replicas: int
+
+    @property
+    def volumes(self) -> dict[str, str]:
+        """Name -> path of what is mounted by what is deployed, and of the app's others."""
+        found = self.inputs.get("volumes")
+        return dict(found) if isinstance(found, dict) else {}

@@ -217,4 +217,5 @@ def _state(info: dict[str, Any]) -> State:
     ended = info["statename"] in ("EXITED", "FATAL", "BACKOFF", "STOPPED")
     code = info["exitstatus"] if ended and info["stop"] else None
     uptime = float(info["now"] - info["start"]) if running else 0.0
-    return State(running, info["pid"], 0, code, uptime, info["spawnerr"] or info["description"])
+    detail = info["spawnerr"] or info["description"]
+    return State(running, info["pid"], 0, code, uptime, detail, failed=info["statename"] == "FATAL")

@@ -175,4 +175,5 @@ def _state(item: Mapping[str, str], now: float) -> State:
     )
     running = active and item["MainPID"] != "0"
     began = int(item.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-    return State(running, int(item["MainPID"]), int(item.get("NRestarts") or 0), code, max(0.0, now - began), detail)
+    restarts, failed = int(item.get("NRestarts") or 0), item["ActiveState"] == "failed"
+    return State(running, int(item["MainPID"]), restarts, code, max(0.0, now - began), detail, failed)

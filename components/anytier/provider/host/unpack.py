@@ -169,9 +169,10 @@ def made_of(kind: str, member: tarfile.TarInfo) -> Node:
 
 
 def steps_of(name: str) -> list[str]:
-    """A path of an archive in its steps. Wrong for one that leads out, or that no system call takes."""
+    """A path of an archive in its steps; an absolute one begins at the image's own root. Wrong for one that leads out,
+    or that no system call takes."""
     steps = [step for step in name.split("/") if step not in ("", ".")]
-    if name.startswith("/") or ".." in steps:
+    if ".." in steps:
         raise Wrong(f"{name[:100]!r} leads out of it")
     if "\0" in name or len(os.fsencode(name)) >= LONGEST or any(len(os.fsencode(step)) > 255 for step in steps):
         raise Wrong(f"it has a name that is too long or holds NUL: {name[:40]!r}...")

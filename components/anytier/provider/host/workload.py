@@ -35,6 +35,7 @@ from anytier.provider.host.program import problems
 from anytier.provider.host.release import ensure, prune
 from anytier.provider.host.spread import SpreadDriver, id_on
 from anytier.provider.host.store import Kept, Store
+from anytier.provider.mounts import require
 from anytier.provider.resource import Context, Resource
 from anytier.provider.waiting import all_of
 from anytier.render.placement import Placement, assign, fitting, turned
@@ -237,7 +238,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
     ) -> SpreadDriver:
         """With the machine of each instance decided, as near as can be to where they are now."""
         everywhere = [*spots, *gone]
-        drivers = drivers_of(inputs, everywhere, kept)
+        drivers = drivers_of(inputs, everywhere, kept, record)
         there = await all_of(item.store.instances() for item in drivers)
         found = [(one.name, item) for one, items in zip(drivers, there, strict=True) for item in items]
         before = {item.index: name for name, item in found if item.revision == record.revision}
@@ -274,7 +275,9 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         if inputs.rollback_to not in kept:
             choice = ", ".join(str(number) for number in kept) or "none"
             raise NotFound("rollbackTo", f"revision {inputs.rollback_to} is not kept", f"choose one of: {choice}")
-        return kept[inputs.rollback_to], kept
+        wanted = kept[inputs.rollback_to]
+        require(wanted.revision.template, inputs.volumes, inputs.workload, inputs.rollback_to)
+        return wanted, kept
 
 
 def known_machines(inputs: HostInputs, state: WorkloadOutputs | None) -> list[Member]:
@@ -305,9 +308,14 @@ async def with_data(inputs: WorkloadInputs, spots: Sequence[Spot], fits: Sequenc
     return fits[0]
 
 
-def drivers_of(inputs: WorkloadInputs, spots: Sequence[Spot], kept: Mapping[int, Kept]) -> list[HostDriver]:
+def drivers_of(
+    inputs: WorkloadInputs, spots: Sequence[Spot], kept: Mapping[int, Kept], record: WorkloadRecord | None = None
+) -> list[HostDriver]:
+    """`record`: what is deployed, where that may be started again."""
+    before = record.volumes if record else {}
     return [
-        HostDriver(spot.member, spot.place, Store(spot.place, inputs.workload), kept, inputs.volumes) for spot in spots
+        HostDriver(spot.member, spot.place, Store(spot.place, inputs.workload), kept, inputs.volumes, before)
+        for spot in spots
     ]
 
 
