@@ -553,6 +553,16 @@ def test_what_ends_last_is_what_the_others_need_to_end(standard: Recording, auto
     )
 
 
+@pytest.mark.parametrize("mode", ["standard", "auto"])
+def test_nothing_calls_the_cluster_before_who_may_has_been_let_in_for_minutes(
+    mode: str, standard: Recording, auto: Recording
+) -> None:
+    """A right to come in is known some time later; until then the answer is a 401, which ends the whole run."""
+    made, late = (standard, {"nodes-main", "coredns"}) if mode == "standard" else (auto, set())
+    for name in ("cluster", "storage-class"):
+        assert {"admin-may-all", "metrics-server", *late} <= made.after(name)
+
+
 # the place and the app on it
 
 

@@ -50,9 +50,10 @@ class EksTier(pulumi.ComponentResource):
         kubeconfig = pulumi.Output.secret(plain)
         # Its address may change and its name come again, its authority not.
         identity = made.authority.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
-        provider = cluster_provider(
-            "cluster", kubeconfig, identity=identity, opts=pulumi.ResourceOptions(parent=self, depends_on=made.enters)
-        )
+        # AWS lets in who has just been given access some time later, and a cluster that refuses the plugin once counts
+        # as one that does not answer, the whole run long. Machines and add-ons take minutes, so it comes after those.
+        late = pulumi.ResourceOptions(parent=self, depends_on=made.ready)
+        provider = cluster_provider("cluster", kubeconfig, identity=identity, opts=late)
         objects = self._objects(plan, provider, made)
         protection = managed.protection(KEY, args.protect)
         console = made.cluster.name.apply(lambda called: eksplan.console(plan.region, called))
@@ -107,7 +108,7 @@ class EksTier(pulumi.ComponentResource):
             wanted["network-policies"] = eksplan.network_policies()
         objects = [(key, item, ()) for key, item in wanted.items()]
         gone = pulumi.ResourceOptions(deleted_with=made.cluster)
-        return list(register(objects, provider, self, after=made.enters, opts=gone).values())
+        return list(register(objects, provider, self, after=made.ready, opts=gone).values())
 
 
 def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **made: Any) -> Cluster:
