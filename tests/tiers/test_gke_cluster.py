@@ -381,10 +381,10 @@ def test_the_shortest_stack_is_four_lines_and_works(shop: Recording) -> None:
 
 def test_the_app_comes_last_and_goes_first(shop: Recording) -> None:
     """Its load balancers and disks are gone with its namespace, before the cluster that makes them is."""
-    [provider] = [item for item in shop.resources if item.type == "pulumi:providers:kubernetes"]
-    assert shop.after(provider.name) >= {"cluster", "pool-main", "nat", "subnet", "gke-uses-key"}
     [claim] = [item for item in shop.resources if item.type == "anytier:kubernetes:Claim"]
-    assert provider.name in claim.depends
+    assert shop.after(claim.name) >= {"cluster", "pool-main", "nat", "subnet", "gke-uses-key"}
+    [provider] = [item for item in shop.resources if item.type == "pulumi:providers:kubernetes"]
+    assert claim.name in provider.depends
 
 
 def test_which_cluster_it_is_stays_the_same_for_its_life(shop: Recording) -> None:
