@@ -123,6 +123,9 @@ OF_STANDARD = {
     "removeDefaultNodePool": True,
     "nodeConfig.shieldedInstanceConfig": {"enableSecureBoot": True, "enableIntegrityMonitoring": True},
     "nodeConfig.serviceAccount": "nodes@my-project.iam.gserviceaccount.com",
+    # 100 GB of the faster kind in each zone would be more than a new project may have.
+    "nodeConfig.diskType": "pd-standard",
+    "nodeConfig.diskSizeGb": 20,
     "nodePoolDefaults.nodeConfigDefaults.insecureKubeletReadonlyPortEnabled": "FALSE",
 }
 OF_POOLS = {
@@ -342,6 +345,10 @@ def test_a_cluster_waits_for_its_key_its_account_and_its_way_out() -> None:
     before = tier().after("cluster")
     assert before >= {"gke-uses-key", "nodes", "nodes-defaultNodeServiceAccount", "nat", "subnet", "api-container"}
     assert "cluster" in tier().after("pool-main")
+
+
+def test_roles_on_the_project_wait_for_the_api_that_gives_them() -> None:
+    assert "api-cloudresourcemanager" in tier().after("nodes-defaultNodeServiceAccount")
 
 
 def test_everything_stands_below_the_tier() -> None:

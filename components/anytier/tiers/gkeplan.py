@@ -34,7 +34,8 @@ CREDENTIALS = Credentials(
     files=("$GOOGLE_APPLICATION_CREDENTIALS", ".config/gcloud/application_default_credentials.json"),
     config=("gcp:credentials", "gcp:accessToken"),
 )
-APIS = ("artifactregistry", "cloudkms", "compute", "container", "iam")
+# The resource manager gives roles on the project. It must be on before, as must Service Usage, which turns APIs on.
+APIS = ("artifactregistry", "cloudkms", "cloudresourcemanager", "compute", "container", "iam")
 # The least that a node needs (logs, metrics, autoscaling), and the images of the project's own registries.
 NODE_ROLES = ("roles/container.defaultNodeServiceAccount", "roles/artifactregistry.reader")
 PODS, SERVICES = "pods", "services"  # the subnet's ranges
