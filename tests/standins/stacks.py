@@ -32,7 +32,7 @@ STACKS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
 SOMEBODY = {
     "AWS_ACCESS_KEY_ID": "stand-in",
     "AWS_SECRET_ACCESS_KEY": "stand-in",
-    "GOOGLE_OAUTH_ACCESS_TOKEN": "stand-in",
+    "GCE_METADATA_HOST": "stand-in",
     "ARM_CLIENT_ID": "stand-in",
     "ARM_CLIENT_SECRET": "stand-in",
 }

@@ -264,7 +264,7 @@ def test_nobody_logged_in_is_one_line_whatever_else_is_missing(
 
 SOMEBODY = {
     "eks": {"AWS_PROFILE": "me"},
-    "gke": {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
+    "gke": {"GCE_METADATA_HOST": "m"},
     "aks": {"ARM_CLIENT_ID": "i", "ARM_CLIENT_SECRET": "s"},
 }
 

@@ -62,7 +62,8 @@ def login(subject: Subject) -> Iterator[Finding]:
     needs = NEEDS[subject.tier]
     credentials = import_module(needs.credentials).CREDENTIALS
     given = stack_config(subject.stack) if subject.stack else {}
-    nobody = credentials.missing(os.environ, Path.home(), given, needs.config)
+    here = (os.environ, Path.home(), given, needs.config)
+    nobody = credentials.missing(*here) or credentials.halfway(*here)
     yield of_error("login", nobody) if nobody else ok("login", f"somebody is logged in to {credentials.cloud}")
 
 

@@ -24,15 +24,16 @@ TOKEN_USER = "oauth2accesstoken"  # who has it, to Google's registries
 CREDENTIALS = Credentials(
     cloud="Google Cloud",
     login="`gcloud auth application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS",
-    variables=(
-        ("GOOGLE_CREDENTIALS",),
-        ("GOOGLE_CLOUD_KEYFILE_JSON",),
-        ("GCLOUD_KEYFILE_JSON",),
-        ("GOOGLE_OAUTH_ACCESS_TOKEN",),
-        ("GCE_METADATA_HOST",),
-    ),
+    variables=(("GCE_METADATA_HOST",),),
     files=("$GOOGLE_APPLICATION_CREDENTIALS", ".config/gcloud/application_default_credentials.json"),
-    config=("gcp:credentials", "gcp:accessToken"),
+    provider=(
+        "GOOGLE_CREDENTIALS",
+        "GOOGLE_CLOUD_KEYFILE_JSON",
+        "GCLOUD_KEYFILE_JSON",
+        "GOOGLE_OAUTH_ACCESS_TOKEN",
+        "gcp:credentials",
+        "gcp:accessToken",
+    ),
 )
 # The resource manager gives roles on the project. It must be on before, as must Service Usage, which turns APIs on.
 APIS = ("artifactregistry", "cloudkms", "cloudresourcemanager", "compute", "container", "iam")
