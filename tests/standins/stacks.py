@@ -33,8 +33,7 @@ SOMEBODY = {
     "AWS_ACCESS_KEY_ID": "stand-in",
     "AWS_SECRET_ACCESS_KEY": "stand-in",
     "GCE_METADATA_HOST": "stand-in",
-    "ARM_CLIENT_ID": "stand-in",
-    "ARM_CLIENT_SECRET": "stand-in",
+    "AZURE_CONFIG_DIR": "stand-in",
 }
 
 

@@ -23,6 +23,7 @@ class Needs:
     config: str
     command: str
     mend: str
+    also: tuple[tuple[str, str], ...] = ()  # further commands, each with what brings it
 
 
 NEEDS = {
@@ -46,6 +47,7 @@ NEEDS = {
         "azure",
         "kubelogin",
         "az aks install-cli, or see https://azure.github.io/kubelogin",
+        (("az", "install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli"),),
     ),
 }
 
