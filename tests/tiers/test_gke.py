@@ -359,6 +359,13 @@ def test_what_the_bill_is_made_of_has_no_prices() -> None:
     assert costs(decided(mode="autopilot"))["billedBy"] == "pod requests"
 
 
+@pytest.mark.parametrize(("least", "begun"), [(0, 0), (1, 2), (2, 3), (3, 3), (4, 6)])
+def test_a_pool_begins_with_as_many_machines_in_each_zone_and_they_are_paid_for(least: int, begun: int) -> None:
+    first = [] if least else [{"name": "first", "min": 1, "max": 1}]
+    told = costs(decided(nodes=[*first, {"min": least}]))
+    assert told["machines"][-1]["min"] == begun
+
+
 def test_what_a_cluster_offers_is_known_without_making_it() -> None:
     made = gke.GkeTier.offered(args(mode="autopilot"), port=80, tls_port=443, stack="prod")
     assert made.offers >= {"load-balancer", "metrics", "network-policy", "storage"}

@@ -132,6 +132,11 @@ class Pool:
     zones: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def begins(self) -> int:
+        """How many machines there are at first, in all zones."""
+        return self.first * len(self.zones)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -385,10 +390,13 @@ def entrance(plan: Plan) -> dict[str, str]:
 
 
 def costs(plan: Plan) -> dict[str, Any]:
-    """What a bill is made of, for people and for `anytier compare`. Machines by their pools; no prices are here."""
+    """What a bill is made of, for people and for `anytier compare`. Machines by their pools; no prices are here.
+
+    A pool begins with as many machines in each of its zones, so there may be more of them at first than its `min`.
+    """
     machines = [
-        {"pool": pool.key, "type": pool.type, "min": pool.low, "max": pool.high, "spot": pool.spot, "disk": pool.disk,
-         "diskGiB": pool.size}
+        {"pool": pool.key, "type": pool.type, "min": pool.begins, "max": max(pool.high, pool.begins),
+         "spot": pool.spot, "disk": pool.disk, "diskGiB": pool.size}
         for pool in plan.pools
     ]  # fmt: skip
     return {
