@@ -331,7 +331,11 @@ def lacking(tier: str) -> Iterator[AnytierError]:
     from anytier.doctor.managed import NEEDS
 
     needs = NEEDS[tier]
-    for command, mend in ((needs.command, needs.mend), ("kubectl", "https://kubernetes.io/docs/tasks/tools")):
+    for command, mend in (
+        (needs.command, needs.mend),
+        *needs.also,
+        ("kubectl", "https://kubernetes.io/docs/tasks/tools"),
+    ):
         if shutil.which(command) is None:
             yield ConfigError(command, "is not on PATH, and the suite gets into the cluster by it", mend)
 

@@ -15,7 +15,7 @@ from anytier.tiers.registry import tier_class
 
 WAYS = {
     "eks": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    "gke": ("GOOGLE_CREDENTIALS",),
+    "gke": ("GCE_METADATA_HOST",),
     "aks": ("ARM_CLIENT_ID", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID", "ARM_CLIENT_SECRET"),
 }
 LOGINS = {"eks": "aws sso login", "gke": "gcloud auth", "aks": "az login"}
@@ -50,6 +50,16 @@ def test_that_nobody_is_logged_in_is_told_with_the_command(tier: str, monkeypatc
     for name in WAYS[tier]:
         monkeypatch.setenv(name, "x")
     assert one(doctor.login(subject(tier))).status == "ok"
+
+
+def test_a_login_that_the_command_does_not_know_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CREDENTIALS", "{}")
+    found = one(doctor.login(subject("gke")))
+    assert (
+        found.status == "missing"
+        and "GOOGLE_CREDENTIALS" in found.what
+        and "GOOGLE_APPLICATION_CREDENTIALS" in found.do
+    )
 
 
 @pytest.mark.parametrize("tier", CLOUDS)

@@ -102,6 +102,13 @@ def test_a_workload_waits_for_the_rollout_of_what_it_depends_on(conformance: Rec
     )
 
 
+def test_the_plugin_comes_to_the_cluster_once_it_has_let_us_in(conformance: Recording) -> None:
+    """The claim waits for that; the plugin would not."""
+    (claimed,) = conformance.of("kubernetes:Claim")
+    (plugin,) = [item for item in conformance.resources if item.type == "pulumi:providers:kubernetes"]
+    assert claimed.name in plugin.depends and plugin.name not in claimed.depends
+
+
 def test_what_is_in_the_namespace_goes_with_it(conformance: Recording) -> None:
     inside = [
         item for item in conformance.resources if item.type.startswith("kubernetes:") and item.name != "app/namespace"

@@ -32,9 +32,8 @@ STACKS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
 SOMEBODY = {
     "AWS_ACCESS_KEY_ID": "stand-in",
     "AWS_SECRET_ACCESS_KEY": "stand-in",
-    "GOOGLE_OAUTH_ACCESS_TOKEN": "stand-in",
-    "ARM_CLIENT_ID": "stand-in",
-    "ARM_CLIENT_SECRET": "stand-in",
+    "GCE_METADATA_HOST": "stand-in",
+    "AZURE_CONFIG_DIR": "stand-in",
 }
 
 

@@ -69,6 +69,9 @@ def refused(location: str | None = "westeurope", today: datetime.date = TODAY, *
         {"network": "10.0.0.0/26"},
         {"podNetwork": "fd00::/48"},
         {"serviceNetwork": "10.0.0.0/28"},
+        {"network": "172.31.0.0/20"},
+        {"podNetwork": "172.16.0.0/12"},
+        {"serviceNetwork": "172.30.4.0/24"},
         {"access": ["0.0.0.0/0"]},
         {"access": ["everybody"]},
         {"admins": ["me@example.org"]},
@@ -162,6 +165,7 @@ def test_nothing_has_to_be_said() -> None:
         (AUTOMATIC, "access", "nobody else is in"),
         ({**AUTOMATIC, **OPEN, "nodes": [{}]}, "nodes", "decided by AKS itself"),
         ({**AUTOMATIC, **OPEN, "podNetwork": "10.0.0.0/16"}, "podNetwork", "decided by AKS itself"),
+        ({**AUTOMATIC, **OPEN, "sla": "premium"}, "sla", "decided by AKS itself"),
         ({**AUTOMATIC, **OPEN, "location": "westus"}, "azure-native:location", "no AKS Automatic"),
     ],
 )
@@ -198,7 +202,7 @@ def test_two_long_stacks_have_two_names() -> None:
 
 
 def test_networks_are_shared_out_without_overlaps() -> None:
-    for net in ("172.16.0.0/12", "10.180.0.0/16", "192.168.4.0/22"):
+    for net in ("172.16.0.0/13", "10.180.0.0/16", "192.168.4.0/22"):
         nodes, api = map(ipaddress.IPv4Network, decided(network=net).subnets)
         assert not nodes.overlaps(api) and api.prefixlen == 28
         assert all(item.subnet_of(ipaddress.IPv4Network(net)) for item in (nodes, api))
@@ -278,6 +282,18 @@ def test_the_name_holds_the_hash_of_all_that_cannot_change_on_a_pool() -> None:
             fixed = {key: wire.get(key) for key in aksfacts.FIXED_ON_A_POOL}
             assert seen.setdefault(item.name, fixed) == fixed
     assert len(seen) == 2 * 5
+
+
+@pytest.mark.parametrize("more", [{}, {"size": "large"}, {"disk": 99}, {"min": 3}])
+def test_the_system_pool_keeps_its_name_whatever_changes(more: dict[str, Any]) -> None:
+    """It is part of the cluster, and AKS adds no pool to one that is there."""
+    plan = decided(system={"name": "system", **more})
+    assert [item["name"] for item in aksinputs.cluster(plan, MADE)["agent_pool_profiles"]] == ["system"]
+
+
+def test_an_application_logs_in_to_the_cluster_by_the_variables_of_pulumis_provider() -> None:
+    flag = "--use-azurerm-env-vars"
+    assert flag in aksinputs.login(args(login="spn"), "t").args and flag not in aksinputs.login(args(), "t").args
 
 
 def test_on_spot_machines_pods_bear_with_their_taint() -> None:

@@ -94,6 +94,13 @@ def pools(recording: Recording) -> list[Any]:
     return [*(item.inputs for item in of(recording, POOL)), *cluster(recording).get("agentPoolProfiles", [])]
 
 
+def test_aks_makes_one_pool_at_a_time() -> None:
+    """It refuses another one meanwhile."""
+    found = {item.name: item for item in of(made(**CASES["all"])[0], POOL)}
+    first, second, third = (next(name for name in found if name.startswith(begin)) for begin in ("main", "arm", "s"))
+    assert first in found[second].depends and second in found[third].depends
+
+
 # the baseline
 
 
@@ -375,14 +382,24 @@ def test_nobody_logged_in_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setattr(aks, "get_monitor", object)
-    (found,) = aks._lacking({})
+    (found,) = aks._lacking({}, "azurecli")
     assert "nobody is logged in to Azure" in found.what and "az login" in found.do
     monkeypatch.setenv("ARM_USE_OIDC", "true")
-    assert list(aks._lacking({})) == []
+    assert list(aks._lacking({}, "workloadidentity")) == []
+    (found,) = aks._lacking({}, "azurecli")
+    assert found.path == "anytier:aks.login" and "az login" in found.do and "spn" in found.do
+    monkeypatch.setattr(aks, "is_dry_run", lambda: True)
+    assert list(aks._lacking({}, "azurecli")) == []
+    monkeypatch.setattr(aks, "is_dry_run", lambda: False)
     monkeypatch.delenv("ARM_USE_OIDC")
     (tmp_path / ".azure").mkdir()
     (tmp_path / ".azure" / "azureProfile.json").write_text("{}")
-    assert list(aks._lacking({})) == []
+    assert list(aks._lacking({}, "azurecli")) == []
+    (found,) = aks._lacking({}, "spn")
+    assert "ARM_CLIENT_ID" in found.what
+    monkeypatch.setenv("ARM_CLIENT_ID", "i")
+    monkeypatch.setenv("ARM_CLIENT_SECRET", "s")
+    assert list(aks._lacking({}, "spn")) == []
 
 
 def test_a_config_is_read_without_the_sdk() -> None:

@@ -30,7 +30,7 @@ from anytier.config import read
 from anytier.errors import AnytierError, leaves
 from anytier.provider.check import check
 from anytier.provider.docker.push import PushInputs
-from anytier.tiers import eks, eksplan, managed
+from anytier.tiers import eks, eksargs, eksplan, managed
 from anytier.tiers.eks import EksTier
 from anytier.tiers.eksargs import ADDONS, REGIONS, SPOT, TYPES, VERSIONS, EksArgs, arch_of
 from anytier.tiers.eksplan import Plan
@@ -190,6 +190,7 @@ def urn(item: Registered) -> str:
         {"network": "8.8.0.0/16"},
         {"services": "10.0.0.0/8"},
         {"services": "10.0.0.0/28"},
+        {"services": "100.64.0.0/16"},
         {"zones": ["eu-central-1a", "euc1-az2"]},
         {"zones": ["euc1-az1"]},
         {"nat": "two"},
@@ -553,6 +554,16 @@ def test_what_ends_last_is_what_the_others_need_to_end(standard: Recording, auto
     )
 
 
+@pytest.mark.parametrize("mode", ["standard", "auto"])
+def test_nothing_calls_the_cluster_before_who_may_has_been_let_in_for_minutes(
+    mode: str, standard: Recording, auto: Recording
+) -> None:
+    """A right to come in is known some time later; until then the answer is a 401, which ends the whole run."""
+    made, late = (standard, {"nodes-main", "coredns"}) if mode == "standard" else (auto, set())
+    for name in ("cluster", "storage-class"):
+        assert {"admin-may-all", "metrics-server", *late} <= made.after(name)
+
+
 # the place and the app on it
 
 
@@ -601,7 +612,7 @@ def test_a_public_service_asks_for_a_network_load_balancer(app_file: Path) -> No
     for options, wanted in (
         ({}, {"type": "nlb"}),
         ({"loadBalancer": "internal"}, {"type": "nlb", "internal": "true"}),
-        ({"mode": "auto"}, {"scheme": "internet-facing"}),
+        ({"mode": "auto"}, {"scheme": "internet-facing", "attributes": "load_balancing.cross_zone.enabled=true"}),
         ({"mode": "auto", "loadBalancer": "internal"}, {"scheme": "internal"}),
     ):
         made = whole(app_file, **{"anytier:eks": json.dumps(options)})
@@ -612,6 +623,8 @@ def test_a_public_service_asks_for_a_network_load_balancer(app_file: Path) -> No
         ]
         notes = router["metadata"]["annotations"]
         assert {f"{prefix}{key}": value for key, value in wanted.items()}.items() <= notes.items()
+        # Auto Mode's controller does not know this one.
+        assert (f"{prefix}cross-zone-load-balancing-enabled" in notes) == (options.get("mode") != "auto")
         assert [port["port"] for port in router["spec"]["ports"]] == [80]
 
 
@@ -666,6 +679,40 @@ def test_nobody_logged_in_is_one_line_and_a_recording_needs_nobody(
     assert line.startswith("aws: nobody is logged in to AWS here -> `aws sso login`") and not there.resources
     monkeypatch.setenv("AWS_PROFILE", "me")
     assert whole(app_file)["control-plane"]
+
+
+ROLE = "arn:aws:iam::123456789012:role/deployer"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("aws:accessKey", "AKIA"),
+        ("aws:assumeRoleWithWebIdentity", json.dumps({"roleArn": ROLE})),
+        ("aws:assumeRoles", json.dumps([{"roleArn": ROLE}, {"roleArn": ROLE}])),
+        ("aws:assumeRoles", json.dumps([{"roleArn": ROLE, "externalId": "x"}])),
+    ],
+)
+def test_a_login_that_makes_a_cluster_and_does_not_get_in_is_refused_but_in_a_preview(
+    key: str, value: str, app_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eks, "MockMonitor", type(None))
+    there = Recording()
+    with pytest.raises(Exception) as caught:
+        whole(app_file, there, **{key: value})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{key}: ") and "AWS_PROFILE" in line and not there.resources
+    monkeypatch.setattr(eks, "is_dry_run", lambda: True)
+    assert whole(app_file, **{key: value})["control-plane"]
+
+
+def test_the_clusters_command_is_the_role_that_the_provider_is(app_file: Path) -> None:
+    """Else the token would be of whoever may take that role, whom the cluster does not know."""
+    made = whole(app_file, **{"aws:assumeRoles": json.dumps([{"roleArn": ROLE}])})
+    run = json.loads(made.exports["kubeconfig"].value)["users"][0]["user"]["exec"]
+    assert run["args"][-2:] == ["--role-arn", ROLE]
+    for text in ("", "no JSON", "{}", "[1]"):
+        assert eksargs.assumed(text) is None
 
 
 def test_an_sdk_that_is_not_there_is_told_in_place_of_a_traceback(

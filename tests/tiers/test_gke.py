@@ -301,12 +301,29 @@ def test_nobody_logged_in_is_one_line_with_the_command(tmp_path: Path, monkeypat
     [error, *_] = gke.missing(path, tmp_path, set())
     assert "nobody is logged in to Google Cloud" in str(error) and "gcloud auth application-default login" in error.do
     assert "\n" not in str(error)
-    told = [str(item) for item in gke.missing({**path, "GOOGLE_OAUTH_ACCESS_TOKEN": "secret"}, tmp_path, set())]
-    assert not any("logged in" in text or "secret" in text for text in told)
+    assert not any(
+        "logged in" in str(item) for item in gke.missing({**path, "GCE_METADATA_HOST": "x"}, tmp_path, set())
+    )
     kept = tmp_path / ".config/gcloud/application_default_credentials.json"
     kept.parent.mkdir(parents=True)
     kept.write_text("{}")
     assert not any("logged in" in str(item) for item in gke.missing(path, tmp_path, set()))
+
+
+@pytest.mark.parametrize("name", gkeplan.CREDENTIALS.provider)
+def test_whoever_only_pulumis_provider_knows_does_not_get_into_the_cluster(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gke, "_of_google", lambda: False)
+    monkeypatch.setattr(gke.shutil, "which", lambda name, path=None: name)
+    environment, config = ({}, {name}) if name.startswith("gcp:") else ({name: "secret"}, set())
+    [error] = gke.missing(environment, tmp_path, config)
+    assert name in error.what and "secret" not in str(error)
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in error.do and "gcloud auth application-default login" in error.do
+    assert gke.missing(environment, tmp_path, config, preview=True) == []
+    key = tmp_path / "key.json"
+    key.write_text("{}")
+    assert gke.missing({**environment, "GOOGLE_APPLICATION_CREDENTIALS": str(key)}, tmp_path, config) == []
 
 
 def test_without_the_plugin_nobody_gets_into_the_cluster(tmp_path: Path) -> None:
@@ -340,6 +357,13 @@ def test_what_the_bill_is_made_of_has_no_prices() -> None:
         }
     ]
     assert costs(decided(mode="autopilot"))["billedBy"] == "pod requests"
+
+
+@pytest.mark.parametrize(("least", "begun"), [(0, 0), (1, 2), (2, 3), (3, 3), (4, 6)])
+def test_a_pool_begins_with_as_many_machines_in_each_zone_and_they_are_paid_for(least: int, begun: int) -> None:
+    first = [] if least else [{"name": "first", "min": 1, "max": 1}]
+    told = costs(decided(nodes=[*first, {"min": least}]))
+    assert told["machines"][-1]["min"] == begun
 
 
 def test_what_a_cluster_offers_is_known_without_making_it() -> None:

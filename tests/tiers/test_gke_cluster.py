@@ -123,6 +123,9 @@ OF_STANDARD = {
     "removeDefaultNodePool": True,
     "nodeConfig.shieldedInstanceConfig": {"enableSecureBoot": True, "enableIntegrityMonitoring": True},
     "nodeConfig.serviceAccount": "nodes@my-project.iam.gserviceaccount.com",
+    # 100 GB of the faster kind in each zone would be more than a new project may have.
+    "nodeConfig.diskType": "pd-standard",
+    "nodeConfig.diskSizeGb": 20,
     "nodePoolDefaults.nodeConfigDefaults.insecureKubeletReadonlyPortEnabled": "FALSE",
 }
 OF_POOLS = {
@@ -344,6 +347,10 @@ def test_a_cluster_waits_for_its_key_its_account_and_its_way_out() -> None:
     assert "cluster" in tier().after("pool-main")
 
 
+def test_roles_on_the_project_wait_for_the_api_that_gives_them() -> None:
+    assert "api-cloudresourcemanager" in tier().after("nodes-defaultNodeServiceAccount")
+
+
 def test_everything_stands_below_the_tier() -> None:
     for item in tier().resources:
         assert item.parent in ("gke", "anytier-prod") and (item.type.startswith("anytier:tier") or item.parent == "gke")
@@ -381,10 +388,10 @@ def test_the_shortest_stack_is_four_lines_and_works(shop: Recording) -> None:
 
 def test_the_app_comes_last_and_goes_first(shop: Recording) -> None:
     """Its load balancers and disks are gone with its namespace, before the cluster that makes them is."""
-    [provider] = [item for item in shop.resources if item.type == "pulumi:providers:kubernetes"]
-    assert shop.after(provider.name) >= {"cluster", "pool-main", "nat", "subnet", "gke-uses-key"}
     [claim] = [item for item in shop.resources if item.type == "anytier:kubernetes:Claim"]
-    assert provider.name in claim.depends
+    assert shop.after(claim.name) >= {"cluster", "pool-main", "nat", "subnet", "gke-uses-key"}
+    [provider] = [item for item in shop.resources if item.type == "pulumi:providers:kubernetes"]
+    assert claim.name in provider.depends
 
 
 def test_which_cluster_it_is_stays_the_same_for_its_life(shop: Recording) -> None:

@@ -264,7 +264,7 @@ def test_nobody_logged_in_is_one_line_whatever_else_is_missing(
 
 SOMEBODY = {
     "eks": {"AWS_PROFILE": "me"},
-    "gke": {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
+    "gke": {"GCE_METADATA_HOST": "m"},
     "aks": {"ARM_CLIENT_ID": "i", "ARM_CLIENT_SECRET": "s"},
 }
 
@@ -278,12 +278,12 @@ def test_what_would_fail_once_it_is_paid_for_is_refused_before(
         monkeypatch.setenv(name, value)
     closed = {"endpoint": "private"} if tier == "gke" else {}
     found = real(tmp_path, monkeypatch, tier, protect=True, **closed).refused()
-    command = {"eks": "aws", "gke": "gke-gcloud-auth-plugin", "aks": "kubelogin"}[tier]
+    commands = {"eks": ["aws"], "gke": ["gke-gcloud-auth-plugin"], "aks": ["kubelogin", "az"]}[tier]
     way_in = f"anytier:{tier}.{'endpoint' if tier == 'gke' else 'access'}"
     assert [item.path for item in found] == [
         f"anytier:{tier}.protect",
         way_in,
-        command,
+        *commands,
         "kubectl",
         f"anytier:{tier}.builder",
     ]

@@ -23,6 +23,7 @@ class Needs:
     config: str
     command: str
     mend: str
+    also: tuple[tuple[str, str], ...] = ()  # further commands, each with what brings it
 
 
 NEEDS = {
@@ -46,6 +47,7 @@ NEEDS = {
         "azure",
         "kubelogin",
         "az aks install-cli, or see https://azure.github.io/kubelogin",
+        (("az", "install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli"),),
     ),
 }
 
@@ -62,7 +64,8 @@ def login(subject: Subject) -> Iterator[Finding]:
     needs = NEEDS[subject.tier]
     credentials = import_module(needs.credentials).CREDENTIALS
     given = stack_config(subject.stack) if subject.stack else {}
-    nobody = credentials.missing(os.environ, Path.home(), given, needs.config)
+    here = (os.environ, Path.home(), given, needs.config)
+    nobody = credentials.missing(*here) or credentials.halfway(*here)
     yield of_error("login", nobody) if nobody else ok("login", f"somebody is logged in to {credentials.cloud}")
 
 

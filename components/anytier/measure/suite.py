@@ -149,6 +149,7 @@ def refuse_without_login(tier: str, config: Mapping[str, Any], environ: Mapping[
     if tier in NEEDS:
         needs = NEEDS[tier]
         credentials = import_module(needs.credentials).CREDENTIALS
-        nobody = credentials.missing(environ, Path.home(), config, needs.config)
+        here = (environ, Path.home(), config, needs.config)
+        nobody = credentials.missing(*here) or credentials.halfway(*here)
         if nobody:
             raise nobody

@@ -51,14 +51,16 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.config = pulumi.Output.secret(self.place.kubeconfig)
         known = self.place.identity
         self.cluster = pulumi.Output.unsecret(self.config.apply(fingerprint)) if known is None else known
-        opts = self.child_options(self.place.ready)
+        # First the claim, which waits until the cluster lets us in: one that refuses pulumi-kubernetes once counts as
+        # one that does not answer, the whole run long.
+        base = {**self.place_props(), "owner": self.owner}
+        first = [*self.place.ready, *([self.place.provider] if self.place.provider else [])]
+        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options(first))
         forget = self.place.lives_on is not None  # then the cluster itself may be let go
+        opts = self.child_options([*self.place.ready, self.claim])
         self.provider = self.place.provider or cluster_provider(
             f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
         )
-        base = {**self.place_props(), "owner": self.owner}
-        first = [self.provider, *(self.place.ready if self.place.provider else ())]
-        self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options(first))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
         self.bound = {item.key: self.bind(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None

@@ -15,13 +15,13 @@ from typing import Any
 
 from pulumi.runtime import config as runtime_config
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_monitor
+from pulumi.runtime.settings import get_monitor, is_dry_run
 
 import pulumi
 from anytier.errors import ConfigError
 from anytier.tiers import aksinputs, aksplan, managed
 from anytier.tiers.aksargs import AksArgs
-from anytier.tiers.aksfacts import CREDENTIALS
+from anytier.tiers.aksfacts import CREDENTIALS, wrong_login
 from anytier.tiers.aksplan import KEY, LOCATION, Plan
 from anytier.tiers.places import Cluster
 
@@ -79,7 +79,7 @@ class AksTier(pulumi.ComponentResource):
 def decided(args: AksArgs, stack: str) -> Plan:
     """The plan for where the stack says. A group of ConfigErrors for all that is wrong, nobody logged in included."""
     given = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
-    found: list[Exception] = [*_lacking(given)]
+    found: list[Exception] = [*_lacking(given, args.login)]
     try:
         plan = aksplan.decide(args, given.get(LOCATION), stack, datetime.date.today())
     except ExceptionGroup as group:
@@ -89,10 +89,13 @@ def decided(args: AksArgs, stack: str) -> Plan:
     return plan
 
 
-def _lacking(given: dict[str, str]) -> Iterator[ConfigError]:
-    """The SDK, and somebody to be at Azure; whoever only records what would be made needs nobody's credentials."""
+def _lacking(given: dict[str, str], login: str) -> Iterator[ConfigError]:
+    """The SDK, and somebody to be at Azure; whoever only records what would be made needs nobody's credentials, and a
+    preview only those of Pulumi's provider."""
     yield from managed.lacking("aks", "pulumi_azure_native")
     if not isinstance(get_monitor(), MockMonitor):
         nobody = CREDENTIALS.missing(os.environ, Path.home(), given, "azure")
+        if nobody is None and not is_dry_run():
+            nobody = wrong_login(login, os.environ, Path.home(), f"{KEY}.login")
         if nobody:
             yield nobody

@@ -5,6 +5,7 @@ Nothing is decided here; only what is wrong in one value by itself is refused.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Literal
 
@@ -26,16 +27,27 @@ _OFFSET = re.compile(r"[+-](0[0-9]|1[0-4]):(00|30|45)")
 _TAG = re.compile(r"[^<>%&\\?/\x00-\x1f]{1,512}")
 
 
+_RESERVED = tuple(ipaddress.IPv4Network(net) for net in ("172.30.0.0/16", "172.31.0.0/16"))
+
+
+def _free(text: str, largest: int, smallest: int, example: str) -> str:
+    found = managed.network(text, largest, smallest, example)
+    for taken in _RESERVED:
+        if taken.overlaps(ipaddress.IPv4Network(found)):
+            raise ValueError(f"{found} overlaps {taken}, which AKS keeps for itself; give one such as {example}")
+    return found
+
+
 def _network(text: str) -> str:
-    return managed.network(text, 8, 22, "10.180.0.0/16")
+    return _free(text, 8, 22, "10.180.0.0/16")
 
 
 def _pods(text: str) -> str:
-    return managed.network(text, 9, 22, "10.244.0.0/16")
+    return _free(text, 9, 22, "10.244.0.0/16")
 
 
 def _services(text: str) -> str:
-    return managed.network(text, 12, 24, "10.96.0.0/16")
+    return _free(text, 12, 24, "10.96.0.0/16")
 
 
 def _person(text: str) -> str:

@@ -40,7 +40,9 @@ class AksCluster:
         )
         self._logs()
         self._windows()
-        pools = [self._pool(item, made) for item in plan.pools]
+        pools: list[pulumi.Resource] = []
+        for item in plan.pools:
+            pools.append(self._pool(item, made, pools[-1:]))
         self.registry, pulls = self._registry()
         self.address = self._address()
         entrance = () if self.address is None else (self.address,)
@@ -78,13 +80,20 @@ class AksCluster:
 
     # the cluster's own
 
-    def _pool(self, item: Pool, made: Made) -> Any:
-        """Its name has the hash of what cannot change: the new pool is there before the old one is drained and goes."""
-        return self._part(
-            containerservice.AgentPool,
+    def _pool(self, item: Pool, made: Made, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Its name has the hash of what cannot change: the new pool is there before the old one is drained and goes.
+
+        `after`: AKS makes one pool of a cluster at a time, and refuses another one meanwhile.
+        """
+        pool: pulumi.Resource = containerservice.AgentPool(
             item.name,
-            {"agent_pool_name": item.name, **aksinputs.pool(self.plan, item, made.nodes_subnet)},
+            resource_group_name=self.group.name,
+            resource_name_=self.cluster.name,
+            agent_pool_name=item.name,
+            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=list(after)),
+            **aksinputs.pool(self.plan, item, made.nodes_subnet),
         )
+        return pool
 
     def _windows(self) -> None:
         for name, window in aksinputs.maintenance(self.plan).items():

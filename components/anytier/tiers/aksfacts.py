@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+from anytier.errors import ConfigError
 from anytier.tiers.managed import Arch, Credentials, Minor, Types, Versions
 
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions: `usual` is the end of life, `last` that of the
@@ -125,6 +127,21 @@ CREDENTIALS = Credentials(
     files=(".azure/azureProfile.json",),
     config=("azure-native:clientId", "azure-native:useOidc", "azure-native:useMsi"),
 )
+
+
+def wrong_login(login: str, environment: Mapping[str, str], home: Path, at: str) -> ConfigError | None:
+    """Where Pulumi's provider may be somebody, and kubelogin, by this option, cannot be: the cluster would be made for
+    no one. What a managed identity or a federated token needs is not looked at."""
+    cli = "AZURE_CONFIG_DIR" in environment or (home / ".azure/azureProfile.json").is_file()
+    if login == "azurecli" and not cli:
+        what = "is azurecli, and the Azure CLI is not logged in here; the ARM_ variables log in Pulumi's provider alone"
+        return ConfigError(at, what, "`az login`, or `login: spn` with ARM_CLIENT_ID and ARM_CLIENT_SECRET, or another")
+    secret = environment.get("ARM_CLIENT_SECRET") or environment.get("ARM_CLIENT_CERTIFICATE_PATH")
+    if login == "spn" and not (environment.get("ARM_CLIENT_ID") and secret):
+        what = "is spn, and the environment has no ARM_CLIENT_ID with ARM_CLIENT_SECRET or ARM_CLIENT_CERTIFICATE_PATH"
+        return ConfigError(at, what, "set them: kubelogin looks nowhere else")
+    return None
+
 
 # What replaces a resource when it changes: azure-native's own list (provider/pkg/gen/replacement.go, read 2026-11) with
 # what AKS says cannot be changed. Paths as on the wire; one stands for all below it. Resources' own names replace, too:

@@ -299,8 +299,10 @@ def registry_login(name: Any) -> tuple[Any, ...]:
 
 
 def login(args: AksArgs, tenant: str) -> Exec:
-    """kubelogin gets a token of Entra's, by whoever is logged in where it runs."""
+    """kubelogin gets a token of Entra's, by whoever is logged in where it runs; an application by the variables that
+    Pulumi's provider reads."""
     how = ["get-token", "--login", args.login, "--server-id", SERVER_ID, "--tenant-id", tenant]
+    how += ["--use-azurerm-env-vars"] if args.login == "spn" else []
     return Exec(
         "kubelogin", how, hint="kubelogin is missing: `az aks install-cli`, or see https://azure.github.io/kubelogin"
     )

@@ -47,12 +47,23 @@ _API_PREFIX = 28  # of the API server's own subnet: the smallest that is taken
 _MOST_DISK, _LEAST_DISK = 2048, 30
 # A cluster's resource group is called MC_GROUP_CLUSTER_REGION, in 80 characters; eight of each name are Azure's.
 _NAME = 20
-_STANDARD_ONLY = ("nodes", "system", "zones", "network", "pod_network", "service_network", "upgrades", "node_os")
+_STANDARD_ONLY = (
+    "nodes",
+    "system",
+    "zones",
+    "network",
+    "pod_network",
+    "service_network",
+    "upgrades",
+    "node_os",
+    "sla",
+)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool of machines, decided. `name` holds the hash of what cannot change on a pool that is there."""
+    """A pool of machines, decided. `name` holds the hash of what cannot change on a pool that is there, except that of
+    the pool for AKS's own pods, which comes with the cluster."""
 
     name: str
     nodes: Nodes
@@ -154,7 +165,9 @@ def _pools(args: AksArgs, zones: tuple[str, ...]) -> tuple[list[Pool], list[Anyt
             found.append(error)
             continue
         fixed = {"type": type, "zones": list(zones), "disk": nodes.disk, "spot": nodes.spot, "mode": system}
-        made.append(Pool(managed.hashed(nodes.name, fixed, 12, "", 4), nodes, type, arch, system))
+        # The system's pool is part of the cluster, to which AKS adds no pool: another name would be refused.
+        name = nodes.name if system else managed.hashed(nodes.name, fixed, 12, "", 4)
+        made.append(Pool(name, nodes, type, arch, system))
     return made, found
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from pulumi.runtime import config as runtime_config
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_monitor
+from pulumi.runtime.settings import get_monitor, is_dry_run
 
 import pulumi
 from anytier.clusterobjects import cluster_provider, register
 from anytier.tiers import eksplan, managed
-from anytier.tiers.eksargs import CREDENTIALS, KEY, EksArgs
+from anytier.tiers.eksargs import CREDENTIALS, KEY, EksArgs, assumed, wrong_login
 from anytier.tiers.eksplan import Plan
 from anytier.tiers.managed import Exec
 from anytier.tiers.places import BALANCER, Cluster
@@ -50,9 +50,10 @@ class EksTier(pulumi.ComponentResource):
         kubeconfig = pulumi.Output.secret(plain)
         # Its address may change and its name come again, its authority not.
         identity = made.authority.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
-        provider = cluster_provider(
-            "cluster", kubeconfig, identity=identity, opts=pulumi.ResourceOptions(parent=self, depends_on=made.enters)
-        )
+        # AWS lets in who has just been given access some time later, and a cluster that refuses the plugin once counts
+        # as one that does not answer, the whole run long. Machines and add-ons take minutes, so it comes after those.
+        late = pulumi.ResourceOptions(parent=self, depends_on=made.ready)
+        provider = cluster_provider("cluster", kubeconfig, identity=identity, opts=late)
         objects = self._objects(plan, provider, made)
         protection = managed.protection(KEY, args.protect)
         console = made.cluster.name.apply(lambda called: eksplan.console(plan.region, called))
@@ -107,7 +108,7 @@ class EksTier(pulumi.ComponentResource):
             wanted["network-policies"] = eksplan.network_policies()
         objects = [(key, item, ()) for key, item in wanted.items()]
         gone = pulumi.ResourceOptions(deleted_with=made.cluster)
-        return list(register(objects, provider, self, after=made.enters, opts=gone).values())
+        return list(register(objects, provider, self, after=made.ready, opts=gone).values())
 
 
 def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **made: Any) -> Cluster:
@@ -130,15 +131,19 @@ def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **m
 
 
 def kubeconfig_of(region: str, name: str, server: str, authority: str) -> str:
-    profile = pulumi.Config("aws").get("profile")
+    config = pulumi.Config("aws")
+    profile, role = config.get("profile"), assumed(config.get("assumeRoles"))
     args = ["eks", "get-token", "--region", region, "--cluster-name", name, "--output", "json"]
+    args += ["--role-arn", role] if role else []
     login = Exec("aws", args, {"AWS_PROFILE": profile} if profile else {}, _HINT)
     return managed.kubeconfig(name, server, authority, login)
 
 
 def _nobody() -> Iterator[Exception]:
-    """Where no provider will be asked, as for a plan, nobody need be logged in."""
+    """Where no provider will be asked, as for a plan, nobody need be logged in. A preview asks the provider alone."""
     if not isinstance(get_monitor(), MockMonitor):
         given = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
         if nobody := CREDENTIALS.missing(os.environ, Path.home(), given, "aws"):
             yield nobody
+        if not is_dry_run():
+            yield from wrong_login(given)

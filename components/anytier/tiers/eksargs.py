@@ -6,12 +6,14 @@ Nothing is decided here; only what is wrong in one value by itself is refused.
 from __future__ import annotations
 
 import datetime
+import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from anytier.errors import ConfigError
 from anytier.frozen import Frozen
 from anytier.tiers import managed
 from anytier.tiers.managed import Access, Arch, Credentials, Minor, Nodes, Types, Versions
@@ -163,6 +165,43 @@ def is_role(text: str) -> bool:
     return _ROLE.fullmatch(text) is not None
 
 
+# Keys of the config by which Pulumi's provider is somebody whom `aws eks get-token` can never be told of.
+_PROVIDERS_OWN = ("aws:accessKey", "aws:assumeRoleWithWebIdentity")
+_ROLES = "aws:assumeRoles"
+
+
+def wrong_login(given: Mapping[str, str]) -> Iterator[ConfigError]:
+    """What a stack's whole config says of a login that would make a cluster and not get into it."""
+    for key in _PROVIDERS_OWN:
+        if given.get(key):
+            what = (
+                "is for Pulumi's provider alone: `aws eks get-token`, which gets into the cluster, does not look at it"
+            )
+            yield ConfigError(key, what, "take it out, and set AWS_PROFILE, or the keys, in the environment")
+    roles = _roles(given.get(_ROLES))
+    if len(roles) > 1 or any(role.get("externalId") for role in roles):
+        what = "has more than one role, or an external id, and `aws eks get-token` takes one role's ARN"
+        do = (
+            "take it out, and name a profile in AWS_PROFILE (or aws:profile) that has `role_arn` and what belongs to it"
+        )
+        yield ConfigError(_ROLES, what, do)
+
+
+def assumed(text: str | None) -> str | None:
+    """The role that Pulumi's provider becomes, by the text of `aws:assumeRoles`; None for none."""
+    roles = _roles(text)
+    return str(roles[0].get("roleArn") or "") or None if roles else None
+
+
+def _roles(text: str | None) -> list[dict[str, Any]]:
+    """What is no list of roles is told by the provider itself."""
+    try:
+        found = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
 def _principal(text: str) -> str:
     if not _PRINCIPAL.fullmatch(text):
         raise ValueError(f"{text[:80]!r} is no role or user: such as arn:aws:iam::123456789012:role/admin")
@@ -194,7 +233,11 @@ def _network(text: str) -> str:
 
 
 def _services(text: str) -> str:
-    return managed.network(text, 12, 24, "172.20.0.0/16")
+    """Of 100.64.0.0/10 AWS takes none, though a VPC may have it."""
+    found = managed.network(text, 12, 24, "172.20.0.0/16")
+    if found.startswith("100."):
+        raise ValueError(f"{found} is not of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, and AWS takes no other")
+    return found
 
 
 Addon = Literal["vpc-cni", "kube-proxy", "coredns", "aws-ebs-csi-driver", "eks-pod-identity-agent", "metrics-server"]

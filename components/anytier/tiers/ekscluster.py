@@ -33,11 +33,11 @@ class EksCluster(pulumi.ComponentResource):
         self.name = self.network.vpc.id.apply(lambda vpc: cluster_name(plan.prefix, vpc))
         self.nodes_role = self._role("nodes", _EC2, eksiam.AUTO_NODES if plan.auto else eksiam.NODES)
         self.cluster = self._cluster()
-        self.enters = self._admins()
+        enters = self._admins()
         early = [self._addon(item, []) for item in plan.addons if item.early]
         self.groups = [self._group(pool, early) for pool in plan.pools]
         late = [self._addon(item, self.groups) for item in plan.addons if not item.early]
-        self.ready: list[pulumi.Resource] = [self.cluster, *self.enters, *early, *self.groups, *late]
+        self.ready: list[pulumi.Resource] = [self.cluster, *enters, *early, *self.groups, *late]
         self.endpoint = self.cluster.endpoint
         self.authority: pulumi.Output[str] = self.cluster.certificate_authority.apply(lambda held: held.data or "")
         self.register_outputs({"name": self.cluster.name, "endpoint": self.endpoint})

@@ -40,6 +40,7 @@ _SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
 _TYPE = "service.beta.kubernetes.io/aws-load-balancer-type"
 _INTERNAL = "service.beta.kubernetes.io/aws-load-balancer-internal"
 _ACROSS = "service.beta.kubernetes.io/aws-load-balancer-cross-zone-load-balancing-enabled"
+_ATTRIBUTES = "service.beta.kubernetes.io/aws-load-balancer-attributes"  # Auto Mode does not know the one above
 
 # Type -> the properties whose change makes another one: the old one goes. From the Terraform provider that pulumi-aws
 # is made of (2026-11): cluster.go and node_group.go of its internal/service/eks, the others as it documents them.
@@ -212,7 +213,10 @@ def balancer_notes(args: EksArgs) -> dict[str, str]:
     plane's, which makes a classic one unless told."""
     public = args.load_balancer == "public"
     if args.mode == "auto":
-        return {_SCHEME: "internet-facing" if public else "internal", _ACROSS: "true"}
+        return {
+            _SCHEME: "internet-facing" if public else "internal",
+            _ATTRIBUTES: "load_balancing.cross_zone.enabled=true",
+        }
     return {_TYPE: "nlb", _ACROSS: "true", **({} if public else {_INTERNAL: "true"})}
 
 

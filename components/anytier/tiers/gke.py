@@ -17,7 +17,7 @@ from typing import Any
 
 from pulumi.runtime.config import get_config
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_monitor
+from pulumi.runtime.settings import get_monitor, is_dry_run
 
 import pulumi
 from anytier.clusterobjects import cluster_provider, register
@@ -158,7 +158,7 @@ def decided(args: GkeArgs, today: datetime.date) -> Plan:
 
     A run that only writes down what it would register, or a test, needs nobody to be logged in.
     """
-    given = {key: get_config(key) for key in ("gcp:project", "gcp:region", *CREDENTIALS.config)}
+    given = {key: get_config(key) for key in ("gcp:project", "gcp:region", *CREDENTIALS.provider)}
     found: list[Exception] = []
     plan: Plan | None = None
     try:
@@ -168,16 +168,21 @@ def decided(args: GkeArgs, today: datetime.date) -> Plan:
         found += group.exceptions
     found += managed.lacking("gke", "pulumi_gcp")
     if not isinstance(get_monitor(), MockMonitor):
-        found += missing(os.environ, Path.home(), {key for key, value in given.items() if value})
+        found += missing(os.environ, Path.home(), {key for key, value in given.items() if value}, is_dry_run())
     if found or plan is None:
         raise ExceptionGroup("config", found)
     return plan
 
 
-def missing(environment: Mapping[str, str], home: Path, config: set[str]) -> list[AnytierError]:
-    """What this side needs and has not. On a machine of Google's the machine itself is somebody."""
+def missing(environment: Mapping[str, str], home: Path, config: set[str], preview: bool = False) -> list[AnytierError]:
+    """What this side needs and has not. On a machine of Google's the machine itself is somebody.
+
+    A preview is Pulumi's provider's business: whoever only that one knows will do.
+    """
     found: list[AnytierError] = []
     nobody = CREDENTIALS.missing(environment, home, config, KEY)
+    if nobody is None and not preview:
+        nobody = CREDENTIALS.halfway(environment, home, config, KEY)
     if nobody is not None and not _of_google():
         found.append(nobody)
     if shutil.which(PLUGIN, path=environment.get("PATH")) is None:

@@ -218,7 +218,11 @@ def _autopilot(who: Account) -> dict[str, Any]:
 
 
 def _standard(plan: Plan, who: Account) -> dict[str, Any]:
-    """With pools of its own: GKE wants a first one, which is thrown away at once, and is no weaker than the others."""
+    """With pools of its own: GKE wants a first one, which is thrown away at once, and is no weaker than the others.
+
+    Its disks are small and of the plain kind: GKE's own choice, 100 GB on each zone's machine, is more than a new
+    project may have of the faster one.
+    """
     return {
         "node_locations": list(plan.zones),
         "initial_node_count": 1,
@@ -227,6 +231,8 @@ def _standard(plan: Plan, who: Account) -> dict[str, Any]:
             service_account=who.email,
             oauth_scopes=_SCOPES,
             image_type="COS_CONTAINERD",
+            disk_type="pd-standard",
+            disk_size_gb=20,
             shielded_instance_config=gke.ClusterNodeConfigShieldedInstanceConfigArgs(
                 enable_secure_boot=True, enable_integrity_monitoring=True
             ),

@@ -24,17 +24,19 @@ TOKEN_USER = "oauth2accesstoken"  # who has it, to Google's registries
 CREDENTIALS = Credentials(
     cloud="Google Cloud",
     login="`gcloud auth application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS",
-    variables=(
-        ("GOOGLE_CREDENTIALS",),
-        ("GOOGLE_CLOUD_KEYFILE_JSON",),
-        ("GCLOUD_KEYFILE_JSON",),
-        ("GOOGLE_OAUTH_ACCESS_TOKEN",),
-        ("GCE_METADATA_HOST",),
-    ),
+    variables=(("GCE_METADATA_HOST",),),
     files=("$GOOGLE_APPLICATION_CREDENTIALS", ".config/gcloud/application_default_credentials.json"),
-    config=("gcp:credentials", "gcp:accessToken"),
+    provider=(
+        "GOOGLE_CREDENTIALS",
+        "GOOGLE_CLOUD_KEYFILE_JSON",
+        "GCLOUD_KEYFILE_JSON",
+        "GOOGLE_OAUTH_ACCESS_TOKEN",
+        "gcp:credentials",
+        "gcp:accessToken",
+    ),
 )
-APIS = ("artifactregistry", "cloudkms", "compute", "container", "iam")
+# The resource manager gives roles on the project. It must be on before, as must Service Usage, which turns APIs on.
+APIS = ("artifactregistry", "cloudkms", "cloudresourcemanager", "compute", "container", "iam")
 # The least that a node needs (logs, metrics, autoscaling), and the images of the project's own registries.
 NODE_ROLES = ("roles/container.defaultNodeServiceAccount", "roles/artifactregistry.reader")
 PODS, SERVICES = "pods", "services"  # the subnet's ranges
@@ -129,6 +131,11 @@ class Pool:
     first: int
     zones: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def begins(self) -> int:
+        """How many machines there are at first, in all zones."""
+        return self.first * len(self.zones)
 
 
 @dataclass(frozen=True)
@@ -383,10 +390,13 @@ def entrance(plan: Plan) -> dict[str, str]:
 
 
 def costs(plan: Plan) -> dict[str, Any]:
-    """What a bill is made of, for people and for `anytier compare`. Machines by their pools; no prices are here."""
+    """What a bill is made of, for people and for `anytier compare`. Machines by their pools; no prices are here.
+
+    A pool begins with as many machines in each of its zones, so there may be more of them at first than its `min`.
+    """
     machines = [
-        {"pool": pool.key, "type": pool.type, "min": pool.low, "max": pool.high, "spot": pool.spot, "disk": pool.disk,
-         "diskGiB": pool.size}
+        {"pool": pool.key, "type": pool.type, "min": pool.begins, "max": max(pool.high, pool.begins),
+         "spot": pool.spot, "disk": pool.disk, "diskGiB": pool.size}
         for pool in plan.pools
     ]  # fmt: skip
     return {

@@ -295,21 +295,41 @@ def kubeconfig(name: str, server: str, authority: str, login: Exec) -> str:
 @dataclass(frozen=True)
 class Credentials:
     """Where a cloud's own tools look for somebody to be. `variables`: names, all of a group together; `files`: below
-    the home folder, or named by an environment variable (`$NAME`); `config`: keys of the stack's config."""
+    the home folder, or named by an environment variable (`$NAME`); `config`: keys of the stack's config.
+
+    `provider`: variables and keys of the config that log in Pulumi's provider alone. The command that gets into the
+    cluster looks at none of them.
+    """
 
     cloud: str
     login: str
     variables: tuple[tuple[str, ...], ...]
     files: tuple[str, ...]
     config: tuple[str, ...] = ()
+    provider: tuple[str, ...] = ()
 
     def missing(self, environment: Mapping[str, str], home: Path, config: Iterable[str], at: str) -> ConfigError | None:
         """One clear line where nobody is found. Whether a cloud takes what is found is its own business."""
-        if any(all(environment.get(name) for name in group) for group in self.variables):
-            return None
-        if set(self.config) & set(config) or any(_there(name, environment, home) for name in self.files):
+        if self._found(environment, home, config) or self._alone(environment, config):
             return None
         return ConfigError(at, f"nobody is logged in to {self.cloud} here", self.login)
+
+    def halfway(self, environment: Mapping[str, str], home: Path, config: Iterable[str], at: str) -> ConfigError | None:
+        """Where Pulumi's provider is somebody and whoever calls the cluster is nobody: it would be made for no one."""
+        alone = self._alone(environment, config)
+        if not alone or self._found(environment, home, config):
+            return None
+        what = f"{alone[0]} logs in Pulumi's provider alone: the command that gets into the cluster does not look at it"
+        return ConfigError(at, what, self.login)
+
+    def _found(self, environment: Mapping[str, str], home: Path, config: Iterable[str]) -> bool:
+        if any(all(environment.get(name) for name in group) for group in self.variables):
+            return True
+        return bool(set(self.config) & set(config)) or any(_there(name, environment, home) for name in self.files)
+
+    def _alone(self, environment: Mapping[str, str], config: Iterable[str]) -> list[str]:
+        given = set(config)
+        return [name for name in self.provider if environment.get(name) or name in given]
 
 
 def _there(name: str, environment: Mapping[str, str], home: Path) -> bool:

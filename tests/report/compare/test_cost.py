@@ -68,6 +68,12 @@ def test_azures_premium_tier_has_no_price_here() -> None:
     assert cost.part(cost.bill("aks", graph(costs=standard), DAY), "control-plane").value == 73
 
 
+def test_the_control_plane_of_aks_automatic_costs_more() -> None:
+    costs = {"region": "westeurope", "controlPlane": "AKS Automatic, by the hour", "nodes": "as pods need them"}
+    cell = cost.part(cost.bill("aks", graph(costs=costs), DAY), "control-plane")
+    assert cell.value == pytest.approx(116.8) and any("Azure/AKS" in (item.url or "") for item in cell.sources)
+
+
 def test_a_plan_that_says_nothing_of_costs_is_not_free() -> None:
     items = bill(None)
     assert not cost.total(items).known and "does not say" in cost.unpriced(items).text

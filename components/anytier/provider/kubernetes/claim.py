@@ -1,21 +1,27 @@
 """`anytier:kubernetes:Claim`: a namespace is one deployment's. Server-side apply would take any that is there.
 
-What is made there says whose it is by an annotation of the namespace, which goes with the namespace itself.
+What is made there says whose it is by an annotation of the namespace, which goes with the namespace itself. It is the
+first call of an app on its cluster, and a managed cloud gives the right to come in just before: that is known there
+some minutes later, so a cluster that does not let us in is asked again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Annotated
 
-from anytier.errors import Conflict, Rejected
+from anytier.errors import Conflict, Denied, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored
-from anytier.provider.kubernetes.client import Json, api
+from anytier.provider.kubernetes.client import Api, Json, api
 from anytier.provider.kubernetes.kinds import note
 from anytier.provider.kubernetes.rollout import ClusterInputs
 from anytier.provider.resource import Context, Resource
 
 OWNER = "anytier.dev/owner"
+PATIENCE = 600.0  # seconds; Azure's rights take up to five minutes, by its documentation, and sometimes more
+PAUSE = 10.0
 
 
 class ClaimInputs(ClusterInputs):
@@ -31,7 +37,7 @@ class ClaimResource(Resource[ClaimInputs, ClaimOutputs]):
     outputs = ClaimOutputs
 
     async def create(self, ctx: Context, inputs: ClaimInputs) -> tuple[str, ClaimOutputs]:
-        found = await api(inputs.kubeconfig).find(f"/api/v1/namespaces/{inputs.ns}")
+        found = await let_in(api(inputs.kubeconfig), ctx, f"/api/v1/namespaces/{inputs.ns}")
         if found is not None and (error := conflict(found, inputs)):
             raise error
         return inputs.ns, ClaimOutputs()
@@ -51,6 +57,22 @@ class ClaimResource(Resource[ClaimInputs, ClaimOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: ClaimInputs, state: ClaimOutputs) -> None:
         """The annotation goes with the namespace."""
+
+
+async def let_in(there: Api, ctx: Context, path: str) -> Json | None:
+    """What is at `path`, None where nothing is. Denied where the cluster still says no after PATIENCE, and at once
+    where it is not the cluster that says it: a command that cannot log in will not do better in a minute."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await there.find(path)
+        except Denied:
+            status, _ = await there.answer(path)
+            if status in (401, 403) and time.monotonic() >= until:
+                raise
+        if status in (401, 403):
+            ctx.status("waiting until the cluster knows who we are")
+            await asyncio.sleep(PAUSE)
 
 
 def conflict(namespace: Json, inputs: ClaimInputs) -> Conflict | None:

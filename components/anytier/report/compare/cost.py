@@ -83,16 +83,15 @@ def _plane(tier: str, graph: Graph, paid: Mapping[str, Any], today: datetime.dat
 
 
 def _kind(tier: str, graph: Graph, paid: Mapping[str, Any], today: datetime.date) -> str:
-    """`extended` where AWS asks more for a version past its usual support; Azure's `premium` by its name."""
+    """`extended` where AWS asks more for a version past its usual support; `premium` and `automatic` are Azure's."""
     if tier == "eks":
         from anytier.tiers.eksargs import VERSIONS
 
         versions = [str(node.inputs.get("version")) for node in graph.of("aws:eks/cluster:Cluster")]
         minors = [VERSIONS.minors[item] for item in versions if item in VERSIONS.minors]
         return "extended" if any(minor.usual < today for minor in minors) else "standard"
-    if tier == "aks" and "premium" in str(paid.get("controlPlane")).lower():
-        return "premium"
-    return "standard"
+    said = str(paid.get("controlPlane")).lower() if tier == "aks" else ""
+    return next((kind for kind in ("premium", "automatic") if kind in said), "standard")
 
 
 def _pools(tier: str, paid: Mapping[str, Any]) -> Iterator[Item]:

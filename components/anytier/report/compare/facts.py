@@ -99,7 +99,7 @@ class Prices(Frozen):
 
     def control_plane(self, tier: str, kind: str) -> tuple[float, Source] | None:
         price = self.control_planes.get(tier, {}).get(kind)
-        return None if price is None else (price, self.sources[tier])
+        return None if price is None else (price, self.sources.get(f"{tier}-{kind}", self.sources[tier]))
 
 
 @cache
