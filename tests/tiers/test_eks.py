@@ -703,12 +703,12 @@ def test_a_login_that_makes_a_cluster_and_does_not_get_in_is_refused_but_in_a_pr
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{key}: ") and "AWS_PROFILE" in line and not there.resources
     monkeypatch.setattr(eks, "is_dry_run", lambda: True)
-    assert whole(app_file, **{key: value})["control-plane"]
+    assert whole(app_file, Recording(), **{key: value})["control-plane"]
 
 
 def test_the_clusters_command_is_the_role_that_the_provider_is(app_file: Path) -> None:
     """Else the token would be of whoever may take that role, whom the cluster does not know."""
-    made = whole(app_file, **{"aws:assumeRoles": json.dumps([{"roleArn": ROLE}])})
+    made = whole(app_file, Recording(), **{"aws:assumeRoles": json.dumps([{"roleArn": ROLE}])})
     run = json.loads(made.exports["kubeconfig"].value)["users"][0]["user"]["exec"]
     assert run["args"][-2:] == ["--role-arn", ROLE]
     for text in ("", "no JSON", "{}", "[1]"):

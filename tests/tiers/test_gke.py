@@ -315,7 +315,7 @@ def test_whoever_only_pulumis_provider_knows_does_not_get_into_the_cluster(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gke, "_of_google", lambda: False)
-    monkeypatch.setattr(gke.shutil, "which", lambda name, path=None: name)
+    monkeypatch.setattr("anytier.tiers.gke.shutil.which", lambda name, path=None: name)
     environment, config = ({}, {name}) if name.startswith("gcp:") else ({name: "secret"}, set())
     [error] = gke.missing(environment, tmp_path, config)
     assert name in error.what and "secret" not in str(error)
