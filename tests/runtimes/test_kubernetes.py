@@ -236,6 +236,26 @@ def test_an_up_ends_once_the_machines_take_what_the_app_is_called_by() -> None:
     assert not registered(app, balanced).of("kubernetes:Entrance")
 
 
+def test_a_volume_is_made_after_what_keeps_its_data() -> None:
+    data = {"type": "volume", "class": "fast", "params": {"size": "10Gi"}}
+    objects = [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "own"}, "spec": {}}]
+    tls = {"routes": [{"path": "/", "host": "a.test", "workload": "web", "port": "http", "tls": {}}]}
+    web = {"containers": {"main": {"image": "x:1"}}, "service": {"ports": {"http": {"port": 80}}}}
+    found = registered(spec(resources={"data": data}, objects=objects, workloads={"web": web}, **tls))
+    router, guard = found.of("kubernetes:Volume")
+    given = {key: guard.inputs[key] for key in ("at", "name", "access", "storageClass", "size")}
+    assert given == {
+        "at": "resources.data", "name": "data", "access": ["ReadWriteOnce"], "storageClass": "fast", "size": "10Gi",
+    }  # fmt: skip
+    assert (router.inputs["at"], router.inputs["name"]) == ("router/volume", "anytier-router")
+    assert router.inputs["storageClass"] == "local-path"
+    kind = "kubernetes:core/v1:PersistentVolumeClaim"
+    claims = {item.name: item for item in found.resources if item.type == kind}
+    assert "volume/data" in claims["volume/data"].depends and "router/volume" in claims["router/volume"].depends
+    assert "anytier-dev-shop" in guard.depends and guard.gone_with == "app/namespace"
+    assert len(claims) == 3
+
+
 def test_a_build_without_anybody_who_builds_is_refused_before_anything_is_registered() -> None:
     seen = Recording()
     with pytest.raises(ConfigError, match="is built, and this cluster has nobody"):

@@ -33,6 +33,7 @@ OWNER = "anytier.dev/owner"
 
 NAMESPACE = "app/namespace"
 PASSED = "object/"  # such keys has what the spec passes through
+VOLUME = "volume/"  # ... and the claims of volumes
 _WAITED_FOR = ("Namespace", "CustomResourceDefinition")  # these are there only once the server says so
 _PATIENCE = 3600.0  # seconds for a job that has no time limit
 _SLACK = 60.0  # ... and beyond the limit of one that has
@@ -203,6 +204,8 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         hash = self.stamp(given) if item.waits == "rollout" else None
         needed = [self.there[key] for key in item.after]
         needed += [self.bound[item.key]] if item.key in self.bound else []
+        if item.object["kind"] == "PersistentVolumeClaim" and not item.key.startswith(PASSED):
+            needed.append(self.volume(item))
         made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
         if item.key == NAMESPACE:
             self.namespace = made
@@ -211,6 +214,19 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             self.there[item.key] = self.rollout(item, hash, made)
         elif item.waits == "job":
             self.there[item.key] = self.run(item, made)
+
+    def volume(self, item: Rendered) -> Resource:
+        """Before a claim: what would delete it for another one of its name is refused."""
+        spec = item.object["spec"]
+        said = {
+            "at": f"resources.{item.key.removeprefix(VOLUME)}" if item.key.startswith(VOLUME) else item.key,
+            "name": item.object["metadata"]["name"],
+            "access": spec["accessModes"],
+            "storageClass": spec.get("storageClassName"),
+            "size": spec["resources"]["requests"]["storage"],
+        }
+        props = {**self.place_props(), **self.filled(said)}
+        return Resource("kubernetes:Volume", item.key, props, (), self.waiting(self.claim))
 
     def options(self, item: Rendered, needed: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         """All that is in the namespace goes with it, and need not be taken down piece by piece."""

@@ -79,7 +79,7 @@ def test_a_volume_with_many_writers_asks_for_nothing_special() -> None:
 def test_several_that_share_one_writers_volume_are_refused(scale: dict[str, Any], path: str) -> None:
     with pytest.raises(SpecError) as told:
         rendered(spec({"db": workload(VOLUME, scale=scale)}, **DATA))
-    assert told.value.path == path and "ReadWriteMany" in told.value.do
+    assert told.value.path == path and "mount a new volume with `params: {access: ReadWriteMany}`" in told.value.do
 
 
 def test_a_stacks_own_scale_counts_and_is_refused_alike() -> None:
