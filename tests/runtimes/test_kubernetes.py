@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.runtimes.record import Recording, Secret, record
 
 import pulumi
-from anytier.errors import ConfigError
+from anytier.errors import ConfigError, SpecError
 from anytier.provider.check import check
 from anytier.provider.kubernetes import claim, client, day2, kinds, workload
 from anytier.provider.registry import Registry
@@ -234,6 +234,13 @@ def test_an_up_ends_once_the_machines_take_what_the_app_is_called_by() -> None:
     assert not registered(spec()).of("kubernetes:Entrance")
     balanced = replace(PLACE, addresses=(), offers=PLACE.offers | {"load-balancer"})
     assert not registered(app, balanced).of("kubernetes:Entrance")
+
+
+def test_the_app_is_told_of_the_ports_that_the_machines_need_themselves() -> None:
+    ports = {"ssh": {"port": 22, "expose": "host"}}
+    app = spec(workloads={"web": {"containers": {"main": {"image": "x:1"}}, "service": {"ports": ports}}})
+    with pytest.raises(SpecError, match="port 22 is the machines' own"):
+        registered(app, replace(PLACE, reserved=frozenset({22})))
 
 
 def test_a_volume_is_made_after_what_keeps_its_data() -> None:

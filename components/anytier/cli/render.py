@@ -89,6 +89,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         addresses=tuple(
             each if isinstance(each, str) else f"${{addresses.{number}}}" for number, each in enumerate(place.addresses)
         ),
+        reserved=place.reserved,
         storage_class=place.storage_class,
         ingress_class=place.ingress_class,
         gateway=place.gateway,

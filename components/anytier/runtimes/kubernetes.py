@@ -112,6 +112,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             tls_port=place.tls_port,
             offers=place.offers,
             addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
+            reserved=place.reserved,
             entrance=place.entrance,
             storage_class=place.storage_class,
             ingress_class=place.ingress_class,
