@@ -243,6 +243,21 @@ def test_the_app_is_told_of_the_ports_that_the_machines_need_themselves() -> Non
         registered(app, replace(PLACE, reserved=frozenset({22})))
 
 
+def test_a_workload_that_no_longer_says_its_number_comes_after_its_handover() -> None:
+    web = {"containers": {"main": {"image": "x:1"}}}
+    scaled = {**web, "scale": {"min": 2, "max": 5}}
+    agent = {**web, "scale": {"mode": "global"}}
+    app = spec(workloads={"scaled": scaled, "fixed": web, "agent": agent})
+    found = registered(app, replace(PLACE, offers=PLACE.offers | {"metrics"}))
+    (handover,) = found.of("kubernetes:Handover")
+    assert handover.name == "scaled" and {handover.inputs[key] for key in ("kind", "name")} == {"Deployment", "scaled"}
+    assert ("anytier:kubernetes:Handover", "scaled") in made_of(found, "scaled").needs
+    assert handover.gone_with == "app/namespace"
+    needs = found["scaled.scaler"].needs
+    assert ("kubernetes:apps/v1:Deployment", "scaled") in needs, "which has no number until there is an autoscaler"
+    assert ("anytier:kubernetes:Rollout", "scaled") not in needs
+
+
 def test_a_volume_is_made_after_what_keeps_its_data() -> None:
     data = {"type": "volume", "class": "fast", "params": {"size": "10Gi"}}
     objects = [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "own"}, "spec": {}}]

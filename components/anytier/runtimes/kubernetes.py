@@ -61,6 +61,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         first = [self.provider, *(self.place.ready if self.place.provider else ())]
         self.claim = Resource("kubernetes:Claim", self.ns, base, opts=self.child_options(first))
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
+        self.objects: dict[str, pulumi.Resource] = {}  # ... and what is there before it has come
         self.bound = {item.key: self.bind(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None
         for item in rendered:
@@ -203,14 +204,16 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     def register(self, item: Rendered) -> None:
         given = marked(item, self.owner)
         hash = self.stamp(given) if item.waits == "rollout" else None
-        needed = [self.there[key] for key in item.after]
+        needed = [self.there[key] for key in item.after] + ([self.objects[item.on]] if item.on else [])
         needed += [self.bound[item.key]] if item.key in self.bound else []
         if item.object["kind"] == "PersistentVolumeClaim" and not item.key.startswith(PASSED):
             needed.append(self.volume(item))
+        if item.waits == "rollout" and item.object["kind"] != "DaemonSet" and "replicas" not in item.object["spec"]:
+            needed.append(self.handover(item))
         made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
         if item.key == NAMESPACE:
             self.namespace = made
-        self.there[item.key] = made
+        self.there[item.key] = self.objects[item.key] = made
         if item.waits == "rollout":
             self.there[item.key] = self.rollout(item, hash, made)
         elif item.waits == "job":
@@ -228,6 +231,11 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         }
         props = {**self.place_props(), **self.filled(said)}
         return Resource("kubernetes:Volume", item.key, props, (), self.waiting(self.claim))
+
+    def handover(self, item: Rendered) -> Resource:
+        """Before a workload that no longer says its number: the one that it has stays."""
+        props = {**self.place_props(), "kind": item.object["kind"], "name": item.object["metadata"]["name"]}
+        return Resource("kubernetes:Handover", item.key, props, (), self.waiting(self.claim))
 
     def options(self, item: Rendered, needed: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         """All that is in the namespace goes with it, and need not be taken down piece by piece."""

@@ -108,6 +108,8 @@ def test_an_autoscaler_owns_the_number() -> None:
     scaler = made["web.scaler"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"], len(scaler["metrics"])) == (2, 5, 2)
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    scaler_of = rendered(spec({"web": served(scale=scale)}))["web.scaler"]
+    assert scaler_of.on == "web" and "web" not in scaler_of.after, "a rollout that fails leaves it in charge"
 
 
 @pytest.mark.parametrize(

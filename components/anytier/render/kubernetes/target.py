@@ -65,7 +65,8 @@ class Rendered:
     they wait for must have come. `waits` says what being there means: a rollout that ended well, a job that did, or
     nothing more than that the object exists. `update` comes with `rollout`. `kept`: the object stays when nothing names
     it any more, since a kept revision may; whoever prunes revisions removes it. `role`: of a workload, who it is to
-    the cluster's cloud.
+    the cluster's cloud. `on`: the key of the object that it is about, which must be there, while what that one waits
+    for need not have come.
     """
 
     key: str
@@ -75,3 +76,4 @@ class Rendered:
     update: UpdatePolicy | None = None
     kept: bool = False
     role: str | None = None
+    on: str | None = None
