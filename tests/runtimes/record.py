@@ -56,8 +56,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 @dataclass(frozen=True)
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
-    deletedWith) are names; `gone_first`: whether the old one goes before the new one comes, if that is said. `protect`:
-    it is not deleted. `ignored`: inputs whose changes are none."""
+    deletedWith) are names; `needs` are the dependencies with their types. `gone_first`: whether the old one goes before
+    the new one comes, if that is said. `protect`: it is not deleted. `ignored`: inputs whose changes are none."""
 
     type: str
     name: str
@@ -68,6 +68,7 @@ class Registered:
     gone_first: bool | None = None
     protect: bool = False
     ignored: tuple[str, ...] = ()
+    needs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class _Monitor(mocks.MockMonitor):
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
             protect=request.protect,
             ignored=tuple(request.ignoreChanges),
+            needs=tuple(sorted({(_type(urn), _name(urn)) for urn in request.dependencies})),
         )
         with self.lock:
             self.recording.resources.append(made)
@@ -146,6 +148,11 @@ class _Monitor(mocks.MockMonitor):
 
 def _name(urn: str) -> str:
     return urn.rpartition("::")[2]
+
+
+def _type(urn: str) -> str:
+    """Its own, without those of its parents."""
+    return urn.split("::")[2].rpartition("$")[2]
 
 
 def _plain(value: Any) -> Any:

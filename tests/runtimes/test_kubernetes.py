@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.runtimes.record import Recording, Secret, record
 
 import pulumi
-from anytier.errors import ConfigError
+from anytier.errors import ConfigError, SpecError
 from anytier.provider.check import check
 from anytier.provider.kubernetes import claim, client, day2, kinds, workload
 from anytier.provider.registry import Registry
@@ -241,6 +241,48 @@ def test_an_up_ends_once_the_machines_take_what_the_app_is_called_by() -> None:
     assert not registered(spec()).of("kubernetes:Entrance")
     balanced = replace(PLACE, addresses=(), offers=PLACE.offers | {"load-balancer"})
     assert not registered(app, balanced).of("kubernetes:Entrance")
+
+
+def test_the_app_is_told_of_the_ports_that_the_machines_need_themselves() -> None:
+    ports = {"ssh": {"port": 22, "expose": "host"}}
+    app = spec(workloads={"web": {"containers": {"main": {"image": "x:1"}}, "service": {"ports": ports}}})
+    with pytest.raises(SpecError, match="port 22 is the machines' own"):
+        registered(app, replace(PLACE, reserved=frozenset({22})))
+
+
+def test_a_workload_that_no_longer_says_its_number_comes_after_its_handover() -> None:
+    web = {"containers": {"main": {"image": "x:1"}}}
+    scaled = {**web, "scale": {"min": 2, "max": 5}}
+    agent = {**web, "scale": {"mode": "global"}}
+    app = spec(workloads={"scaled": scaled, "fixed": web, "agent": agent})
+    found = registered(app, replace(PLACE, offers=PLACE.offers | {"metrics"}))
+    (handover,) = found.of("kubernetes:Handover")
+    assert handover.name == "scaled" and {handover.inputs[key] for key in ("kind", "name")} == {"Deployment", "scaled"}
+    assert ("anytier:kubernetes:Handover", "scaled") in made_of(found, "scaled").needs
+    assert handover.gone_with == "app/namespace"
+    needs = found["scaled.scaler"].needs
+    assert ("kubernetes:apps/v1:Deployment", "scaled") in needs, "which has no number until there is an autoscaler"
+    assert ("anytier:kubernetes:Rollout", "scaled") not in needs
+
+
+def test_a_volume_is_made_after_what_keeps_its_data() -> None:
+    data = {"type": "volume", "class": "fast", "params": {"size": "10Gi"}}
+    objects = [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "own"}, "spec": {}}]
+    tls = {"routes": [{"path": "/", "host": "a.test", "workload": "web", "port": "http", "tls": {}}]}
+    web = {"containers": {"main": {"image": "x:1"}}, "service": {"ports": {"http": {"port": 80}}}}
+    found = registered(spec(resources={"data": data}, objects=objects, workloads={"web": web}, **tls))
+    router, guard = found.of("kubernetes:Volume")
+    given = {key: guard.inputs[key] for key in ("at", "name", "access", "storageClass", "size")}
+    assert given == {
+        "at": "resources.data", "name": "data", "access": ["ReadWriteOnce"], "storageClass": "fast", "size": "10Gi",
+    }  # fmt: skip
+    assert (router.inputs["at"], router.inputs["name"]) == ("router/volume", "anytier-router")
+    assert router.inputs["storageClass"] == "local-path"
+    kind = "kubernetes:core/v1:PersistentVolumeClaim"
+    claims = {item.name: item for item in found.resources if item.type == kind}
+    assert "volume/data" in claims["volume/data"].depends and "router/volume" in claims["router/volume"].depends
+    assert "anytier-dev-shop" in guard.depends and guard.gone_with == "app/namespace"
+    assert len(claims) == 3
 
 
 def test_a_build_without_anybody_who_builds_is_refused_before_anything_is_registered() -> None:

@@ -404,6 +404,28 @@ def test_what_it_offers_is_known_without_software_and_without_a_run(bundle: Bund
         KubeadmTier.offered(args(*THREE, podSubnet="10.96.0.0/16"), port=1, tls_port=2, stack="dev")
 
 
+def test_what_the_machines_need_themselves_is_told_to_the_app(bundle: Bundle) -> None:
+    inside = {"address": "10.0.0.14", "port": 2023, "ingress": False}
+    asked = args({**THREE[0], "port": 2022}, THREE[1], inside, bundle="nowhere")
+    found = KubeadmTier.offered(asked, port=8080, tls_port=8443, stack="dev")
+    assert found.reserved == {22, 2022, 2379, 2380, 6443, 10250, 10256}
+
+
+def test_an_ingress_controller_does_not_take_the_machines_own_ports(bundle: Bundle) -> None:
+    ways = {"port": 6443, "tls_port": 2022}
+    asked = args({**THREE[0], "port": 2022}, ingressController="traefik", bundle="nowhere")
+    with pytest.raises(ExceptionGroup) as caught:
+        KubeadmTier.offered(asked, **ways, stack="dev")
+    told = {item.path: item for item in leaves(caught.value) if isinstance(item, AnytierError)}
+    assert set(told) == {"anytier:port", "anytier:tlsPort"}
+    assert "6443, which is the machines' own" in told["anytier:port"].what and told["anytier:tlsPort"].do
+    with pytest.raises(ExceptionGroup, match="config"):
+        record(
+            lambda: KubeadmTier("cluster", args(*THREE, bundle=str(bundle.path), ingressController="traefik"), **ways)
+        )
+    KubeadmTier.offered(args(*THREE, bundle="nowhere"), **ways, stack="dev")
+
+
 def test_addons_are_optional_and_a_dead_cluster_can_be_let_go(bundle: Bundle) -> None:
     made, place = recorded(bundle, cni="none", storage="none", metrics=True, forget=True)
     kinds = {item.name for item in made.resources if item.type.startswith("kubernetes:")}

@@ -89,6 +89,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         addresses=tuple(
             each if isinstance(each, str) else f"${{addresses.{number}}}" for number, each in enumerate(place.addresses)
         ),
+        reserved=place.reserved,
         storage_class=place.storage_class,
         ingress_class=place.ingress_class,
         gateway=place.gateway,
@@ -105,7 +106,8 @@ def as_json(item: Rendered) -> dict[str, Any]:
     from anytier.render.kubernetes.finish import shown
 
     waits = {"waits": item.waits} if item.waits else {}
-    return {"key": item.key, "after": list(item.after), **waits, "object": shown(item.object)}
+    after = [*item.after, *([item.on] if item.on else [])]
+    return {"key": item.key, "after": after, **waits, "object": shown(item.object)}
 
 
 def as_yaml(item: Rendered) -> str:

@@ -42,6 +42,8 @@ RESOURCES: dict[str, str] = {
     "anytier:kubernetes:Address": "anytier.provider.kubernetes.address:AddressResource",
     "anytier:kubernetes:Entrance": "anytier.provider.kubernetes.entrance:EntranceResource",
     "anytier:kubernetes:Rollout": "anytier.provider.kubernetes.rollout:RolloutResource",
+    "anytier:kubernetes:Handover": "anytier.provider.kubernetes.handover:HandoverResource",
+    "anytier:kubernetes:Volume": "anytier.provider.kubernetes.volume:VolumeResource",
     "anytier:kubernetes:Run": "anytier.provider.kubernetes.job:RunResource",
     "anytier:libvirt:Domain": "anytier.provider.libvirt.domain:DomainResource",
 }

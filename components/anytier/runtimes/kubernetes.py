@@ -33,6 +33,7 @@ OWNER = "anytier.dev/owner"
 
 NAMESPACE = "app/namespace"
 PASSED = "object/"  # such keys has what the spec passes through
+VOLUME = "volume/"  # ... and the claims of volumes
 _WAITED_FOR = ("Namespace", "CustomResourceDefinition")  # these are there only once the server says so
 _PATIENCE = 3600.0  # seconds for a job that has no time limit
 _SLACK = 60.0  # ... and beyond the limit of one that has
@@ -62,6 +63,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
         )
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
+        self.objects: dict[str, pulumi.Resource] = {}  # ... and what is there before it has come
         self.bound = {item.key: self.bind(item) for item in rendered if item.role}
         self.namespace: pulumi.Resource | None = None
         for item in rendered:
@@ -113,6 +115,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             tls_port=place.tls_port,
             offers=place.offers,
             addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
+            reserved=place.reserved,
             entrance=place.entrance,
             storage_class=place.storage_class,
             ingress_class=place.ingress_class,
@@ -203,16 +206,38 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     def register(self, item: Rendered) -> None:
         given = marked(item, self.owner)
         hash = self.stamp(given) if item.waits == "rollout" else None
-        needed = [self.there[key] for key in item.after]
+        needed = [self.there[key] for key in item.after] + ([self.objects[item.on]] if item.on else [])
         needed += [self.bound[item.key]] if item.key in self.bound else []
+        if item.object["kind"] == "PersistentVolumeClaim" and not item.key.startswith(PASSED):
+            needed.append(self.volume(item))
+        if item.waits == "rollout" and item.object["kind"] != "DaemonSet" and "replicas" not in item.object["spec"]:
+            needed.append(self.handover(item))
         made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
         if item.key == NAMESPACE:
             self.namespace = made
-        self.there[item.key] = made
+        self.there[item.key] = self.objects[item.key] = made
         if item.waits == "rollout":
             self.there[item.key] = self.rollout(item, hash, made)
         elif item.waits == "job":
             self.there[item.key] = self.run(item, made)
+
+    def volume(self, item: Rendered) -> Resource:
+        """Before a claim: what would delete it for another one of its name is refused."""
+        spec = item.object["spec"]
+        said = {
+            "at": f"resources.{item.key.removeprefix(VOLUME)}" if item.key.startswith(VOLUME) else item.key,
+            "name": item.object["metadata"]["name"],
+            "access": spec["accessModes"],
+            "storageClass": spec.get("storageClassName"),
+            "size": spec["resources"]["requests"]["storage"],
+        }
+        props = {**self.place_props(), **self.filled(said)}
+        return Resource("kubernetes:Volume", item.key, props, (), self.waiting(self.claim))
+
+    def handover(self, item: Rendered) -> Resource:
+        """Before a workload that no longer says its number: the one that it has stays."""
+        props = {**self.place_props(), "kind": item.object["kind"], "name": item.object["metadata"]["name"]}
+        return Resource("kubernetes:Handover", item.key, props, (), self.waiting(self.claim))
 
     def options(self, item: Rendered, needed: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         """All that is in the namespace goes with it, and need not be taken down piece by piece."""

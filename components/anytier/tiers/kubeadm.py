@@ -45,7 +45,7 @@ class KubeadmTier(pulumi.ComponentResource):
     ) -> None:
         stack = pulumi.get_stack()
         here = Here(args, stack)  # first: what is wrong registers nothing
-        plan = kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, _owner())
+        plan = here.plan(stack, _owner(), port, tls_port)
         super().__init__("anytier:tier:Kubeadm", name, {}, opts)
         self.plan = plan
         machines = self._machines(here.listed, port, tls_port)
@@ -74,7 +74,7 @@ class KubeadmTier(pulumi.ComponentResource):
     def offered(args: KubeadmArgs, *, port: int, tls_port: int, stack: str) -> Cluster:
         """The cluster as far as it is known without making it: nobody is asked, and the software need not be here."""
         here = Here(args, stack, software=False)
-        return offered(kubeadmplan.decide(args, here.listed, here.vms, here.bundle, stack, ""), port, tls_port)
+        return offered(here.plan(stack, "", port, tls_port), port, tls_port)
 
     # the steps
 
@@ -143,6 +143,7 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         tls_port=tls_port,
         address=plan.address,
         addresses=tuple(member.address for member in plan.members if member.ingress),
+        reserved=plan.reserved,
         offers=plan.offers,
         storage_class=local_path.CLASS if args.storage == "local-path" else None,
         ingress_class=traefik.CLASS if args.ingress_controller == "traefik" else None,
@@ -158,6 +159,7 @@ class Here:
     `vms`: those that the stack makes, decided."""
 
     def __init__(self, args: KubeadmArgs, stack: str, software: bool = True) -> None:
+        self.args = args
         found: list[Exception] = []
         self.listed: list[NodeArgs] = []
         self.vms: list[Vm] = []
@@ -177,6 +179,11 @@ class Here:
             found += [error] if software or not isinstance(error, NotFound) else []
         if found:
             raise ExceptionGroup("config", found)
+
+    def plan(self, stack: str, owner: str, port: int, tls_port: int) -> Plan:
+        """What is made of it. An ExceptionGroup for all that cannot be."""
+        ports = {"port": port, "tlsPort": tls_port}
+        return kubeadmplan.decide(self.args, self.listed, self.vms, self.bundle, stack, owner, ports)
 
 
 def listed_in(args: KubeadmArgs) -> list[NodeArgs]:

@@ -17,6 +17,7 @@ from anytier.render.kubeadm.names import join_endpoint, node_name, split_endpoin
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import Choice
+from anytier.render.kubernetes.service import routes_port
 from anytier.tiers import vmplan
 from anytier.tiers.baremetal import alike, takes_requests
 from anytier.tiers.kubeadmargs import DEFAULT_VERSION, MINORS, KubeadmArgs, NodeArgs, taint
@@ -25,6 +26,8 @@ from anytier.tiers.vmplan import Vm
 
 KEY = "anytier:kubeadm"
 PORT = 6443
+# On which a machine of a cluster is called itself: SSH, the API server, the kubelet, kube-proxy's health, etcd.
+RESERVED = frozenset((22, PORT, 10250, 10256, 2379, 2380))
 SECRET = {"length": 48}  # what the key of all that is at rest in etcd is made of
 Role = Literal["control-plane", "worker"]
 # Each machine's part of the pods' network.
@@ -35,7 +38,8 @@ _NODE_PREFIX = 24
 class Member:
     """A machine of the cluster, decided. `name` is its Node's, `address` where the other machines reach it.
 
-    `pods`: whether the app's pods run there. `taints` of None are kubeadm's own. `at` is its path in the config.
+    `pods`: whether the app's pods run there. `taints` of None are kubeadm's own. `at` is its path in the config. `ssh`
+    is the port of its SSH.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Member:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[str, ...] | None = None
     incarnation: str | None = None
+    ssh: int = 22
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,11 @@ class Plan:
         return tuple(item for item in self.members if item.role == "worker")
 
     @property
+    def reserved(self) -> frozenset[int]:
+        """The TCP ports of which the machines that take requests have need themselves."""
+        return reserved(self.members)
+
+    @property
     def offers(self) -> frozenset[Offer]:
         found: list[Offer] = []
         if self.args.storage != "none":
@@ -86,10 +96,16 @@ class Plan:
 
 
 def decide(
-    args: KubeadmArgs, listed: Sequence[NodeArgs], vms: Sequence[Vm], bundle: Bundle | None, stack: str, owner: str
+    args: KubeadmArgs,
+    listed: Sequence[NodeArgs],
+    vms: Sequence[Vm],
+    bundle: Bundle | None,
+    stack: str,
+    owner: str,
+    ports: Mapping[str, int] | None = None,
 ) -> Plan:
     """`listed`: the machines that the stack names, from its config or its inventory; or `vms` that it makes itself.
-    Without a bundle nothing can be made of the plan, but it can be looked at.
+    Without a bundle nothing can be made of the plan, but it can be looked at. `ports`: the stack's own, by their keys.
 
     An ExceptionGroup of AnytierErrors for all that cannot be.
     """
@@ -99,7 +115,7 @@ def decide(
     members = () if found else _made(vms) if args.libvirt else _members(listed)
     found += [] if bundle is None else _wrong_bundle(args, bundle)
     found += [*_wrong_names(members), *_wrong_addresses(args, members)]
-    found += [*_overlaps(args, members), *_too_many(args, members or listed)]
+    found += [*_overlaps(args, members), *_too_many(args, members or listed), *_taken(args, members, ports or {})]
     reached = None if found else _endpoint(args, listed, vms, members)
     if isinstance(reached, ConfigError):
         found.append(reached)
@@ -246,6 +262,7 @@ def _members(listed: Sequence[NodeArgs]) -> tuple[Member, ...]:
             ingress=takes_requests(item, listed),
             labels=item.labels,
             taints=_taints(item.taints, alone and index == first),
+            ssh=item.port,
         )
         for index, item in enumerate(listed)
     )
@@ -266,6 +283,10 @@ def _made(vms: Sequence[Vm]) -> tuple[Member, ...]:
         )
         for number, vm in enumerate(vms)
     )
+
+
+def reserved(members: Iterable[Member]) -> frozenset[int]:
+    return RESERVED.union(item.ssh for item in members if item.ingress)
 
 
 def _taints(given: list[str] | None, alone: bool) -> tuple[str, ...] | None:
@@ -410,6 +431,12 @@ def _overlaps(args: KubeadmArgs, members: Sequence[Member]) -> Iterator[ConfigEr
         if ipaddress.IPv4Network(first).overlaps(ipaddress.IPv4Network(second)):
             what = f"{second} overlaps `{one}`, which is {first}"
             yield ConfigError(f"{KEY}.{other}", what, "choose two networks that share no address")
+
+
+def _taken(args: KubeadmArgs, members: Sequence[Member], ports: Mapping[str, int]) -> Iterator[ConfigError]:
+    """An Ingress controller takes its ports of every machine, whether there are routes or not."""
+    own = reserved(members) if args.ingress_controller != "none" else frozenset()
+    yield from (routes_port(f"anytier:{key}", port) for key, port in ports.items() if port in own)
 
 
 def _too_many(args: KubeadmArgs, machines: Sequence[object]) -> Iterable[ConfigError]:

@@ -110,7 +110,8 @@ class Cluster:
 
     `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address`, `port` and `tls_port`
     are where users reach the app's routes (`address` may be an output, or BALANCER); `addresses` the machines' own ones
-    on which the cluster takes such requests (outputs; none where it has load balancers). `entrance`: annotations by
+    on which the cluster takes such requests (outputs; none where it has load balancers), and `reserved` the TCP ports
+    there that the machines need themselves. `entrance`: annotations by
     which the Service of the app's own router gets `address`. `ingress_class` and `gateway` (`namespace/name`) name what
     takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
     and sent to `nodes`, or to the `registry`, or where `push` says: it registers a repository for an image of that name
@@ -131,6 +132,7 @@ class Cluster:
     tls_port: int
     address: Any = "localhost"
     addresses: tuple[Any, ...] = ()
+    reserved: frozenset[int] = frozenset()
     entrance: Mapping[str, str] = field(default_factory=dict)
     offers: frozenset[Offer] = field(default_factory=frozenset)
     storage_class: str | None = None

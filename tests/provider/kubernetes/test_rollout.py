@@ -16,9 +16,11 @@ from anytier.provider.kubernetes import client, kinds
 from anytier.provider.kubernetes.claim import OWNER, ClaimInputs, ClaimResource
 from anytier.provider.kubernetes.client import MANAGER, Api
 from anytier.provider.kubernetes.day2 import KubernetesBackend
+from anytier.provider.kubernetes.handover import HandoverInputs, HandoverResource
 from anytier.provider.kubernetes.job import RunInputs, RunOutputs, RunResource
 from anytier.provider.kubernetes.kinds import HASH
 from anytier.provider.kubernetes.rollout import RolloutInputs, RolloutOutputs, RolloutResource
+from anytier.provider.kubernetes.volume import VolumeInputs, VolumeOutputs, VolumeResource
 from anytier.provider.kubernetes.workload import KEPT_FOR
 from anytier.provider.resource import Context
 
@@ -272,6 +274,34 @@ async def test_an_autoscalers_number_is_left_to_it(shop: Shop) -> None:
     assert (await shop.live())["spec"]["replicas"] == 3
 
 
+async def test_an_autoscaler_that_comes_finds_the_number_and_one_that_goes_leaves_it(shop: Shop) -> None:
+    ctx, ns = Context("urn", "web", shop.sink), shop.ns
+    await shop.up("x:1", 3)
+    handed = HandoverInputs.model_validate({"kubeconfig": shop.kubeconfig, "ns": ns, "name": "web"})
+    await HandoverResource().create(ctx, handed)
+    await shop.apply("x:2", None)
+    scalers = f"/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers"
+    await shop.there.post(scalers, scaler(ns, 2, 5))
+    assert (await shop.live())["spec"]["replicas"] == 3, "left out by its only owner it would be 1"
+    assert (await shop.watch("x:2", None)).replicas == 3
+    await HandoverResource().create(ctx, handed)  # nothing of ours is left to hand over
+
+    await shop.apply("x:2", 4)
+    assert shop.state is not None
+    before, after = shop.inputs("x:2", None), shop.inputs("x:2", 4)
+    done = await RolloutResource().update(ctx, "id", before, shop.state, after)
+    assert done.replicas == 4 and await shop.there.items(scalers) == []
+    await shop.apply("x:2", 2)
+    assert (await shop.live())["spec"]["replicas"] == 2
+
+
+def scaler(ns: str, least: int, most: int) -> dict[str, Any]:
+    head = {"name": "web", "namespace": ns, "labels": {"anytier.dev/workload": "web"}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most}
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": head, "spec": spec}
+
+
 async def test_quotas_and_pod_security_are_told_from_what_the_controller_said(shop: Shop) -> None:
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     await shop.there.patch(f"/api/v1/namespaces/{shop.ns}", label)
@@ -340,6 +370,23 @@ async def test_a_namespace_of_somebody_else_is_refused(shop: Shop) -> None:
     await shop.there.patch(f"/api/v1/namespaces/{shop.ns}", {"metadata": {"annotations": {OWNER: "me"}}})
     await ClaimResource().create(ctx, inputs)
     await ClaimResource().create(ctx, inputs.model_copy(update={"ns": "anytier-test-none"}))
+
+
+async def test_a_claim_says_itself_what_it_is_and_what_it_cannot_grow_to(shop: Shop) -> None:
+    ctx, path = Context("urn", "volume/data", shop.sink), f"/api/v1/namespaces/{shop.ns}/persistentvolumeclaims/data"
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "fast"}
+    object = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec}
+    await shop.there.patch(path, object, "apply", force=True)
+    given = {"kubeconfig": shop.kubeconfig, "ns": shop.ns, "at": "resources.data", "name": "data", "size": "1Gi"}
+    inputs = VolumeInputs.model_validate({**given, "access": ["ReadWriteOnce"], "storageClass": "fast"})
+    await VolumeResource().create(ctx, inputs)
+    for change in ({"storage_class": "slow"}, {"storage_class": None}, {"access": ["ReadWriteMany"]}):
+        with pytest.raises(Rejected, match="would be deleted with its data"):
+            await VolumeResource().create(ctx, inputs.model_copy(update=change))
+    with pytest.raises(Rejected, match=r"resources\.data\.params\.size: cannot become 2Gi: .*bound claims"):
+        bigger = inputs.model_copy(update={"size": "2Gi"})
+        await VolumeResource().update(ctx, "id", inputs, VolumeOutputs(), bigger)
+    assert (await shop.there.get(path))["spec"]["resources"]["requests"]["storage"] == "1Gi"
 
 
 async def test_day_two_sees_the_pods_with_their_revision(shop: Shop) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.render.kubernetes.samples import TARGET, finished, objects, pod, rendered, served, spec, workload
 
-from anytier.errors import CapabilityError, SpecError
+from anytier.errors import CapabilityError, ConfigError, SpecError
 from anytier.render.kubernetes import Offer, Target
 from anytier.render.kubernetes.names import service_name
 
@@ -71,6 +71,41 @@ def test_an_exposed_port_does_not_take_the_routes() -> None:
     exposed = {"http": {"port": 8080, "expose": "public"}}
     with pytest.raises(SpecError, match="the routes' own"):
         rendered(spec({"web": workload(service={"ports": exposed})}, routes=[ROUTE]))
+
+
+RESERVED = replace(TARGET, reserved=frozenset({22, 6443}))
+
+
+def test_an_exposed_port_does_not_take_the_machines_own() -> None:
+    """Each node would send what comes for its own address to pods: SSH would be lost, or the API server."""
+
+    def app(**port: Any) -> Any:
+        return spec({"web": workload(service={"ports": {"ssh": {"port": 22, **port}}})})
+
+    for expose in ("host", "public"):
+        with pytest.raises(SpecError, match="port 22 is the machines' own") as caught:
+            rendered(app(expose=expose), RESERVED)
+        assert (
+            caught.value.path == "workloads.web.service.ports.ssh" and "`targetPort` may be this one" in caught.value.do
+        )
+    rendered(app(), RESERVED)
+    rendered(app(expose="host", protocol="UDP"), RESERVED)
+    rendered(app(expose="host", port=2222, targetPort=22), RESERVED)
+    rendered(app(expose="host"), replace(RESERVED, offers=TARGET.offers | {"load-balancer"}))
+
+
+def test_the_routes_do_not_take_the_machines_own_ports() -> None:
+    app = spec({"web": served()}, routes=[ROUTE])
+    with pytest.raises(
+        ConfigError, match=r"anytier:port: is 6443, which is the machines' own.*config set anytier:port"
+    ):
+        rendered(app, replace(RESERVED, port=6443))
+    rendered(app, replace(RESERVED, tls_port=6443))
+    rendered(spec(), replace(RESERVED, port=6443))
+    encrypted = spec({"web": served()}, routes=[{**ROUTE, "host": "a.test", "tls": {}}])
+    with pytest.raises(ConfigError, match="anytier:tlsPort: is 6443"):
+        rendered(encrypted, replace(RESERVED, tls_port=6443))
+    rendered(app, replace(RESERVED, port=6443, offers=TARGET.offers | {"load-balancer"}))
 
 
 def test_a_protocol_that_no_cluster_takes_is_refused() -> None:

@@ -31,6 +31,7 @@ def text_of(items: list[Rendered]) -> str:
     for item in items:
         head = f"# {item.key}" + (f", waits for its {item.waits}" if item.waits else "") + (", kept" * item.kept)
         after = f"# after {', '.join(item.after)}\n" if item.after else ""
+        after += f"# beside {item.on}\n" if item.on else ""
         parts.append(
             f"---\n{head}\n{after}{yaml.safe_dump(item.object, sort_keys=False, allow_unicode=True, width=120)}"
         )
@@ -52,7 +53,7 @@ def test_every_object_comes_behind_what_it_waits_for() -> None:
     for name in SPECS:
         seen: set[str] = set()
         for item in of_file(name):
-            assert set(item.after) <= seen, item.key
+            assert {*item.after, *([item.on] if item.on else [])} <= seen, item.key
             assert (item.update is not None) == (item.waits == "rollout")
             seen.add(item.key)
 

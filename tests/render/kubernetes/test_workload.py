@@ -79,7 +79,7 @@ def test_a_volume_with_many_writers_asks_for_nothing_special() -> None:
 def test_several_that_share_one_writers_volume_are_refused(scale: dict[str, Any], path: str) -> None:
     with pytest.raises(SpecError) as told:
         rendered(spec({"db": workload(VOLUME, scale=scale)}, **DATA))
-    assert told.value.path == path and "ReadWriteMany" in told.value.do
+    assert told.value.path == path and "mount a new volume with `params: {access: ReadWriteMany}`" in told.value.do
 
 
 def test_a_stacks_own_scale_counts_and_is_refused_alike() -> None:
@@ -108,6 +108,8 @@ def test_an_autoscaler_owns_the_number() -> None:
     scaler = made["web.scaler"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"], len(scaler["metrics"])) == (2, 5, 2)
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    scaler_of = rendered(spec({"web": served(scale=scale)}))["web.scaler"]
+    assert scaler_of.on == "web" and "web" not in scaler_of.after, "a rollout that fails leaves it in charge"
 
 
 @pytest.mark.parametrize(

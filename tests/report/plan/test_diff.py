@@ -147,6 +147,13 @@ def test_a_claim_that_is_made_anew_loses_what_is_in_it() -> None:
     assert changed("kubernetes:core/v1:PersistentVolumeClaim", before, after) == ("replace", "data loss")
 
 
+def test_what_its_resource_refuses_is_a_change_of_that_resource() -> None:
+    """The claim itself says how grave it is."""
+    given = {"kubeconfig": "x", "cluster": "c", "ns": "a", "at": "resources.data", "name": "data", "size": "1Gi"}
+    before, after = ({**given, "access": ["ReadWriteOnce"], "storageClass": name} for name in "ab")
+    assert changed("anytier:kubernetes:Volume", before, after) == ("change", "safe")
+
+
 @pytest.mark.parametrize("type", ["aws:ec2/subnet:Subnet", "kubernetes:example.org/v1:Thing", "a:b:C", "strange"])
 def test_what_is_not_known_is_said_so(type: str) -> None:
     found = only(node(type, "x", {"a": 1}), node(type, "x", {"a": 2}))

@@ -87,10 +87,18 @@ class Api:
                     yield line
 
     async def patch(
-        self, path: str, body: Json, kind: Literal["merge", "apply"] = "merge", force: bool = False
+        self,
+        path: str,
+        body: Json,
+        kind: Literal["merge", "apply"] = "merge",
+        force: bool = False,
+        *,
+        manager: str = MANAGER,
+        dry: bool = False,
     ) -> Json:
-        """`apply` is server-side apply as MANAGER: fields of ours that `body` lacks are taken away."""
-        params = {"fieldManager": MANAGER, **({"force": "true"} if force else {})}
+        """`apply` is server-side apply as `manager`: fields of its own that `body` lacks are taken away. `dry`: the
+        server only says whether it would take it."""
+        params = {"fieldManager": manager, **({"force": "true"} if force else {}), **({"dryRun": "All"} if dry else {})}
         headers = {"Content-Type": _KINDS[kind]}
         answer = await self._send("PATCH", path, params=params, content=json.dumps(body), headers=headers)
         changed: Json = answer.json()

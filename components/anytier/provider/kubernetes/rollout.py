@@ -92,7 +92,10 @@ class RolloutResource(Resource[RolloutInputs, RolloutOutputs]):
     async def update(
         self, ctx: Context, id: str, old_inputs: RolloutInputs, state: RolloutOutputs, inputs: RolloutInputs
     ) -> RolloutOutputs:
-        return await _Run(ctx, id, inputs, state).deploy()
+        run = _Run(ctx, id, inputs, state)
+        if old_inputs.replicas is None and inputs.replicas is not None:
+            await run.work.unscale(await run.work.look())
+        return await run.deploy()
 
     async def read(
         self, ctx: Context, id: str, inputs: RolloutInputs | None, state: RolloutOutputs | None

@@ -106,6 +106,12 @@ class Workload:
                 if not kinds.ready(pod):
                     await self.there.delete(f"{kinds.pods(self.ns)}/{kinds.meta(pod)['name']}")
 
+    async def unscale(self, look: Look) -> None:
+        """Takes an autoscaler of ours away at once: else it decides until the run's end how many there are."""
+        where = f"/apis/autoscaling/v2/namespaces/{self.ns}/horizontalpodautoscalers"
+        for item in await self.there.items(where, labelSelector=kinds.selector(look.live)):
+            await self.there.delete(f"{where}/{item['metadata']['name']}")
+
     async def why(self, pods: Iterable[Json], look: Look) -> str:
         return await explained(self.there, self.ns, list(pods), [look.live, *look.sets])
 

@@ -21,7 +21,7 @@ from anytier.render.kubernetes.finish import Live, content_hash, joined
 from anytier.render.kubernetes.names import ROUTER, filled, labels, selector, service_name
 from anytier.render.kubernetes.routes import certificates
 from anytier.render.kubernetes.scope import NAMESPACE, Scope
-from anytier.render.kubernetes.service import balanced, reached
+from anytier.render.kubernetes.service import balanced, machines_own, reached, routes_port
 from anytier.render.kubernetes.target import Json, Rendered
 from anytier.render.kubernetes.workload import REVISION
 from anytier.render.proxy import ProxyConfig
@@ -106,12 +106,16 @@ def _remembers(route: Json) -> bool:
 
 
 def _service(scope: Scope, config: ProxyConfig) -> Json:
-    wanted = {"public": (scope.target.port, PLAIN), "public-tls": (scope.target.tls_port, ENCRYPTED)}
-    ports = [
-        {"name": "https" if name == "public-tls" else "http", "port": outer, "targetPort": inner, "protocol": "TCP"}
-        for name, (outer, inner) in wanted.items()
-        if name in config.listeners
-    ]
+    """ConfigError for a port that the machines themselves need."""
+    wanted = {
+        "public": ("http", "anytier:port", scope.target.port, PLAIN),
+        "public-tls": ("https", "anytier:tlsPort", scope.target.tls_port, ENCRYPTED),
+    }
+    served = [item for name, item in wanted.items() if name in config.listeners]
+    for _, key, outer, _ in served:
+        if outer in machines_own(scope):
+            raise routes_port(key, outer)
+    ports = [{"name": name, "port": outer, "targetPort": inner, "protocol": "TCP"} for name, _, outer, inner in served]
     spec = {"selector": selector("router", ROUTER), "ports": ports, **reached(scope, "routes")}
     made = balanced(scope, scope.of_router("v1", "Service", ROUTER, spec=spec))
     if scope.target.entrance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from anytier.errors import CapabilityError, SpecError
+from anytier.errors import CapabilityError, ConfigError, SpecError
 from anytier.render.kubernetes.finish import Live
 from anytier.render.kubernetes.names import filled, fitted, selector, service_name
 from anytier.render.kubernetes.scope import Scope
@@ -43,7 +43,8 @@ def _port(workload: str, key: str, port: ServicePort) -> Json:
 def outside(scope: Scope, name: str, taken: frozenset[int]) -> Json | None:
     """The ports that users or the machines themselves call, under their own numbers. `taken`: the routes' own.
 
-    SpecError for a number that the routes have, CapabilityError where nothing takes requests from outside.
+    SpecError for a number that the routes or the machines have, CapabilityError where nothing takes requests from
+    outside.
     """
     ports = {key: port for key, port in service_ports(scope.app.workloads[name]).items() if port.expose != "internal"}
     if not ports:
@@ -52,6 +53,10 @@ def outside(scope: Scope, name: str, taken: frozenset[int]) -> Json | None:
         if port.port in taken and port.protocol == "TCP":
             path = f"workloads.{name}.service.ports.{key}"
             raise SpecError(path, f"port {port.port} is the routes' own", _NUMBERS)
+        if port.port in machines_own(scope) and port.protocol == "TCP":
+            path = f"workloads.{name}.service.ports.{key}"
+            what = f"port {port.port} is the machines' own, for SSH or for Kubernetes, and would lead to the app's pods"
+            raise SpecError(path, what, "give it another `port`; its `targetPort` may be this one")
     spec = {
         "selector": selector("workload", name),
         "ports": [_port(name, key, port) for key, port in ports.items()],
@@ -62,6 +67,17 @@ def outside(scope: Scope, name: str, taken: frozenset[int]) -> Json | None:
 
 
 _NUMBERS = "give each its own number; the routes' are `pulumi config set anytier:port` and anytier:tlsPort"
+
+
+def machines_own(scope: Scope) -> frozenset[int]:
+    """The numbers that no Service may take: each node sends what comes for an external address to the Service."""
+    return frozenset() if "load-balancer" in scope.target.offers else scope.target.reserved
+
+
+def routes_port(key: str, port: int) -> ConfigError:
+    """For a number of the stack's config, by its key, that is one of them."""
+    what = f"is {port}, which is the machines' own, for SSH or for Kubernetes, and would lead to the app's pods"
+    return ConfigError(key, what, f"`pulumi config set {key} NUMBER` with another one, such as 80 or 443")
 
 
 def balanced(scope: Scope, service: Json) -> Json:

@@ -21,12 +21,12 @@ class Target:
     """A namespace of a cluster.
 
     `version` is the minor, such as `1.34`. `port` and `tls_port` are where users reach the app's routes, `addresses`
-    the machines' own addresses on which the cluster takes such requests. `entrance`: annotations of the router's
-    Service. `gateway` is `namespace/name`. `images` holds,
-    by `workload/container` (or `job/container`), what an image is called where it is not called as in the spec: every
-    built one has to be there. `scale` overrides replicas by workload. `owner` says who deploys from where. `cloud` is
-    the one whose roles workloads can have; `tolerations` are what its pods bear with on some of its nodes. `balancer`:
-    annotations of a Service that wants a load balancer.
+    the machines' own addresses on which the cluster takes such requests, and `reserved` the TCP ports on which the
+    machines themselves are called there. `entrance`: annotations of the router's Service. `gateway` is
+    `namespace/name`. `images` holds, by `workload/container` (or `job/container`), what an image is called where it is
+    not called as in the spec: every built one has to be there. `scale` overrides replicas by workload. `owner` says who
+    deploys from where. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on
+    some of its nodes. `balancer`: annotations of a Service that wants a load balancer.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -39,6 +39,7 @@ class Target:
     tls_port: int = 8443
     offers: frozenset[Offer] = frozenset()
     addresses: tuple[str, ...] = ()
+    reserved: frozenset[int] = frozenset()
     entrance: Mapping[str, str] = field(default_factory=dict)
     storage_class: str | None = None
     ingress_class: str | None = None
@@ -64,7 +65,8 @@ class Rendered:
     they wait for must have come. `waits` says what being there means: a rollout that ended well, a job that did, or
     nothing more than that the object exists. `update` comes with `rollout`. `kept`: the object stays when nothing names
     it any more, since a kept revision may; whoever prunes revisions removes it. `role`: of a workload, who it is to
-    the cluster's cloud.
+    the cluster's cloud. `on`: the key of the object that it is about, which must be there, while what that one waits
+    for need not have come.
     """
 
     key: str
@@ -74,3 +76,4 @@ class Rendered:
     update: UpdatePolicy | None = None
     kept: bool = False
     role: str | None = None
+    on: str | None = None

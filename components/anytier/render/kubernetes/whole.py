@@ -99,9 +99,11 @@ class _Whole:
         waits += sorted(scope.app.workloads[name].depends_on)
         role = role_of(scope, "workload", name)
         yield Rendered(name, made.object, tuple(dict.fromkeys(waits)), "rollout", made.update, role=role)
-        for end, found in (("scaler", autoscaler(scope, name)), ("budget", budget(scope, name))):
-            if found is not None:
-                yield Rendered(f"{name}.{end}", found, (NAMESPACE, name) if end == "scaler" else start)
+        if (scaler := autoscaler(scope, name)) is not None:
+            # Not after the rollout, which may fail: nobody else decides how many there are.
+            yield Rendered(f"{name}.scaler", scaler, start, on=name)
+        if (least := budget(scope, name)) is not None:
+            yield Rendered(f"{name}.budget", least, start)
 
     def job(self, name: str, after: Iterable[str]) -> Iterator[Rendered]:
         scope, start = self.scope, (NAMESPACE,)

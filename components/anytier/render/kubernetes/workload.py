@@ -118,7 +118,10 @@ def _refuse(scope: Scope, name: str, body: Workload) -> None:
         raise SpecError(f"{path}.{'max' if scale.max is not None else 'replicas'}", what, _SHARE)
 
 
-_SHARE = "run one; or, where the storage class can, give the resource `params: {access: ReadWriteMany}`"
+_SHARE = (
+    "run one; or, where the storage class can, mount a new volume with `params: {access: ReadWriteMany}` and move the "
+    "data there: a volume that is there keeps its access"
+)
 
 
 def _drain(body: Workload, policy: UpdatePolicy) -> float:

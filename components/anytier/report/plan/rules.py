@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from anytier.errors import AnytierError
 from anytier.provider import diff as leaves
 from anytier.provider.registry import Registry
 from anytier.provider.resource import AnyResource
@@ -72,11 +73,12 @@ def known(type: str) -> bool:
 
 
 def _replaced(kind: type[AnyResource], before: Node, after: Node) -> list[Path]:
-    """What the resource itself says beyond its fields; nothing where what stands for a secret is no value of its."""
+    """What the resource itself says beyond its fields; nothing where it refuses the change, or where what stands for a
+    secret is no value of its."""
     try:
         pair = [kind.inputs.model_validate(node.inputs) for node in (before, after)]
         return [parse_path(text) for text in kind().replaces(*pair)]
-    except (ValidationError, ValueError, TypeError, AttributeError):
+    except (AnytierError, ValidationError, ValueError, TypeError, AttributeError):
         return []
 
 
