@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "suggest": set(),
     "frozen": set(),
     "hypervisors": set(),
-    "resources": set(),
+    "resources": {"planning"},
     "bundle": {"errors", "frozen"},
     "clusterobjects": set(),
     "spec": {"errors", "frozen", "packages", "suggest"},
@@ -78,7 +78,7 @@ ARROWS: dict[str, set[str]] = {
         "suggest",
     },
     "runtimes": {"clusterobjects", "errors", "planning", "render", "resources", "spec", "tiers.places"},
-    "app": {"capabilities", "names", "runtimes", "spec", "tiers.places"},
+    "app": {"capabilities", "names", "resources", "runtimes", "spec", "tiers.places"},
     "config": {"capabilities", "errors", "frozen", "policy", "spec", "suggest", "tiers.registry"},
 }
 PURE = (

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 from anytier import capabilities
 from anytier.names import namespace
+from anytier.resources import owned_by
 from anytier.spec import App as Spec
 from anytier.spec.load import load
 from anytier.spec.walk import used_fields
@@ -27,7 +28,9 @@ class App(pulumi.ComponentResource):
     """An app on a place. `exports` holds what a stack wants to export: `url` and the workloads' revisions.
 
     `spec` is a parsed app or the path of one; `ns` names everything at the place (`anytier-<stack>-<app>` unless
-    given); `scale` overrides replicas by workload; `rollback` pins workloads to an earlier revision for this run.
+    given); `owner` says in words who deploys from where (the folder unless given), while an `anytier:index:Identity` in
+    the state tells owners apart; `scale` overrides replicas by workload; `rollback` pins workloads to an earlier
+    revision for this run.
     An ExceptionGroup of CapabilityErrors names every field that the place cannot carry; nothing is left out in silence.
     """
 
@@ -55,13 +58,14 @@ class App(pulumi.ComponentResource):
             raise ExceptionGroup("the place cannot carry this app", [finding.error() for finding in findings])
         folder = app_dir or (Path.cwd() if isinstance(spec, Spec) else Path(spec).absolute().parent)
         module, _, runtime = RUNTIMES[place.kind].partition(":")
+        called = ns or namespace(pulumi.get_stack(), parsed.metadata.name)
         made: Any = getattr(importlib.import_module(module), runtime)(
             name,
             app=parsed,
             place=place,
-            ns=ns or namespace(pulumi.get_stack(), parsed.metadata.name),
+            ns=called,
             app_dir=folder,
-            owner=owner or str(folder),
+            owner=owned_by(owner or str(folder), called, pulumi.ResourceOptions(parent=self)),
             scale=scale or {},
             rollback=rollback or {},
             secret_config=secret_config,

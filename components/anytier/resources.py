@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pulumi
+from anytier import planning
 
 
 class Resource(pulumi.CustomResource):
@@ -25,3 +26,10 @@ class Resource(pulumi.CustomResource):
     def output(self, name: str) -> pulumi.Output[Any]:
         value: pulumi.Output[Any] = pulumi.get(self, name)
         return value
+
+
+def owned_by(words: str, name: str, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
+    """`words#token`: who deploys from where, and the token in the stack's state. Whoever holds the state is the owner,
+    and the words are for people (`provider.owner`). A plan has the words alone."""
+    made = Resource("index:Identity", f"{name}-identity", {}, ("token",), opts)
+    return words if planning.active() else pulumi.Output.concat(words, "#", made.output("token"))

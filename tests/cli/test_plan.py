@@ -46,7 +46,7 @@ def test_people_get_a_tree(project: Path) -> None:
     done = plan(project, "--inputs", "--graph", "plan.svg")
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    assert lines[0] == "stack dev: 5 resources of 5 kinds"
+    assert lines[0] == "stack dev: 6 resources of 6 kinds"
     assert any(line.startswith("   └─ web") and "docker:Workload" in line and "after" in line for line in lines)
     assert any(line.endswith("secrets = [secret]") for line in lines)
     assert ET.parse(project / "plan.svg").getroot().tag.endswith("svg")
@@ -56,7 +56,7 @@ def test_people_get_a_tree(project: Path) -> None:
 def test_a_plan_is_compared_with_an_earlier_one(project: Path) -> None:
     base = plan(project, "--json")
     (project / "base.json").write_text(base.out)
-    assert plan(project, "--diff", "base.json").out == "stack dev: no changes, 5 as before\n"
+    assert plan(project, "--diff", "base.json").out == "stack dev: no changes, 6 as before\n"
     (project / "app.yaml").write_text(SPEC.replace("{data: {t", "{date: {t").replace("source: data", "source: date"))
     told = plan(project, "--diff", "base.json", "--fail-on", "data-loss")
     assert told.code == 1 and "- remove docker:Volume anytier-dev-shop-data  [data loss]" in told.out

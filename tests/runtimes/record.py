@@ -31,6 +31,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:host:DockerEngine": {"socket": "/run/docker.sock"},
     "anytier:kubeadm:Image": {"ref": "anytier.local/image:0123"},
     "anytier:kubernetes:Rollout": {"revision": 3, "replicas": 2},
+    "anytier:index:Identity": {"token": "0123456789abcdef" * 2},
     "anytier:index:Secret": {"value": "generated"},
     "anytier:index:KeyPair": {"publicKey": _KEY, "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
     "anytier:kubeadm:ControlPlane": {

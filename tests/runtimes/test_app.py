@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.runtimes.apps import PLACES, registered, spec, workload
-from tests.runtimes.record import Recording, Secret, record
+from tests.runtimes.record import ANSWERS, Recording, Secret, record
 
 import pulumi
 from anytier.app import App
@@ -158,7 +158,8 @@ def test_a_program_of_somebody_elses_uses_it_as_a_component(place: str, tmp_path
 
     found = record(theirs, stack="prod")
     assert found.exports == {"where": "http://localhost:8080/", "revision": 3}
-    assert found["web"].inputs["ns"] == "anytier-prod-shop" and found["web"].inputs["owner"] == str(tmp_path)
+    assert found["web"].inputs["ns"] == "anytier-prod-shop"
+    assert found["web"].inputs["owner"] == f"{tmp_path}#{ANSWERS['anytier:index:Identity']['token']}"
     template = found["web"].inputs["template"]
     (file,) = (template.get("process") or template["containers"][0])["files"]
     assert file["binary"] == "aGVsbG8=" and found.of("index:App")[0].parent == "platform"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RESOURCES: dict[str, str] = {
     "anytier:index:Secret": "anytier.provider.secret:SecretResource",
+    "anytier:index:Identity": "anytier.provider.identity:IdentityResource",
     "anytier:index:KeyPair": "anytier.provider.keypair:KeyPairResource",
     "anytier:docker:Image": "anytier.provider.docker.image:ImageResource",
     "anytier:docker:Push": "anytier.provider.docker.push:PushResource",

@@ -34,7 +34,7 @@ class AppOnPlace(pulumi.ComponentResource, Generic[PlaceT]):
         place: PlaceT,
         ns: str,
         app_dir: Path,
-        owner: str,
+        owner: pulumi.Input[str],
         scale: Mapping[str, int],
         rollback: Mapping[str, int],
         secret_config: Callable[[str], str | None],

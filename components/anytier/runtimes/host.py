@@ -102,6 +102,7 @@ class HostRuntime(Runtime[Hosts]):
             "path": f"{self.root}/volumes/{name}",
             "mode": "0700",
             "retain": False,
+            "corner": {"supervisor": self.base["supervisor"], "ns": self.ns, "owner": self.owner},
         }
         return Resource("host:Volume", f"{self.ns}-{name}", props, opts=self.child_options())
 

@@ -17,7 +17,9 @@ from anytier.spec import App
 class Images:
     """`base` gives the inputs that say where an image is needed."""
 
-    def __init__(self, base: Callable[[str], Mapping[str, Any]], owner: str, opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self, base: Callable[[str], Mapping[str, Any]], owner: pulumi.Input[str], opts: pulumi.ResourceOptions
+    ) -> None:
         self.base, self.owner, self.opts = base, owner, opts
         self.made: dict[str, Resource] = {}
 

@@ -18,7 +18,6 @@ from anytier.clusterobjects import SKIP_AWAIT, KubernetesObject, cluster_provide
 from anytier.errors import ConfigError
 from anytier.render.context import context_hash
 from anytier.render.kubernetes import Rendered, Target, finish, render, tokens_in
-from anytier.render.tokens import escape
 from anytier.resources import Resource
 from anytier.runtimes.base import AppOnPlace
 from anytier.runtimes.secrets import secret_inputs
@@ -109,7 +108,6 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         place = self.place
         made = Target(
             namespace=self.ns,
-            owner=self.owner,
             version=place.version,
             port=place.port,
             tls_port=place.tls_port,
@@ -204,7 +202,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     # objects
 
     def register(self, item: Rendered) -> None:
-        given = marked(item, self.owner)
+        given = marked(item)
         hash = self.stamp(given) if item.waits == "rollout" else None
         needed = [self.there[key] for key in item.after] + ([self.objects[item.on]] if item.on else [])
         needed += [self.bound[item.key]] if item.key in self.bound else []
@@ -212,7 +210,10 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             needed.append(self.volume(item))
         if item.waits == "rollout" and item.object["kind"] != "DaemonSet" and "replicas" not in item.object["spec"]:
             needed.append(self.handover(item))
-        made = KubernetesObject(item.key, self.filled(given), self.options(item, needed), wait=True)
+        object = self.filled(given)
+        if item.key == NAMESPACE:
+            object["metadata"]["annotations"][OWNER] = self.owner
+        made = KubernetesObject(item.key, object, self.options(item, needed), wait=True)
         if item.key == NAMESPACE:
             self.namespace = made
         self.there[item.key] = self.objects[item.key] = made
@@ -332,14 +333,12 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
 # pure
 
 
-def marked(item: Rendered, owner: str) -> dict[str, Any]:
+def marked(item: Rendered) -> dict[str, Any]:
     """A copy of the object with what pulumi-kubernetes and the plugin are told by annotations and labels."""
     made: dict[str, Any] = json.loads(json.dumps(item.object))
     head = made["metadata"]
     notes = head.setdefault("annotations", {})
     notes |= {"pulumi.com/patchFieldManager": MANAGER, "pulumi.com/patchForce": "true"}
-    if item.key == NAMESPACE:
-        notes[OWNER] = str(escape(owner))
     if made["kind"] not in _WAITED_FOR:
         notes[SKIP_AWAIT] = "true"
     if item.kept:

@@ -21,7 +21,7 @@ from anytier.errors import AnytierError, ConfigError, NotFound, leaves
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import local_path, traefik
-from anytier.resources import Resource
+from anytier.resources import Resource, owned_by
 from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.baremetal import looked_at
 from anytier.tiers.inventory import read
@@ -48,6 +48,7 @@ class KubeadmTier(pulumi.ComponentResource):
         plan = here.plan(stack, _owner(), port, tls_port)
         super().__init__("anytier:tier:Kubeadm", name, {}, opts)
         self.plan = plan
+        self.owner = owned_by(plan.owner, "cluster", pulumi.ResourceOptions(parent=self))
         machines = self._machines(here.listed, port, tls_port)
         nodes = {member.name: self._node(member, machines[member.name]) for member in plan.members}
         control = self._control_plane(machines[plan.control.name], nodes[plan.control.name])
@@ -129,7 +130,7 @@ class KubeadmTier(pulumi.ComponentResource):
         self, kind: str, name: str, props: dict[str, Any], outputs: Iterable[str], after: Iterable[Resource]
     ) -> Resource:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
-        return Resource(f"kubeadm:{kind}", name, props, outputs, opts)
+        return Resource(f"kubeadm:{kind}", name, {**props, "owner": self.owner}, outputs, opts)
 
 
 def offered(plan: Plan, port: int, tls_port: int) -> Cluster:

@@ -346,6 +346,17 @@ async def test_another_owners_live_deployment_is_not_touched(shop: Shop) -> None
     assert (await shop.create(other)).revision == 2, "a person has released it"
 
 
+async def test_whoever_holds_the_state_deploys_from_everywhere(shop: Shop) -> None:
+    await shop.make_network()
+    first = shop.alone().model_copy(update={"owner": f"me@here:/shop#{'0' * 32}"})
+    state = await shop.create(first)
+    elsewhere = shop.alone("2").model_copy(update={"owner": f"runner@there:/build/7#{'0' * 32}"})
+    assert (await shop.update(state, elsewhere)).revision == 2
+    other_stack = shop.alone("3").model_copy(update={"owner": f"me@here:/shop#{'1' * 32}"})
+    with pytest.raises(Conflict, match=r"from runner@there:/build/7 "):
+        await shop.create(other_stack)
+
+
 async def test_a_dead_deployment_belongs_to_nobody(shop: Shop) -> None:
     await shop.make_network()
     await shop.create(shop.alone())

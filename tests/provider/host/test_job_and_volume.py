@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anytier.errors import Rejected
+from anytier.errors import Conflict, Rejected
 from anytier.provider.host.job import JobInputs, JobOutputs, JobResource
 from anytier.provider.host.manager import State
 from anytier.provider.host.volume import VolumeInputs, VolumeOutputs, VolumeResource
@@ -119,3 +119,37 @@ async def test_a_retained_volume_stays_and_another_goes_with_its_empty_folders(c
 @pytest.mark.parametrize("path", ["relative", "/", "/etc", "/a/../b", "/a/b/"])
 def test_a_dangerous_volume_path_is_refused(path: str) -> None:
     assert VolumeResource().check(VolumeInputs(path=path))
+
+
+def volume_of(corner: Corner, owner: str) -> VolumeInputs:
+    given = {"supervisor": corner.supervisor, "ns": corner.ns, "owner": owner}
+    return VolumeInputs.model_validate({"path": corner.volume_path, "corner": given})
+
+
+async def test_another_deployments_data_is_neither_taken_nor_deleted(corner: Corner) -> None:
+    """Two clones on one machine, each with a state of its own: what is refused must not be recorded, since `down` would
+    delete it; and what is recorded all the same is left alone."""
+    ours, theirs = f"me@here:/a#{'0' * 32}", f"me@here:/b#{'1' * 32}"
+    id, made = await VolumeResource().create(corner.context(), volume_of(corner, ours))
+    await corner.create(corner.inputs(replicas=1, pools={}, proxy=None, owner=ours))
+    note = Path(corner.volume_path, "note")
+    note.write_text("live")
+    ctx = corner.context()
+    with pytest.raises(Conflict, match="is deployed here from me@here:/a"):
+        await VolumeResource().create(ctx, volume_of(corner, theirs))
+    assert ctx.last_made is None
+    for stranger in (volume_of(corner, theirs), volume_of(corner, ""), VolumeInputs(path=corner.volume_path)):
+        await VolumeResource().delete(ctx, id, stranger, made)
+        assert note.read_text() == "live" and "it stays" in corner.sink.lines[-1]
+    await VolumeResource().update(ctx, id, volume_of(corner, ours), made, volume_of(corner, ours))
+    await corner.delete(corner.inputs(replicas=1, pools={}, proxy=None, owner=ours))
+    await VolumeResource().delete(ctx, id, volume_of(corner, ours), made)
+    assert not Path(corner.root).exists()
+
+
+async def test_a_volume_that_was_the_first_and_only_one_leaves_nothing(corner: Corner) -> None:
+    given = volume_of(corner, f"me@here:/a#{'0' * 32}")
+    id, made = await VolumeResource().create(corner.context(), given)
+    assert Path(corner.root, "owner").read_text() == f"me@here:/a#{'0' * 32}\n"
+    await VolumeResource().delete(corner.context(), id, given, made)
+    assert not Path(corner.root).exists()

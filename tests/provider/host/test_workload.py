@@ -297,6 +297,30 @@ async def test_another_owners_live_deployment_is_not_touched(corner: Corner) -> 
         os.kill(pid, 0)
 
 
+async def test_whoever_holds_the_state_deploys_from_everywhere(corner: Corner) -> None:
+    """Ephemeral runners, a colleague's clone, a moved checkout. Stack `shop` with app `eu-web` and stack `shop-eu` with
+    app `web` are one namespace, and still not one deployment."""
+    given = corner.inputs(replicas=1, pools={}, proxy=None)
+    first, elsewhere, other = (
+        given.model_copy(update={"owner": owner})
+        for owner in (f"me@here:/a#{'0' * 32}", f"runner@there:/b#{'0' * 32}", f"runner@there:/b#{'1' * 32}")
+    )
+    state = await corner.create(first)
+    await WorkloadResource().update(corner.context(), "id", first, state, elsewhere)
+    with pytest.raises(Conflict, match="from runner@there:/b, by another stack or another state"):
+        await corner.create(other)
+
+
+async def test_what_an_older_version_recorded_is_known_again_by_the_state(corner: Corner) -> None:
+    before = corner.inputs(replicas=1, pools={}, proxy=None)
+    state = await corner.create(before)
+    now = before.model_copy(update={"owner": f"runner@there:/b#{'0' * 32}"})
+    with pytest.raises(Conflict, match="from /home/me/shop"):
+        await corner.create(now)
+    await WorkloadResource().update(corner.context(), "id", before, state, now)
+    assert Path(corner.root, "owner").read_text() == f"{now.owner}\n"
+
+
 async def test_a_dead_deployment_belongs_to_nobody(corner: Corner) -> None:
     inputs = corner.inputs(replicas=1, pools={}, proxy=None)
     await corner.create(inputs)

@@ -24,6 +24,7 @@ from anytier.provider.docker import labels, tools
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.models import Deployed, Kept, Revision
 from anytier.provider.docker.tar import pack
+from anytier.provider.owner import same, told
 from anytier.render.template import Template
 
 _FOLDER = "/store"
@@ -71,13 +72,16 @@ class Store:
         await self.daemon.put_files(self.name, _FOLDER, pack(entry))
         return new
 
-    async def conflict(self, owner: str, running: bool) -> Conflict | None:
-        """Whether somebody else's deployment runs here. One of which nothing runs any more belongs to nobody."""
+    async def conflict(self, owner: str, running: bool, before: str = "") -> Conflict | None:
+        """Whether somebody else's deployment runs here. One of which nothing runs any more belongs to nobody.
+
+        `before`: the owner that the state has (`provider.owner.same`).
+        """
         found = await self.daemon.find(f"containers/{self.name}/json")
         known = labels.label(found, labels.OWNER) if found else ""
-        if not (owner and known and known != owner and running):
+        if same(known, owner, before) or not running:
             return None
-        what = f"workload {self.workload} is deployed here from {known}"
+        what = f"workload {self.workload} is deployed here from {told(known, owner)}"
         do = f"destroy it there, use another stack name, or take it over: `docker rm {self.name}`"
         return Conflict(f"app {self.ns}", what, do)
 

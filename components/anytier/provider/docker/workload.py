@@ -19,7 +19,8 @@ from anytier.provider.docker.group import Group
 from anytier.provider.docker.models import ContainerInputs, Deployed, Kept, Revision, without_secrets
 from anytier.provider.docker.store import Document, Store
 from anytier.provider.docker.template import problems
-from anytier.provider.fields import ignored, replaces
+from anytier.provider.fields import ignored, normalise, replaces
+from anytier.provider.owner import form
 from anytier.provider.resource import Context, Resource
 from anytier.render.template import UpdatePolicy
 from anytier.rollout.run import rollout
@@ -29,7 +30,7 @@ from anytier.rollout.types import Goal
 class WorkloadInputs(ContainerInputs):
     """`pools` says which pool of the proxy each balanced port feeds; `rollback_to` pins a kept revision."""
 
-    owner: Annotated[str, ignored] = ""
+    owner: Annotated[str, normalise(form)] = ""
     workload: Annotated[str, replaces]
     replicas: int = Field(default=1, ge=0, le=1000)
     update: UpdatePolicy = UpdatePolicy()
@@ -77,12 +78,12 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
 
     async def create(self, ctx: Context, inputs: WorkloadInputs) -> tuple[str, WorkloadOutputs]:
         id = f"{inputs.ns}/{inputs.workload}"
-        return id, await self._deploy(ctx, id, inputs)
+        return id, await self._deploy(ctx, id, inputs, "")
 
     async def update(
         self, ctx: Context, id: str, old_inputs: WorkloadInputs, state: WorkloadOutputs, inputs: WorkloadInputs
     ) -> WorkloadOutputs:
-        return await self._deploy(ctx, id, inputs)
+        return await self._deploy(ctx, id, inputs, old_inputs.owner)
 
     async def read(
         self, ctx: Context, id: str, inputs: WorkloadInputs | None, state: WorkloadOutputs | None
@@ -118,11 +119,11 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         await held.tidy(there)
         await tools.tidy(there)
 
-    async def _deploy(self, ctx: Context, id: str, inputs: WorkloadInputs) -> WorkloadOutputs:
+    async def _deploy(self, ctx: Context, id: str, inputs: WorkloadInputs, owner_before: str) -> WorkloadOutputs:
         there = await daemon(inputs.endpoint)
         kept = Store(there, inputs.ns, inputs.workload)
         found = await group.listed(there, namespace=inputs.ns, role="workload", workload=inputs.workload)
-        if conflict := await kept.conflict(inputs.owner, any(map(_runs, found))):
+        if conflict := await kept.conflict(inputs.owner, any(map(_runs, found)), owner_before):
             raise conflict
         ctx.made(id, WorkloadOutputs(revision=0, hash="", replicas=0, pending=True))
         await tools.ensure(there)

@@ -121,7 +121,7 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
         self, ctx: Context, id: str, old_inputs: ImageInputs, state: ImageOutputs, inputs: ImageInputs
     ) -> ImageOutputs:
         places = await places_of(inputs)
-        await claim_all(places, inputs.owner)
+        await claim_all(places, inputs.owner, old_inputs.owner)
         wanted = parse_reference(inputs.reference, "reference")
         done = await everywhere(ctx, places, inputs.reference, state.latest or await resolve(wanted))
         gone = gone_from(members_of(old_inputs), members_of(inputs))

@@ -73,7 +73,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
         self, ctx: Context, id: str, old_inputs: JobInputs, state: JobOutputs, inputs: JobInputs
     ) -> JobOutputs:
         place = await of(inputs)
-        await claim(place, inputs.owner)
+        await claim(place, inputs.owner, old_inputs.owner)
         done = await self._run(ctx, id, place, inputs)
         if not same_machine(old_inputs.machine, inputs.machine):
             await self._leave(ctx, old_inputs)

@@ -24,6 +24,7 @@ from anytier.provider.host.transport import Facts
 
 # A unix socket's path must fit 108 bytes, and supervisord binds it under a longer temporary name first.
 _LONGEST_SOCKET = 90
+OWNER = "owner"  # <root>/owner: whose deployment this is
 NOTE = "volume-"  # <root>/volume-<name>.json: on which machines a volume is, where it is on several
 _INSTANCE = re.compile(r"(?P<workload>.+)-r(?P<revision>\d+)-(?P<index>\d+)")
 
@@ -46,7 +47,7 @@ class Layout:
 
     @property
     def owner(self) -> str:
-        return f"{self.root}/owner"
+        return f"{self.root}/{OWNER}"
 
     @property
     def key(self) -> str:

@@ -21,6 +21,7 @@ from anytier.provider.host.models import HostInputs, MachineRef
 from anytier.provider.host.program import Site
 from anytier.provider.host.toolbox import install, tool
 from anytier.provider.host.transport import Facts, File, Machine
+from anytier.provider.owner import same, told
 from anytier.provider.waiting import all_of
 
 _Key = tuple[MachineRef, str, str, str]
@@ -64,13 +65,16 @@ async def of(inputs: HostInputs) -> Place:
     return known[key]
 
 
-async def claim(place: Place, owner: str) -> None:
-    """Makes the corner ours, or says whose it is. A deployment of which nothing runs any more belongs to nobody."""
+async def claim(place: Place, owner: str, before: str = "") -> None:
+    """Makes the corner ours, or says whose it is. A deployment of which nothing runs any more belongs to nobody.
+
+    `before`: the owner that the state has (`provider.owner.same`).
+    """
     async with place.claim_lock:
         machine, layout = place.machine, place.layout
         found = await machine.read([layout.owner, layout.leaving])
         known = found.get(layout.owner, b"").decode().strip()
-        await _require_ours(place, owner, known)
+        await _require_ours(place, owner, known, before)
         # The folder is nobody else's business: it holds secrets.
         await machine.put([File(layout.root, None, place.site.folder_mode)])
         await install(machine, layout)
@@ -80,22 +84,23 @@ async def claim(place: Place, owner: str) -> None:
             await machine.remove([layout.leaving])
 
 
-async def claim_all(places: Sequence[Place], owner: str) -> None:
+async def claim_all(places: Sequence[Place], owner: str, before: str = "") -> None:
     """All of them or none: a corner that is somebody else's is told before another one is made."""
     if len(places) > 1:
         found = await all_of(place.machine.read([place.layout.owner]) for place in places)
         known = [read.get(place.layout.owner, b"").decode().strip() for place, read in zip(places, found, strict=True)]
-        await all_of(_require_ours(place, owner, who) for place, who in zip(places, known, strict=True))
-    await all_of(claim(place, owner) for place in places)
+        await all_of(_require_ours(place, owner, who, before) for place, who in zip(places, known, strict=True))
+    await all_of(claim(place, owner, before) for place in places)
 
 
-async def _require_ours(place: Place, owner: str, known: str) -> None:
-    if owner and known and known != owner and any(s.running for s in (await place.manager.states()).values()):
+async def _require_ours(place: Place, owner: str, known: str, before: str) -> None:
+    if not same(known, owner, before) and any(s.running for s in (await place.manager.states()).values()):
         here = "here" if place.machine.name == "this machine" else f"on {place.machine.name}"
         raise Conflict(
             f"app {place.layout.ns}",
-            f"is deployed {here} from {known}",
-            "destroy it there, or deploy from there, or use another stack name or stateDir",
+            f"is deployed {here} from {told(known, owner)}",
+            "destroy it there, or use another stack name or stateDir; if its state is lost, take it over: "
+            f"`rm '{place.layout.owner}'`",
         )
 
 

@@ -69,20 +69,20 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
 
     async def create(self, ctx: Context, inputs: ProxyInputs) -> tuple[str, ProxyOutputs]:
         id = id_of(inputs, "proxy")
-        return id, await self._everywhere(ctx, id, inputs)
+        return id, await self._everywhere(ctx, id, inputs, "")
 
     async def update(
         self, ctx: Context, id: str, old_inputs: ProxyInputs, state: ProxyOutputs, inputs: ProxyInputs
     ) -> ProxyOutputs:
-        made = await self._everywhere(ctx, id, inputs)
+        made = await self._everywhere(ctx, id, inputs, old_inputs.owner)
         gone, _ = await reached(inputs, gone_from(members_of(old_inputs), members_of(inputs)))
         await all_of(leave(spot.place) for spot in gone)  # workloads say of the others that they are let go
         return made
 
-    async def _everywhere(self, ctx: Context, id: str, inputs: ProxyInputs) -> ProxyOutputs:
+    async def _everywhere(self, ctx: Context, id: str, inputs: ProxyInputs, before: str) -> ProxyOutputs:
         """On all machines at once; those that take no requests from outside get what the app's own parts call."""
         spots = await spots_of(inputs, members_of(inputs))
-        await claim_all([spot.place for spot in spots], inputs.owner)
+        await claim_all([spot.place for spot in spots], inputs.owner, before)
         return _sum(await all_of(self._on(ctx, id, spot, inputs) for spot in spots))
 
     async def _on(self, ctx: Context, id: str, spot: Spot, inputs: ProxyInputs) -> ProxyOutputs:

@@ -11,19 +11,30 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Rejected, Unreachable
 from anytier.frozen import Frozen
-from anytier.provider.fields import replaces
+from anytier.provider.fields import ignored, replaces
 from anytier.provider.host.ids import on, parse_volume
-from anytier.provider.host.layout import NOTE
+from anytier.provider.host.layout import NOTE, OWNER
 from anytier.provider.host.machines import machine_of
-from anytier.provider.host.models import LocalRef, MachineRef, Member, same_machine
+from anytier.provider.host.manager import Supervisor
+from anytier.provider.host.models import HostInputs, LocalRef, MachineRef, Member, same_machine
+from anytier.provider.host.place import Place, claim_all, of, release
 from anytier.provider.host.transport import File, Machine
+from anytier.provider.owner import same
 from anytier.provider.resource import Context, Resource
 from anytier.provider.waiting import all_of
 
 
+class Corner(Frozen):
+    """The app's corner of a machine, two folders above the volume, and `owner`: whose deployment that is."""
+
+    supervisor: Supervisor
+    ns: str
+    owner: str = ""
+
+
 class VolumeInputs(Frozen):
     """`retain`: the data stays when the volume is destroyed. `owner` is user[:group], for root only. `machines`: where
-    there are several; what is on one that is taken out stays there."""
+    there are several; what is on one that is taken out stays there. `corner`: of the app that it is in, if it is."""
 
     machine: Annotated[MachineRef, Field(discriminator="kind")] = LocalRef()
     machines: list[Member] | None = None
@@ -31,6 +42,7 @@ class VolumeInputs(Frozen):
     retain: bool = False
     owner: str | None = None
     mode: str = "0700"
+    corner: Annotated[Corner | None, ignored] = None
 
 
 class VolumeOutputs(Frozen):
@@ -55,6 +67,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 
     async def create(self, ctx: Context, inputs: VolumeInputs) -> tuple[str, VolumeOutputs]:
         id = on(inputs.machine, inputs.path)
+        await self._claim(inputs)  # what is refused is in no state, from where it would be deleted
         ctx.made(id, VolumeOutputs(path=inputs.path))
         await all_of(self._make(machine, inputs) for machine in machines(inputs))
         return id, VolumeOutputs(path=inputs.path)
@@ -78,6 +91,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
     async def update(
         self, ctx: Context, id: str, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs
     ) -> VolumeOutputs:
+        await self._claim(inputs, old_inputs.corner)
         await all_of(self._make(machine, inputs) for machine in machines(inputs))
         await all_of(self._leave(ctx, item, old_inputs) for item in gone(old_inputs, inputs))
         if old_inputs.machines and not inputs.machines:
@@ -88,13 +102,29 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         """With the folders above it that it leaves empty: `volumes`, and the app's state folder."""
         if inputs.retain:
             return
-        await all_of(self._remove(machine, inputs) for machine in machines(inputs))
+        await all_of(self._remove(ctx, ref, inputs) for ref in refs(inputs))
 
-    async def _remove(self, machine: Machine, inputs: VolumeInputs) -> None:
+    async def _claim(self, inputs: VolumeInputs, before: Corner | None = None) -> None:
+        """It may be the first of an app on its machines, and another deployment's data lies under the same path."""
+        if inputs.corner is None:
+            return
+        places = [await place_of(inputs, inputs.corner, ref) for ref in refs(inputs)]
+        await claim_all(places, inputs.corner.owner, before.owner if before else "")
+
+    async def _remove(self, ctx: Context, ref: MachineRef, inputs: VolumeInputs) -> None:
+        """What another deployment has made its own stays."""
+        machine = machine_of(ref)
+        record = f"{root_of(inputs.path)}/{OWNER}"
+        known = (await machine.read([record])).get(record, b"").decode().strip()
+        if known and not (inputs.corner and same(known, inputs.corner.owner or "-")):
+            ctx.left_alone(f"volume {inputs.path} on {machine.name}")
+            return
         await machine.remove([inputs.path, note_of(inputs.path)])
         volumes = posixpath.dirname(inputs.path)
         above = [volumes, posixpath.dirname(volumes)] if posixpath.basename(volumes) == "volumes" else []
         await machine.remove(above, only_empty=True)
+        if known and inputs.corner:
+            await release(await place_of(inputs, inputs.corner, ref))  # it may have been the only one that came so far
 
     async def _leave(self, ctx: Context, member: Member, inputs: VolumeInputs) -> None:
         """Off a machine that is no longer in the list: nobody's data is thrown away by that. What still runs there goes
@@ -127,7 +157,12 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 
 def note_of(path: str) -> str:
     """Beside the folder of volumes: on which machines it is, so that an import finds them all."""
-    return f"{posixpath.dirname(posixpath.dirname(path))}/{NOTE}{posixpath.basename(path)}.json"
+    return f"{root_of(path)}/{NOTE}{posixpath.basename(path)}.json"
+
+
+def root_of(path: str) -> str:
+    """Two folders above the volume, which is the corner of its app."""
+    return posixpath.dirname(posixpath.dirname(path))
 
 
 async def noted(inputs: VolumeInputs) -> VolumeInputs:
@@ -139,8 +174,16 @@ async def noted(inputs: VolumeInputs) -> VolumeInputs:
 
 
 def machines(inputs: VolumeInputs) -> list[Machine]:
-    refs = [item.machine for item in inputs.machines] if inputs.machines else [inputs.machine]
-    return [machine_of(ref) for ref in refs]
+    return [machine_of(ref) for ref in refs(inputs)]
+
+
+def refs(inputs: VolumeInputs) -> list[MachineRef]:
+    return [item.machine for item in inputs.machines] if inputs.machines else [inputs.machine]
+
+
+async def place_of(inputs: VolumeInputs, corner: Corner, ref: MachineRef) -> Place:
+    where = {"root": root_of(inputs.path), "supervisor": corner.supervisor, "ns": corner.ns, "machine": ref}
+    return await of(HostInputs.model_validate(where))
 
 
 def gone(old: VolumeInputs, new: VolumeInputs) -> Sequence[Member]:

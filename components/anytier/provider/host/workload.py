@@ -10,7 +10,7 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NotFound, Rejected, RolloutFailed
 from anytier.frozen import Frozen
-from anytier.provider.fields import ignored, replaces
+from anytier.provider.fields import ignored, normalise, replaces
 from anytier.provider.host import guard
 from anytier.provider.host.caddy import Caddy
 from anytier.provider.host.driver import HostDriver
@@ -36,6 +36,7 @@ from anytier.provider.host.release import ensure, prune
 from anytier.provider.host.spread import SpreadDriver, id_on
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.mounts import require
+from anytier.provider.owner import form
 from anytier.provider.resource import Context, Resource
 from anytier.provider.waiting import all_of
 from anytier.render.placement import Placement, assign, fitting, turned
@@ -49,6 +50,7 @@ _DIRECT = "one process holds such a port, and a proxy cannot share it out"
 class WorkloadInputs(ProcessInputs):
     """`pools` says which pool of the proxy each balanced port feeds; `rollback_to` pins a kept revision."""
 
+    owner: Annotated[str, normalise(form)] = ""
     workload: Annotated[str, replaces]
     replicas: int = Field(default=1, ge=0, le=1000)
     update: UpdatePolicy = UpdatePolicy()
@@ -117,12 +119,12 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
 
     async def create(self, ctx: Context, inputs: WorkloadInputs) -> tuple[str, WorkloadOutputs]:
         id = id_of(inputs, inputs.workload)
-        return id, await self._deploy(ctx, id, inputs, [])
+        return id, await self._deploy(ctx, id, inputs, [], "")
 
     async def update(
         self, ctx: Context, id: str, old_inputs: WorkloadInputs, state: WorkloadOutputs, inputs: WorkloadInputs
     ) -> WorkloadOutputs:
-        return await self._deploy(ctx, id, inputs, known_machines(old_inputs, state))
+        return await self._deploy(ctx, id, inputs, known_machines(old_inputs, state), old_inputs.owner)
 
     async def read(
         self, ctx: Context, id: str, inputs: WorkloadInputs | None, state: WorkloadOutputs | None
@@ -168,12 +170,14 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
             await driver.tidy()
         await Ledger([item.store for item in drivers]).forget()
 
-    async def _deploy(self, ctx: Context, id: str, inputs: WorkloadInputs, before: Sequence[Member]) -> WorkloadOutputs:
-        """`before`: the machines that it has been on, as far as is known."""
+    async def _deploy(
+        self, ctx: Context, id: str, inputs: WorkloadInputs, before: Sequence[Member], owner_before: str
+    ) -> WorkloadOutputs:
+        """`before`: the machines that it has been on, as far as is known; `owner_before`: see `provider.owner.same`."""
         members = members_of(inputs)
         fits = candidates(inputs)
         spots = await spots_of(inputs, members)
-        await claim_all([spot.place for spot in spots], inputs.owner)
+        await claim_all([spot.place for spot in spots], inputs.owner, owner_before)
         gone = await leaving(ctx.warn, inputs, gone_from(before, members))
         await self._clean(inputs, spots, before)
         everywhere = [*spots, *gone]

@@ -22,6 +22,8 @@ from anytier.provider.host.machines import machine_of
 from anytier.provider.host.sshref import SshRef
 from anytier.provider.host.transport import File, Machine, Result
 from anytier.provider.kubeadm.models import OnNode
+from anytier.provider.owner import same as same_owner
+from anytier.provider.owner import who
 
 ROOT = "/opt/anytier/kubernetes"
 MARKER = "/etc/kubernetes/anytier.json"
@@ -142,7 +144,7 @@ def control_of(ref: SshRef) -> Node:
 
 
 def same(mark: Mark, inputs: OnNode) -> bool:
-    return mark.cluster == inputs.cluster and (not mark.owner or not inputs.owner or mark.owner == inputs.owner)
+    return mark.cluster == inputs.cluster and same_owner(mark.owner, inputs.owner)
 
 
 def require_ours(mark: Mark | None, inputs: OnNode, node: Node) -> Mark:
@@ -156,7 +158,7 @@ def require_ours(mark: Mark | None, inputs: OnNode, node: Node) -> Mark:
 
 
 def not_ours(mark: Mark, node: Node) -> AnytierError:
-    whose = f"cluster {mark.cluster}" + (f" of {mark.owner}" if mark.owner else "")
+    whose = f"cluster {mark.cluster}" + (f" of {who(mark.owner)}" if mark.owner else "")
     return Conflict(
         f"machine {node.machine.name}",
         f"belongs to {whose}",

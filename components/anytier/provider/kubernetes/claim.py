@@ -17,6 +17,7 @@ from anytier.provider.fields import ignored
 from anytier.provider.kubernetes.client import Api, Json, api
 from anytier.provider.kubernetes.kinds import note
 from anytier.provider.kubernetes.rollout import ClusterInputs
+from anytier.provider.owner import same, told
 from anytier.provider.resource import Context, Resource
 
 OWNER = "anytier.dev/owner"
@@ -83,11 +84,15 @@ def conflict(namespace: Json, inputs: ClaimInputs) -> Conflict | None:
         return Conflict(
             where, "is being removed", f"`kubectl get namespace {inputs.ns}` shows when it is gone; run again"
         )
-    if owner == inputs.owner:
+    if owner and same(owner, inputs.owner):
         return None
     if owner:
         do = "destroy it there, use another stack name, or take it over: "
-        return Conflict(where, f"is deployed from {owner}", f"{do}`kubectl annotate namespace {inputs.ns} {OWNER}-`")
+        return Conflict(
+            where,
+            f"is deployed from {told(owner, inputs.owner)}",
+            f"{do}`kubectl annotate namespace {inputs.ns} {OWNER}-`",
+        )
     if (namespace.get("metadata") or {}).get("labels", {}).get("app.kubernetes.io/managed-by") == "anytier":
         return None  # taken over, or claimed by a run that was killed
     return Conflict(where, "is there, and not made by anytier", "use another stack name, or remove it")

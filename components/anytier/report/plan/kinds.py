@@ -16,6 +16,7 @@ HOLDS: dict[str, str] = {
     "anytier:host:Volume": "the data in the volume",
     "anytier:libvirt:Volume": "the data on the disk",
     "anytier:index:Secret": "the generated value",
+    "anytier:index:Identity": "what says at the place whose deployment it is",
     "anytier:index:KeyPair": "the key pair",
     "anytier:kubeadm:ControlPlane": "the cluster with all that is on it",
     "kubernetes:core/v1:Namespace": "all that is in the namespace",
