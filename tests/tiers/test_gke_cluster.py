@@ -401,7 +401,8 @@ def test_which_cluster_it_is_stays_the_same_for_its_life(shop: Recording) -> Non
 
 
 def test_volumes_and_load_balancers_are_the_clouds(shop: Recording) -> None:
-    assert shop["volume/data"].inputs["spec"]["storageClassName"] == "standard-rwo"
+    (claim,) = [item for item in shop.resources if item.type == "kubernetes:core/v1:PersistentVolumeClaim"]
+    assert claim.inputs["spec"]["storageClassName"] == "standard-rwo"
     assert shop["router/service"].inputs["spec"]["type"] == "LoadBalancer"
 
 
