@@ -61,6 +61,11 @@ class ThingResource(Resource[ThingInputs, ThingOutputs]):
             return [Rejected("size", "13 brings bad luck", "take 12")]
         return []
 
+    def replaces(self, old: ThingInputs, new: ThingInputs) -> list[str]:
+        if old.settings.get("kept") != new.settings.get("kept"):
+            raise Rejected("settings.kept", "cannot change", "put it back")
+        return []
+
     def planned(self, old: ThingOutputs | None, inputs: ThingInputs) -> dict[str, Any]:
         return {"name": inputs.name, "size": inputs.size}
 

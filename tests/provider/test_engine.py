@@ -63,6 +63,23 @@ def test_life_of_a_thing(stack: Stack) -> None:
     assert stack.place.names() == []
 
 
+def test_a_change_that_is_refused_ends_a_run_before_what_depends_on_it(stack: Stack) -> None:
+    first = {"name": "a", "settings": {"kept": "1"}}
+    second = {"name": "b", "tags": {"of": {"$of": "one", "get": "url"}}}
+    stack.things({"one": first, "two": second})
+    stack.up()
+    stack.place.history()
+
+    stack.things({"one": {**first, "settings": {"kept": "2"}}, "two": {**second, "size": 2}})
+    for failed in (stack.run("preview", check=False), stack.up(check=False)):
+        assert failed.returncode != 0 and "settings.kept: cannot change -> put it back" in failed.stdout + failed.stderr
+    assert stack.place.history() == []
+
+    stack.things({"one": first, "two": {**second, "size": 2}})
+    stack.up()
+    assert stack.place.history() == ["update b"]
+
+
 def test_secrets_are_nowhere_in_plaintext(stack: Stack) -> None:
     thing = {"name": "a", "password": CANARY, "settings": {"key": {"$secret": CANARY + "2"}}}
     stack.things({"one": thing})

@@ -58,7 +58,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 class Registered:
     """A resource. `inputs` are plain data; a secret is `Secret(value)`. `parent`, `depends` and `gone_with` (of
     deletedWith) are names; `needs` are the dependencies with their types. `gone_first`: whether the old one goes before
-    the new one comes, if that is said. `protect`: it is not deleted. `ignored`: inputs whose changes are none."""
+    the new one comes, if that is said. `protect`: it is not deleted. `ignored`: inputs whose changes are none. `stays`:
+    what is deleted of it stays where it is (retainOnDelete)."""
 
     type: str
     name: str
@@ -70,6 +71,7 @@ class Registered:
     protect: bool = False
     ignored: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class _Monitor(mocks.MockMonitor):
             gone_first=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
             protect=request.protect,
             ignored=tuple(request.ignoreChanges),
+            stays=request.retainOnDelete,
             needs=tuple(sorted({(_type(urn), _name(urn)) for urn in request.dependencies})),
         )
         with self.lock:

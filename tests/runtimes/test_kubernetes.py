@@ -16,7 +16,7 @@ from tests.runtimes.record import Recording, Secret, record
 import pulumi
 from anytier.errors import ConfigError, SpecError
 from anytier.provider.check import check
-from anytier.provider.kubernetes import claim, client, day2, kinds, workload
+from anytier.provider.kubernetes import claim, client, day2, job, kinds, workload
 from anytier.provider.registry import Registry
 from anytier.provider.values import plain
 from anytier.runtimes import kubernetes as runtime
@@ -91,10 +91,10 @@ def test_a_workload_waits_for_the_rollout_of_what_it_depends_on(conformance: Rec
     late = [
         item for item in conformance.resources if item.name == "late" and item.type == "kubernetes:apps/v1:Deployment"
     ]
-    job = [
+    before = [
         item for item in conformance.resources if item.name == "job/before" and item.type == "kubernetes:batch/v1:Job"
     ]
-    assert "app" in late[0].depends and job
+    assert "app" in late[0].depends and before
     assert all(
         "app/namespace" in item.depends
         for item in conformance.resources
@@ -307,11 +307,54 @@ def test_another_cluster_is_told_from_the_same_at_another_address() -> None:
         runtime.fingerprint("{}")
 
 
-@pytest.mark.parametrize(
-    ("key", "name"), [("web.config", "web"), ("web.secret.1", "web"), ("job/migrate.config", "job.migrate")]
-)
-def test_a_config_knows_whose_it_is(key: str, name: str) -> None:
-    assert runtime.kept_for(key) == name
+def test_what_is_kept_is_found_by_who_prunes_it() -> None:
+    """By the labels of its pods, whatever its object is called: the name of a StatefulSet is cut, a router has one."""
+    long, secrets = "d" * 63, {name: {"from": "config"} for name in ("token", "c", "k")}
+    body = {"containers": {"main": {"image": "x:1", "secrets": {"TOKEN": "token"}}}}
+    db = {"containers": {"main": {**body["containers"]["main"], "volumes": {"/data": {"source": "data"}}}}}
+    web = {**body, "service": {"ports": {"http": {"port": 80}}}}
+    tls = {"secretRef": {"certificate": "c", "key": "k"}}
+    found = registered(
+        spec(
+            workloads={"web": web, long: db},
+            jobs={"j" * 63: {**body, "trigger": "preDeploy"}},
+            resources={"data": {"type": "volume"}},
+            secrets=secrets,
+            routes=[{"path": "/", "host": "a.test", "workload": "web", "port": "http", "tls": tls}],
+        )
+    )
+    labels = {item.name: item.inputs["metadata"]["labels"] for item in found.resources if kept(item) and item.stays}
+    of_job = f"job/{'j' * 63}.secret"
+    assert set(labels) == {"web.secret", f"{long}.secret", of_job, "router/config", "certificate/c"}
+    assert all(len(item[runtime.KEPT_FOR]) <= 63 for item in labels.values())
+    assert labels["certificate/c"][runtime.KEPT_FOR] == labels["router/config"][runtime.KEPT_FOR] == "anytier-router"
+    for name, config in (("web", "web.secret"), (long, f"{long}.secret"), ("router/proxy", "router/config")):
+        (live,) = [item for item in found.resources if item.name == name and item.type.startswith("kubernetes:apps/")]
+        key, _, value = kinds.selector(live.inputs).partition("=")
+        assert labels[config][key] == value == labels[config][runtime.KEPT_FOR]
+    (run,) = found.of("kubernetes:Run")
+    assert labels[of_job][job.JOB] == run.inputs["job"]
+
+
+def kept(item: Any) -> bool:
+    return item.type.startswith("kubernetes:core/v1:") and runtime.KEPT_FOR in item.inputs["metadata"]["labels"]
+
+
+def test_what_nobody_would_prune_goes_with_what_named_it() -> None:
+    """What a CronJob names, and certificates of Ingresses, have no revisions."""
+    body = {"containers": {"main": {"image": "x:1", "secrets": {"TOKEN": "token"}}}}
+    ports = {"service": {"ports": {"http": {"port": 80}}}}
+    tls = {"secretRef": {"certificate": "c", "key": "k"}}
+    app = spec(
+        workloads={"web": {"containers": {"main": {"image": "x:1"}}, **ports}},
+        jobs={"nightly": {**body, "schedule": "@daily"}, "by-hand": body},
+        secrets={name: {"from": "config"} for name in ("token", "c", "k")},
+        routes=[{"path": "/", "host": "a.test", "workload": "web", "port": "http", "tls": tls}],
+    )
+    found = registered(app, replace(PLACE, offers=PLACE.offers | {"ingress"}, ingress_class="traefik"))
+    names = {item.name for item in found.resources if item.type == "kubernetes:core/v1:Secret"}
+    assert names == {"job/nightly.secret", "job/by-hand.secret", "certificate/c"}
+    assert [item.name for item in found.resources if kept(item) or item.stays] == []
 
 
 @given(st.text())

@@ -80,7 +80,8 @@ class Resource(Generic[InputsT, OutputsT]):
         return []
 
     def replaces(self, old: InputsT, new: InputsT) -> list[str]:
-        """Paths of the inputs whose change forces a replacement this time."""
+        """Paths of the inputs whose change forces a replacement this time. An AnytierError refuses the change before
+        anything is done, in a preview too."""
         return []
 
     def drifted(self, inputs: InputsT, state: OutputsT) -> list[str]:

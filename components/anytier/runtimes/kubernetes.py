@@ -29,6 +29,7 @@ MANAGER = "anytier"
 HASH = "anytier.dev/revision-hash"
 KEPT_FOR = "anytier.dev/kept-for"
 OWNER = "anytier.dev/owner"
+PARTS = ("anytier.dev/workload", "anytier.dev/job", "anytier.dev/router")
 
 NAMESPACE = "app/namespace"
 PASSED = "object/"  # such keys has what the spec passes through
@@ -342,7 +343,7 @@ def marked(item: Rendered) -> dict[str, Any]:
     if made["kind"] not in _WAITED_FOR:
         notes[SKIP_AWAIT] = "true"
     if item.kept:
-        head.setdefault("labels", {})[KEPT_FOR] = kept_for(item.key)
+        head["labels"][KEPT_FOR] = kept_for(head["labels"])
     return made
 
 
@@ -352,9 +353,9 @@ def entrances(objects: Iterable[Mapping[str, Any]]) -> set[int]:
     return {port["port"] for spec in opened for port in spec["ports"] if port.get("protocol", "TCP") == "TCP"}
 
 
-def kept_for(key: str) -> str:
-    """`web.config` -> `web`, `job/migrate.secret` -> `job.migrate`: as the resource that prunes calls itself."""
-    return key.rpartition("/")[0].replace("/", ".") + ("." if "/" in key else "") + key.rpartition("/")[2].split(".")[0]
+def kept_for(labels: Mapping[str, str]) -> str:
+    """The workload, job or router that something belongs to. Who prunes finds it by that very label."""
+    return next(labels[part] for part in PARTS if part in labels)
 
 
 def template_hash(template: Mapping[str, Any]) -> str:

@@ -315,7 +315,7 @@ async def test_a_pod_that_nobody_takes_waits_for_the_progress_deadline(shop: Sho
 
 
 async def config(shop: Shop, name: str) -> None:
-    head = {"name": name, "namespace": shop.ns, "labels": {KEPT_FOR: "web"}}
+    head = {"name": name, "namespace": shop.ns, "labels": {KEPT_FOR: "web", "anytier.dev/workload": "web"}}
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {"a": name}, "immutable": True}
     await shop.there.post(f"/api/v1/namespaces/{shop.ns}/configmaps", item)
 

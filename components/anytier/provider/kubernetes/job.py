@@ -23,6 +23,7 @@ from anytier.provider.kubernetes.rollout import ATTEMPTS, LATER, SOON, ClusterIn
 from anytier.provider.kubernetes.workload import keep
 from anytier.provider.resource import Context, Resource
 
+JOB = "anytier.dev/job"  # the label of all that belongs to a job, by the app's name for it
 # What the server adds to a Job, and would refuse to be given.
 _ADDED = ("controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name")
 _REREAD = 5.0  # seconds between two readings of a running job's log: a deadline takes its pods away with their logs
@@ -86,7 +87,7 @@ async def _wait(ctx: Context, id: str, inputs: RunInputs, state: RunOutputs) -> 
         well, why = ended(job)
         spent = time.monotonic() - began
         if well:
-            await keep(there, inputs.ns, f"job.{inputs.job}", job, [job])
+            await keep(there, inputs.ns, f"{JOB}={inputs.job}", job, [job])
             return RunOutputs(uid=kinds.uid(job), finished_at=round(time.time(), 3), seconds=duration(job))
         if well is False or spent > inputs.deadline:
             told = await _told(there, inputs, job) or said

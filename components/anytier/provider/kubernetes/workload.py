@@ -15,9 +15,8 @@ from anytier.provider.kubernetes.client import MANAGER, Api
 from anytier.provider.kubernetes.evidence import explained
 from anytier.provider.kubernetes.kinds import HASH, NUMBER, SERVED, Json, Kind, Revision, Seen
 
-KEPT_FOR = (
-    "anytier.dev/kept-for"  # label of configs that stay for as long as a kept revision of this workload names them
-)
+# On configs that stay for as long as a kept revision names them; whose they are is told by the labels of its pods.
+KEPT_FOR = "anytier.dev/kept-for"
 
 
 @dataclass(frozen=True)
@@ -117,19 +116,20 @@ class Workload:
 
     async def keep(self, look: Look) -> None:
         """Configs of revisions that are kept stay with the workload, and go with it; the others go now."""
-        await keep(self.there, self.ns, self.name, look.live, [*(item.template for item in look.revisions), look.live])
+        users = [*(item.template for item in look.revisions), look.live]
+        await keep(self.there, self.ns, kinds.selector(look.live), look.live, users)
 
 
-async def keep(there: Api, ns: str, label: str, owner: Json, users: Iterable[Any]) -> None:
-    """Of the configs that carry this label: those that none of `users` names are removed, the others are the owner's,
-    so that the cluster removes them with it."""
+async def keep(there: Api, ns: str, selector: str, owner: Json, users: Iterable[Any]) -> None:
+    """Of the kept configs that have these labels: those that none of `users` names are removed, the others are the
+    owner's, so that the cluster removes them with it."""
     named = {text for user in users for text in strings(user)}
     owners = [
         {key: owner[key] for key in ("apiVersion", "kind")} | {key: owner["metadata"][key] for key in ("name", "uid")}
     ]
     for kind in ("configmaps", "secrets"):
         where = f"/api/v1/namespaces/{ns}/{kind}"
-        for item in await there.items(where, labelSelector=f"{KEPT_FOR}={label}"):
+        for item in await there.items(where, labelSelector=f"{selector},{KEPT_FOR}"):
             one = f"{where}/{item['metadata']['name']}"
             if item["metadata"]["name"] not in named:
                 await there.delete(one)

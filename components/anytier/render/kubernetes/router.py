@@ -49,7 +49,7 @@ def config_of(scope: Scope) -> ProxyConfig:
 def router(scope: Scope, after: list[str]) -> list[Rendered]:
     """CapabilityError where certificates would be lost, or where nobody could reach it."""
     config = config_of(scope)
-    pairs = certificates(scope)
+    pairs = certificates(scope, kept=True)
     data = {"caddy.json": json.dumps(adapted(config), indent=1, sort_keys=True, ensure_ascii=False)}
     called = joined(f"{ROUTER}-", content_hash(data))
     held = scope.of_router("v1", "ConfigMap", called, immutable=True, data=data)

@@ -36,7 +36,7 @@ def by_the_cluster(scope: Scope, way: Way) -> list[Rendered]:
     """CapabilityError for what is not said in `way`'s objects."""
     if way == "router":
         return []
-    held = certificates(scope) if way == "ingress" else []
+    held = certificates(scope, kept=False) if way == "ingress" else []
     routes = list(enumerate(scope.app.routes))
     keys = (NAMESPACE, *(item.key for item in held))
     if way == "ingress" and scope.target.ingress_class == traefik.CLASS:
@@ -47,10 +47,10 @@ def by_the_cluster(scope: Scope, way: Way) -> list[Rendered]:
     return [*held, *(Rendered(f"route/{item['metadata']['name']}", item, keys) for item in made)]
 
 
-def certificates(scope: Scope) -> list[Rendered]:
-    """The given pairs, each as a Secret of the kind that everybody knows."""
+def certificates(scope: Scope, *, kept: bool) -> list[Rendered]:
+    """The given pairs, each as a Secret of the kind that everybody knows. `kept`: a router's revisions name them."""
     return [
-        Rendered(f"certificate/{name}", _pair(scope, name, *pair), (NAMESPACE,), kept=True)
+        Rendered(f"certificate/{name}", _pair(scope, name, *pair), (NAMESPACE,), kept=kept)
         for name, pair in certificate_pairs(scope.app).items()
     ]
 

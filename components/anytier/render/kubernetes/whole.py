@@ -108,13 +108,13 @@ class _Whole:
     def job(self, name: str, after: Iterable[str]) -> Iterator[Rendered]:
         scope, start = self.scope, (NAMESPACE,)
         trigger = scope.app.jobs[name].trigger
+        runs = trigger in ("preDeploy", "postDeploy")
         item, pod = job(scope, name, self.revisions.values() if trigger == "postDeploy" else ())
         yield Rendered(f"job/{name}.account", account(scope, "job", name), start)
         for end, held in pod.config:
-            yield Rendered(f"job/{name}{end}", held, start, kept=True)
+            yield Rendered(f"job/{name}{end}", held, start, kept=runs)  # a CronJob has no revisions that would name it
         parts = [f"job/{name}.account", *(f"job/{name}{end}" for end, _ in pod.config)]
         waits = [*self.needs(name, f"job/{name}.policy", parts, pod), *after]
-        runs = trigger in ("preDeploy", "postDeploy")
         yield Rendered(f"job/{name}", item, tuple(dict.fromkeys(waits)), "job" if runs else None)
 
     def needs(self, name: str, policy: str, parts: list[str], pod: Pod) -> list[str]:
