@@ -83,7 +83,9 @@ def test_everything_that_runs_stands_on_the_volumes_and_the_proxy(place: str) ->
     base = {"anytier-dev-shop-data", "anytier-dev-shop-proxy"} | ({"anytier-dev-shop"} if place == "docker" else set())
     assert base <= found.after("web") and base <= found.after("job-seed")
     if place == "docker":
-        assert found["anytier-dev-shop-proxy"].depends == ("anytier-dev-shop",)
+        assert found["anytier-dev-shop-proxy"].depends == ("anytier-dev-shop", "anytier-dev-shop-identity")
+        others = [*found.of("docker:Image"), *found.of("docker:Volume")]
+        assert others and all("anytier-dev-shop" in item.depends for item in others)
 
 
 @both

@@ -25,8 +25,9 @@ class DockerRuntime(Runtime[DockerEndpoint]):
         return on_docker(self.app, self.place.port, self.place.tls_port, "/config/certificates")
 
     def prepare(self) -> None:
-        endpoint = {"endpoint": self.place.endpoint}
-        self.network = Resource("docker:Network", self.ns, {**endpoint, "name": self.ns}, opts=self.child_options())
+        props = {"endpoint": self.place.endpoint, "name": self.ns, "owner": self.owner}
+        # All else comes after it: it is the first to find that another deployment has these names.
+        self.network = Resource("docker:Network", self.ns, props, opts=self.child_options())
         self.images: dict[str, Resource] = {}
         self.resolved = resolve(self.app, self.context())
 
@@ -40,13 +41,21 @@ class DockerRuntime(Runtime[DockerEndpoint]):
         return found
 
     def volume(self, name: str) -> Resource:
-        props = {"endpoint": self.place.endpoint, "name": f"{self.ns}-{name}", "labels": {}, "retain": False}
-        return Resource("docker:Volume", f"{self.ns}-{name}", props, opts=self.child_options())
+        props = {
+            "endpoint": self.place.endpoint,
+            "name": f"{self.ns}-{name}",
+            "labels": {},
+            "retain": False,
+            "ns": self.ns,
+            "owner": self.owner,
+        }
+        return Resource("docker:Volume", f"{self.ns}-{name}", props, opts=self.child_options([self.network]))
 
     def make_proxy(self) -> Resource:
         props = {
             "endpoint": self.place.endpoint,
             "ns": self.ns,
+            "owner": self.owner,
             "network": self.ns,
             "config": self.traffic.config.wire(),
             "publish": [
@@ -70,7 +79,6 @@ class DockerRuntime(Runtime[DockerEndpoint]):
             "pools": self.pools_of(template, name),
             "proxy": self.proxy.id if self.proxy else None,
             "rollbackTo": self.rollback.get(name),
-            "owner": self.owner,
         }
         return Resource("docker:Workload", name, props, ("revision",), self.with_base(opts))
 
@@ -93,6 +101,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
         return {
             "endpoint": self.place.endpoint,
             "ns": self.ns,
+            "owner": self.owner,
             "network": self.ns,
             "volumes": {key: f"{self.ns}-{key}" for key in self.volumes},
             "template": wire,
@@ -121,7 +130,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
     def _image_once(self, name: str, props: dict[str, Any]) -> Resource:
         if name not in self.images:
             wire = {"endpoint": self.place.endpoint, **props}
-            self.images[name] = Resource("docker:Image", name, wire, ("ref",), self.child_options())
+            self.images[name] = Resource("docker:Image", name, wire, ("ref",), self.child_options([self.network]))
         return self.images[name]
 
     def with_base(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:

@@ -15,6 +15,10 @@ import pytest
 from tests.provider.screen import Screen
 
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, RolloutFailed
+from anytier.provider.docker.job import JobInputs, JobOutputs, JobResource
+from anytier.provider.docker.network import NetworkInputs, NetworkOutputs, NetworkResource
+from anytier.provider.docker.proxy import ProxyOutputs, ProxyResource
+from anytier.provider.docker.volume import VolumeInputs, VolumeResource
 from anytier.provider.docker.workload import WorkloadInputs, WorkloadResource
 from anytier.render.template import Container, File, HttpGet, Limits, Mount, Port, Probe, Template
 
@@ -355,6 +359,46 @@ async def test_whoever_holds_the_state_deploys_from_everywhere(shop: Shop) -> No
     other_stack = shop.alone("3").model_copy(update={"owner": f"me@here:/shop#{'1' * 32}"})
     with pytest.raises(Conflict, match=r"from runner@there:/build/7 "):
         await shop.create(other_stack)
+
+
+async def test_nothing_of_another_owners_live_deployment_is_changed_or_deleted(shop: Shop) -> None:
+    """Two clones, each with a state of its own, on one daemon: refused at the network, which is the first, and by
+    each of the others for itself; and what is recorded all the same is left alone."""
+    ours, theirs = f"me@here:/a#{'0' * 32}", f"me@here:/b#{'1' * 32}"
+    await shop.make_network()
+    proxy, data = shop.proxy_inputs(owner=ours), VolumeInputs(name=f"{shop.ns}-data", ns=shop.ns, owner=ours)
+    await ProxyResource().create(shop.context(), proxy)
+    _, volume = await VolumeResource().create(shop.context(), data)
+    await shop.create(shop.inputs(replicas=1, owner=ours))
+    before = await shop.containers()
+
+    network = NetworkInputs(name=shop.ns, owner=theirs)
+    their_proxy, their_data = (item.model_copy(update={"owner": theirs}) for item in (proxy, data))
+    common = {**shop.base, "owner": theirs, "template": Template(containers=[shop.container()])}
+    job = JobInputs.model_validate({**common, "job": "migrate"})
+    for resource, inputs in (
+        (NetworkResource(), network),
+        (VolumeResource(), their_data),
+        (ProxyResource(), their_proxy),
+        (JobResource(), job),
+        (WorkloadResource(), shop.inputs("2", owner=theirs)),
+    ):
+        ctx = shop.context()
+        with pytest.raises(Conflict, match="is deployed here from me@here:/a "):
+            await resource.create(ctx, inputs)  # type: ignore[attr-defined]
+        assert ctx.last_made is None
+    shown = await shop.there.get(f"networks/{shop.ns}")
+    await ProxyResource().delete(shop.context(), "id", their_proxy, ProxyOutputs(running=True))
+    await VolumeResource().delete(shop.context(), "id", their_data, volume)
+    await JobResource().delete(shop.context(), "id", job, JobOutputs())
+    await NetworkResource().delete(shop.context(), shop.ns, network, NetworkOutputs(network_id=shown["Id"]))
+    await shop.delete(shop.inputs(replicas=1, owner=theirs))
+    assert await shop.containers() == before and await shop.there.find(f"volumes/{shop.ns}-data") is not None
+
+    await shop.delete(shop.inputs(replicas=1, owner=ours))
+    await ProxyResource().delete(shop.context(), "id", proxy, ProxyOutputs(running=True))
+    await VolumeResource().delete(shop.context(), data.name, data, volume)
+    assert await shop.there.find(f"volumes/{shop.ns}-data") is None
 
 
 async def test_a_dead_deployment_belongs_to_nobody(shop: Shop) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.docker import files, group, labels, tools
+from anytier.provider.docker import claim, files, group, labels, tools
 from anytier.provider.docker.client import Daemon, daemon
 from anytier.provider.docker.group import Group, Plan
 from anytier.provider.docker.models import ContainerInputs
@@ -51,12 +51,12 @@ class JobResource(Resource[JobInputs, JobOutputs]):
 
     async def create(self, ctx: Context, inputs: JobInputs) -> tuple[str, JobOutputs]:
         id = f"{inputs.ns}/{inputs.job}"
-        return id, await self._run(ctx, id, inputs)
+        return id, await self._run(ctx, id, inputs, "")
 
     async def update(
         self, ctx: Context, id: str, old_inputs: JobInputs, state: JobOutputs, inputs: JobInputs
     ) -> JobOutputs:
-        return await self._run(ctx, id, inputs)
+        return await self._run(ctx, id, inputs, old_inputs.owner)
 
     async def read(
         self, ctx: Context, id: str, inputs: JobInputs | None, state: JobOutputs | None
@@ -69,11 +69,15 @@ class JobResource(Resource[JobInputs, JobOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: JobInputs, state: JobOutputs) -> None:
         there = await daemon(inputs.endpoint)
+        if await claim.is_anothers(there, inputs.ns, inputs.owner):
+            ctx.left_alone(f"job {inputs.job}")
+            return
         await _clear(there, inputs)
         await tools.tidy(there)
 
-    async def _run(self, ctx: Context, id: str, inputs: JobInputs) -> JobOutputs:
+    async def _run(self, ctx: Context, id: str, inputs: JobInputs, before: str) -> JobOutputs:
         there = await daemon(inputs.endpoint)
+        await claim.require_ours(there, inputs.ns, inputs.owner, before)
         began = time.time()
         ctx.made(id, JobOutputs())
         said = ""

@@ -9,15 +9,16 @@ from pydantic import Field
 
 from anytier.frozen import Frozen
 from anytier.provider.docker.client import Endpoint
-from anytier.provider.fields import replaces, secret
+from anytier.provider.fields import ignored, replaces, secret
 from anytier.render.template import Template
 
 
 class AppInputs(Frozen):
-    """Which daemon, and which app there. A change of either is another deployment."""
+    """Which daemon, and which app there; a change of either is another deployment. `owner`: see `provider.owner`."""
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     ns: Annotated[str, replaces]
+    owner: Annotated[str, ignored] = ""
 
 
 class ContainerInputs(AppInputs):

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from anytier.errors import AnytierError, Conflict, Denied, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.docker import labels
+from anytier.provider.docker import claim, labels
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.patience import patiently
-from anytier.provider.fields import replaces
+from anytier.provider.fields import ignored, replaces
 from anytier.provider.resource import Context, Resource
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -18,10 +18,11 @@ _BUILT_IN = ("bridge", "host", "none")
 
 
 class NetworkInputs(Frozen):
-    """`name` is also the name on the daemon."""
+    """`name` is also the name on the daemon, and the namespace of the app whose network it is; `owner`: whose app."""
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     name: Annotated[str, replaces]
+    owner: Annotated[str, ignored] = ""
 
 
 class NetworkOutputs(Frozen):
@@ -62,7 +63,8 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
         found = await find(there, inputs.name)
         if found is None:
             return
-        if found["Id"] != state.network_id and not is_ours(found):
+        replaced = found["Id"] != state.network_id and not is_ours(found)
+        if replaced or await claim.is_anothers(there, inputs.name, inputs.owner):
             ctx.left_alone(f"network {inputs.name}")
             return
 
@@ -77,6 +79,7 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
     async def _ensure(self, ctx: Context, id: str, inputs: NetworkInputs, known: str = "") -> NetworkOutputs:
         """`known` is the id of the network on record: an imported one carries no label of ours."""
         there = await daemon(inputs.endpoint)
+        await claim.require_ours(there, inputs.name, inputs.owner)
         found = await find(there, inputs.name)
         if found is None:
             ctx.made(id, NetworkOutputs())

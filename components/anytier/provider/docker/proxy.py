@@ -10,7 +10,7 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.docker import caddy, labels, tools
+from anytier.provider.docker import caddy, claim, labels, tools
 from anytier.provider.docker.client import Daemon, daemon, located
 from anytier.provider.docker.models import AppInputs
 from anytier.provider.docker.patience import patiently
@@ -71,12 +71,12 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
 
     async def create(self, ctx: Context, inputs: ProxyInputs) -> tuple[str, ProxyOutputs]:
         id = caddy.container_name(inputs.ns)
-        return id, await self._deploy(ctx, id, inputs)
+        return id, await self._deploy(ctx, id, inputs, "")
 
     async def update(
         self, ctx: Context, id: str, old_inputs: ProxyInputs, state: ProxyOutputs, inputs: ProxyInputs
     ) -> ProxyOutputs:
-        return await self._deploy(ctx, id, inputs)
+        return await self._deploy(ctx, id, inputs, old_inputs.owner)
 
     async def read(
         self, ctx: Context, id: str, inputs: ProxyInputs | None, state: ProxyOutputs | None
@@ -98,13 +98,17 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     async def delete(self, ctx: Context, id: str, inputs: ProxyInputs, state: ProxyOutputs) -> None:
         there = await daemon(inputs.endpoint)
         name = caddy.container_name(inputs.ns)
+        if await claim.is_anothers(there, inputs.ns, inputs.owner):
+            ctx.left_alone(f"container {name}")
+            return
         for container in (name, f"{name}-old"):  # a killed run leaves the second
             await there.delete(f"containers/{container}", force=True, v=True)
         await there.delete(f"volumes/{name}")
         await tools.tidy(there)
 
-    async def _deploy(self, ctx: Context, id: str, inputs: ProxyInputs) -> ProxyOutputs:
+    async def _deploy(self, ctx: Context, id: str, inputs: ProxyInputs, before: str) -> ProxyOutputs:
         there = await daemon(inputs.endpoint)
+        await claim.require_ours(there, inputs.ns, inputs.owner, before)
         await tools.ensure(there)
         image = await caddy_image(there, ctx, inputs.caddy_image)
         made = container_body(inputs, image, str(there.facts.get("KernelVersion") or ""))

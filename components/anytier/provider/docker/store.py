@@ -24,11 +24,9 @@ from anytier.provider.docker import labels, tools
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.models import Deployed, Kept, Revision
 from anytier.provider.docker.tar import pack
-from anytier.provider.owner import same, told
 from anytier.render.template import Template
 
 _FOLDER = "/store"
-_RUNNING = ("running", "restarting", "paused")
 
 
 class Document(Frozen):
@@ -71,19 +69,6 @@ class Store:
         entry = {f"{new.sequence % 2}.json": (body, 0o600, 0, 0)}
         await self.daemon.put_files(self.name, _FOLDER, pack(entry))
         return new
-
-    async def conflict(self, owner: str, running: bool, before: str = "") -> Conflict | None:
-        """Whether somebody else's deployment runs here. One of which nothing runs any more belongs to nobody.
-
-        `before`: the owner that the state has (`provider.owner.same`).
-        """
-        found = await self.daemon.find(f"containers/{self.name}/json")
-        known = labels.label(found, labels.OWNER) if found else ""
-        if same(known, owner, before) or not running:
-            return None
-        what = f"workload {self.workload} is deployed here from {told(known, owner)}"
-        do = f"destroy it there, use another stack name, or take it over: `docker rm {self.name}`"
-        return Conflict(f"app {self.ns}", what, do)
 
     async def open(self, owner: str) -> Document:
         """The document, made where there is none, and ours from now on."""
@@ -163,11 +148,6 @@ def content_hash(key: str, template: Template, values: Mapping[str, str]) -> str
     """Equal exactly when what runs is equal. Keyed, so that a secret cannot be guessed from it."""
     content = json.dumps([template.wire(), dict(values)], sort_keys=True)
     return hmac.new(key.encode(), content.encode(), hashlib.sha256).hexdigest()[:16]
-
-
-def is_running(item: Mapping[str, Any]) -> bool:
-    """Of a list's entry."""
-    return item.get("State") in _RUNNING
 
 
 def _newest(data: bytes | None) -> Document | None:

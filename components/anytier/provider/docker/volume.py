@@ -8,21 +8,26 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, Conflict, Rejected
 from anytier.frozen import Frozen
-from anytier.provider.docker import labels
+from anytier.provider.docker import claim, labels
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.network import wrong_name
 from anytier.provider.docker.patience import patiently
-from anytier.provider.fields import replaces
+from anytier.provider.fields import ignored, replaces
 from anytier.provider.resource import Context, Resource
 
 
 class VolumeInputs(Frozen):
-    """`name` is also the name on the daemon. `retain`: the data stays when the volume is destroyed."""
+    """`name` is also the name on the daemon. `retain`: the data stays when the volume is destroyed.
+
+    `ns`: of the app whose volume it is, if it is one's, and `owner`: whose that is.
+    """
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     name: Annotated[str, replaces]
     labels: dict[str, str] = Field(default_factory=dict)
     retain: bool = False
+    ns: Annotated[str | None, ignored] = None
+    owner: Annotated[str, ignored] = ""
 
 
 class VolumeOutputs(Frozen):
@@ -56,6 +61,8 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             return None
         retain = inputs.retain if inputs else False
         known = VolumeInputs(endpoint=endpoint, name=name, labels=_own_labels(found), retain=retain)
+        if inputs:
+            known = known.model_copy(update={"ns": inputs.ns, "owner": inputs.owner})
         adopted = not is_ours(found) and (state is None or state.adopted)
         return known, VolumeOutputs(mountpoint=str(found["Mountpoint"]), adopted=adopted)
 
@@ -63,7 +70,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         self, ctx: Context, id: str, old_inputs: VolumeInputs, state: VolumeOutputs, inputs: VolumeInputs
     ) -> VolumeOutputs:
         """`retain` is ours alone; a half-made volume is made. Docker cannot change labels, and data is not risked."""
-        return await self._ensure(ctx, id, inputs, state.adopted)
+        return await self._ensure(ctx, id, inputs, state.adopted, old_inputs.owner)
 
     async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
         if inputs.retain:
@@ -72,7 +79,8 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         found = await find(there, inputs.name)
         if found is None:
             return
-        if not is_ours(found) and not state.adopted:
+        anothers = inputs.ns is not None and await claim.is_anothers(there, inputs.ns, inputs.owner)
+        if anothers or (not is_ours(found) and not state.adopted):
             ctx.left_alone(f"volume {inputs.name}")
             return
 
@@ -86,8 +94,12 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 
         await patiently(attempt, Conflict)
 
-    async def _ensure(self, ctx: Context, id: str, inputs: VolumeInputs, adopted: bool = False) -> VolumeOutputs:
+    async def _ensure(
+        self, ctx: Context, id: str, inputs: VolumeInputs, adopted: bool = False, before: str = ""
+    ) -> VolumeOutputs:
         there = await daemon(inputs.endpoint)
+        if inputs.ns is not None:
+            await claim.require_ours(there, inputs.ns, inputs.owner, before)
         path = f"volume {inputs.name}"
         found = await find(there, inputs.name)
         if found is None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from anytier.errors import AnytierError, NotFound, Rejected, RolloutFailed
 from anytier.frozen import Frozen
 from anytier.provider import mounts
-from anytier.provider.docker import files, group, held, store, tools
+from anytier.provider.docker import claim, files, group, held, store, tools
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
 from anytier.provider.docker.driver import DockerDriver, dials
 from anytier.provider.docker.group import Group
@@ -102,6 +102,9 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: WorkloadInputs, state: WorkloadOutputs) -> None:
         there = await daemon(inputs.endpoint)
+        if await claim.is_anothers(there, inputs.ns, inputs.owner):
+            ctx.left_alone(f"workload {inputs.workload}")
+            return
         kept = Store(there, inputs.ns, inputs.workload)
         document = await kept.load()
         revisions = document.revisions if document else {}
@@ -123,8 +126,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         there = await daemon(inputs.endpoint)
         kept = Store(there, inputs.ns, inputs.workload)
         found = await group.listed(there, namespace=inputs.ns, role="workload", workload=inputs.workload)
-        if conflict := await kept.conflict(inputs.owner, any(map(_runs, found)), owner_before):
-            raise conflict
+        await claim.require_ours(there, inputs.ns, inputs.owner, owner_before)
         ctx.made(id, WorkloadOutputs(revision=0, hash="", replicas=0, pending=True))
         await tools.ensure(there)
         document = await kept.open(inputs.owner)
@@ -236,10 +238,6 @@ def _place(id: str, inputs: WorkloadInputs | None) -> tuple[Endpoint, str, str]:
     if not (slash and ns and workload):
         raise Rejected(id, "is not an id to import", "use <namespace>/<workload>, or <docker host>|<namespace>/...")
     return endpoint, ns, workload
-
-
-def _runs(item: Group) -> bool:
-    return any(store.is_running(entry) for entry in item.entries.values())
 
 
 def _port_problems(inputs: WorkloadInputs) -> list[AnytierError]:

@@ -1,0 +1,48 @@
+"""Whose deployment an app on a daemon is: what the stores of its workloads say (`store`), of those that run.
+
+Every resource of an app asks before it changes anything: a proxy, a job or a volume of somebody else's app has the very
+name that ours would have. One of which nothing runs any more belongs to nobody.
+"""
+
+from __future__ import annotations
+
+from anytier.errors import Conflict
+from anytier.provider.docker import labels
+from anytier.provider.docker.client import Daemon
+from anytier.provider.owner import same, told
+
+_RUNNING = ("running", "restarting", "paused")
+_NOBODY = "-"
+
+
+async def require_ours(there: Daemon, ns: str, owner: str, before: str = "") -> None:
+    """Conflict where workloads of another owner run. `before`: the owner that the state has (`provider.owner.same`)."""
+    others = await _others(there, ns, owner, before)
+    if others:
+        workload, known = next(iter(others.items()))
+        what = f"workload {workload} is deployed here from {told(known, owner)}"
+        stores = " ".join(f"{ns}-{name}.store" for name in others)
+        do = f"destroy it there, use another stack name, or take it over: `docker rm {stores}`"
+        raise Conflict(f"app {ns}", what, do)
+
+
+async def is_anothers(there: Daemon, ns: str, owner: str) -> bool:
+    """Whether what has these names is no longer ours to delete. Whoever cannot say who they are is another."""
+    return bool(await _others(there, ns, owner or _NOBODY))
+
+
+async def _others(there: Daemon, ns: str, owner: str, before: str = "") -> dict[str, str]:
+    """Workload -> whose it is, of those that run and are not ours."""
+    found = await there.get("containers/json", all=True, filters=labels.filters(namespace=ns))
+    running = {
+        labels.label(item, labels.WORKLOAD)
+        for item in found
+        if labels.label(item, labels.ROLE) == "workload" and item.get("State") in _RUNNING
+    }
+    stores = {
+        labels.label(item, labels.WORKLOAD): labels.label(item, labels.OWNER)
+        for item in found
+        if labels.label(item, labels.ROLE) == "store"
+    }
+    live = {name: known for name, known in sorted(stores.items()) if name in running}
+    return {name: known for name, known in live.items() if not same(known, owner, before)}
