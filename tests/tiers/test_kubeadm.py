@@ -388,6 +388,9 @@ def test_the_cluster_is_a_place_once_all_have_joined(bundle: Bundle) -> None:
     assert place.addresses == ("10.0.0.11", "10.0.0.12", "10.0.0.13")
     assert [item.name for item in place.nodes] == ["10-0-0-12", "10-0-0-13"]
     assert place.storage_class == "local-path" and place.offers == {"storage"} and place.lives_on is None
+    assert place.dns_domain == "cluster.local"
+    there = KubeadmTier.offered(args(*THREE, dnsDomain="inside.example"), port=8080, tls_port=8443, stack="dev")
+    assert there.dns_domain == "inside.example"
     names = {item._name for item in place.ready}
     assert {"control-plane", "10-0-0-12", "10-0-0-13", "flannel", "storage.class"} <= names
 

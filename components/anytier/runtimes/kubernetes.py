@@ -124,6 +124,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             cloud=place.cloud,
             tolerations=place.tolerations,
             balancer=place.balancer,
+            dns_domain=place.dns_domain,
         )
         return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

@@ -123,7 +123,8 @@ class Cluster:
     waits for; SpecError for a role that is none. `called`: what a workload with a role is called there (an output),
     where that is not the role itself. `tolerations`: what the app's pods have to bear with on some of the nodes.
     `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants. `provider`:
-    pulumi-kubernetes on this cluster, where the tier itself has objects there.
+    pulumi-kubernetes on this cluster, where the tier itself has objects there. `dns_domain`: below which Services have
+    their names.
     """
 
     kubeconfig: Any
@@ -150,6 +151,7 @@ class Cluster:
     balancer: Mapping[str, str] = field(default_factory=dict)
     push: Callable[[str, Any], tuple[Any, Any]] | None = None
     provider: Any = None
+    dns_domain: str = "cluster.local"
     called: Callable[[Binding], Any] | None = None
     tolerations: tuple[Mapping[str, str], ...] = ()
 

@@ -48,7 +48,11 @@ def test_a_service_begins_with_a_letter_and_is_found_by_its_placeholder() -> Non
     made = objects(app)
     name = made["9a.service"]["metadata"]["name"]
     assert name == service_name("9a") and name[0].isalpha()
-    assert made["web"]["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "URL", "value": name}]
+    called = {"name": "URL", "value": f"{name}.{TARGET.namespace}.svc.cluster.local"}
+    assert made["web"]["spec"]["template"]["spec"]["containers"][0]["env"] == [called]
+    elsewhere = objects(app, replace(TARGET, dns_domain="inside.example"))
+    (env,) = elsewhere["web"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert env["value"].endswith(".svc.inside.example")
 
 
 def test_a_workload_without_ports_has_a_name_only_where_somebody_says_it() -> None:

@@ -71,14 +71,18 @@ def scope_of(app: App, target: Target, folder: Path) -> Scope:
     hosts = (
         ref.parts[1] for _, ref in references(app) if ref.parts[:1] == ("workloads",) and ref.parts[2:] == ("host",)
     )
-    return Scope(resolve(app, context(app)), target, folder, edges_of(app), frozenset(hosts))
+    return Scope(resolve(app, context(app, target)), target, folder, edges_of(app), frozenset(hosts))
 
 
-def context(app: App) -> dict[str, str]:
-    """What placeholders mean here: a workload's host is its Service, ports are the spec's, a volume is its claim."""
+def context(app: App, target: Target) -> dict[str, str]:
+    """What placeholders mean here: a workload's host is its Service, ports are the spec's, a volume is its claim.
+
+    The Service's whole name: who asks the cluster's DNS by itself, as nginx does, knows nothing of search domains.
+    """
+    inside = f"{target.namespace}.svc.{target.dns_domain}"
     found = {f"resources.{name}": name for name in app.resources}
     for name, body in app.workloads.items():
-        found[f"workloads.{name}.host"] = service_name(name)
+        found[f"workloads.{name}.host"] = f"{service_name(name)}.{inside}"
         for key, port in service_ports(body).items():
             found[f"workloads.{name}.ports.{key}"] = str(port.port)
     return found

@@ -26,7 +26,7 @@ class Target:
     `namespace/name`. `images` holds, by `workload/container` (or `job/container`), what an image is called where it is
     not called as in the spec: every built one has to be there. `scale` overrides replicas by workload. `owner` says who
     deploys from where. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on
-    some of its nodes. `balancer`: annotations of a Service that wants a load balancer.
+    some of its nodes. `balancer`: annotations of a Service that wants a load balancer. `dns_domain`: of the cluster.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -51,6 +51,7 @@ class Target:
     cloud: Cloud | None = None
     tolerations: tuple[Mapping[str, str], ...] = ()
     balancer: Mapping[str, str] = field(default_factory=dict)
+    dns_domain: str = "cluster.local"
 
 
 @dataclass(frozen=True)
