@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.provider.sink import Sink
 
-from anytier.errors import Conflict, Rejected
+from anytier.errors import Conflict, Denied, Rejected
 from anytier.provider.kubeadm import (
     approve,
     archive,
@@ -34,6 +34,7 @@ from anytier.provider.kubeadm import (
     onnode,
     settings,
     software,
+    staticpods,
     worker,
 )
 from anytier.provider.kubeadm.approve import is_granted, is_open, requests_of
@@ -545,3 +546,27 @@ def test_a_setting_of_the_kernel_is_written_and_read_again() -> None:
     *seen, missing = json.loads(done.stdout)
     assert seen == [[{}, "1"], [{}, "0"], [{}, "1"], [{}, "1"]]
     assert missing == {"net.ipv4.no.such": "No such file or directory"}
+
+
+async def test_an_api_server_that_has_just_come_may_know_nobodys_rights_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pod(hash: str) -> dict[str, Any]:
+        labels = {"component": "etcd"}
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        return {"metadata": {"labels": labels, "annotations": {"kubernetes.io/config.hash": hash}}, "status": ready}
+
+    said: list[Any] = [Denied("API server /x", "forbidden", ""), {"items": [pod("old")]}, {"items": [pod("new")]}]
+
+    class Restarting:
+        async def get(self, path: str) -> Any:
+            found = said.pop(0)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+    async def at_once(seconds: float) -> None: ...
+
+    monkeypatch.setattr(staticpods.asyncio, "sleep", at_once)
+    api: Any = Restarting()
+    node: Any = type("Machine", (), {"name": "one"})()
+    await staticpods._moved(api, node, ["etcd"], {"etcd": "old"})
+    assert not said

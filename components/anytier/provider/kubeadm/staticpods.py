@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from anytier.errors import AnytierError, Rejected, Unreachable
+from anytier.errors import AnytierError, Denied, Rejected, Unreachable
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm.api import Api
 from anytier.provider.kubeadm.node import Node
@@ -70,7 +70,7 @@ async def _moved(api: Api, node: Node, names: list[str], hashes: Mapping[str, st
             if not late:
                 return
             said = f"{', '.join(late)} did not come up again"
-        except Unreachable as error:
+        except (Denied, Unreachable) as error:  # an API server that has just come knows nobody's rights yet
             said = error.what
         if asyncio.get_running_loop().time() >= end:
             log = await _log(node, names)
