@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +58,26 @@ async def test_a_load_whose_end_nobody_saw_is_not_taken_for_done() -> None:
     there = Told(CUT, CUT, WELL, WELL)
     await caddy.Caddy(there, "app")._load(CONFIG, other=False)
     assert there.seen == ["files", "run", "alive", "alive", "files", "run"], "with its files, which it uses up"
+
+
+@pytest.mark.parametrize(
+    ("cp", "reload", "left"),
+    [("0", "0", "new"), ("0", "1", "old"), ("1", "0", "old")],
+    ids=["loaded", "refused", "disk full"],
+)
+def test_a_load_leaves_a_whole_config(tmp_path: Path, cp: str, reload: str, left: str) -> None:
+    """`cp` fails as on a full disk: with the beginning of the file in its place."""
+    (tmp_path / "caddy.json").write_text("old")
+    (tmp_path / "next.json").write_text("new")
+    busybox, program = tmp_path / "busybox", tmp_path / "caddy"
+    busybox.write_text(f'#!/bin/sh\nif [ $1$2 = cpcaddy.json -a {cp} = 1 ]; then printf o >old.json; exit 1; fi\n"$@"')
+    program.write_text(f"#!/bin/sh\nexit {reload}")
+    for made in (busybox, program):
+        made.chmod(0o755)
+    script = caddy._LOAD.replace(caddy.CONFIG, str(tmp_path)).replace(caddy._BUSYBOX, str(busybox))
+    done = subprocess.run(["sh", "-c", script.replace("/usr/bin/caddy", str(program))], check=False)
+    assert (done.returncode == 0) == (left == "new")
+    assert (tmp_path / "caddy.json").read_text() == left
 
 
 async def test_a_daemon_that_is_away_is_not_a_proxy_that_is_away() -> None:

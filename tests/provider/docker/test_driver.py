@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from anytier.provider.docker import driver, probes
+from anytier.errors import Rejected
+from anytier.provider.docker import driver, group, probes
 from anytier.provider.docker.client import Daemon, Endpoint
 from anytier.provider.docker.driver import DockerDriver
 from anytier.provider.docker.models import ContainerInputs, Kept, Revision
@@ -71,3 +72,23 @@ async def test_the_delay_begins_anew_with_another_start(clock: list[float]) -> N
     assert (await made.observe())[0].state == "starting"
     clock[0] += 1
     assert (await made.observe())[0].state == "healthy"
+
+
+async def test_the_secrets_of_a_kept_revision_are_hidden_too(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app may log what it was given; one from before a rotation was given something else than the inputs say."""
+
+    async def ending(*asked: Any) -> str:
+        return "its last log lines:\n  no login with the-old-one"
+
+    async def refused(*asked: Any) -> None:
+        raise Rejected("workloads.web", "ended with exit 1: no login with the-old-one", "mend it")
+
+    made = driver_of(Told(FAR[0]), secrets={"db": "the-old-one"})
+    monkeypatch.setattr(group, "ending", ending)
+    monkeypatch.setattr(group, "start", refused)
+    monkeypatch.setattr(made, "plan", ending)
+    assert await made.why("app-web-r1-0") == "its last log lines:\n  no login with [secret]"
+    with pytest.raises(Rejected, match=r"ended with exit 1: no login with \[secret\]"):
+        await made.start(1, 0)

@@ -79,6 +79,15 @@ async def test_what_is_not_what_its_digest_says_is_never_kept(fake: Fake) -> Non
     assert not list(store.folder().glob(".new-*"))
 
 
+async def test_what_a_disk_has_spoilt_is_pulled_again(fake: Fake) -> None:
+    fake.image("1")
+    for name, data in fake.blobs.items():
+        await pulled(fake)
+        store.path(name).write_bytes(b"?" * len(data))
+        await pulled(fake)
+        assert store.path(name).read_bytes() == data
+
+
 async def test_a_manifest_that_is_another_one_is_refused(fake: Fake) -> None:
     wanted = fake.image("1")
     fake.documents[wanted] = ("x", b"{}")

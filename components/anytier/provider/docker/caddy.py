@@ -39,8 +39,10 @@ _ONE, _OTHER = "tcp4/:", "tcp4/0.0.0.0:"  # two spellings of one address
 _DELAY = "500ms"  # how long a replaced config tells keep-alive clients to come again
 _SLOTS, _MEMBERS = f"{CONFIG}/slots", "members.json"
 _BREAK = "\n--\n"
-# The old config comes back if Caddy refuses the new one, and a kill in between leaves a whole file.
-_LOAD = f"""cd {CONFIG} && {_BUSYBOX} cp caddy.json old.json && {_BUSYBOX} mv next.json caddy.json &&
+# The old config comes back if Caddy refuses the new one, and a kill in between leaves a whole file. Half of a copy,
+# where the disk is full, must not come back.
+_LOAD = f"""cd {CONFIG} && {_BUSYBOX} cp caddy.json old.json || {{ {_BUSYBOX} rm -f old.json next.json; exit 1; }}
+{_BUSYBOX} mv next.json caddy.json &&
 /usr/bin/caddy reload --config {FILE} --address unix/{_SOCKET} ||
 {{ code=$?; {_BUSYBOX} mv old.json caddy.json; exit $code; }}"""
 # Config, members, what the slots really say, and an end, or the answer was cut off. One command: each costs time.

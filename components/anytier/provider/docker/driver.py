@@ -9,10 +9,11 @@ from time import monotonic
 
 from anytier.errors import AnytierError, NotFound
 from anytier.provider import mounts
+from anytier.provider.check import redactor
 from anytier.provider.docker import caddy, files, group, labels, probes
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.group import Group, Plan
-from anytier.provider.docker.models import ContainerInputs, Kept
+from anytier.provider.docker.models import ContainerInputs, Kept, secret_values
 from anytier.provider.judge import Answer, Health, Judge
 from anytier.render import upstreams as edits
 from anytier.render.docker import gates
@@ -51,6 +52,8 @@ class DockerDriver:
         self._plans: dict[int, Plan] = {}
         self._planning = asyncio.Lock()
         self._limit = daemon.shared("limit", lambda: asyncio.Semaphore(_AT_ONCE))
+        # The inputs' secrets are hidden for every resource; a kept revision has those that it was made with.
+        self._hide = redactor(frozenset(secret_values(kept)))
         # where no proxy knows it
         self._looked = False
         self._groups_seen: dict[str, Group] = {}
@@ -81,7 +84,11 @@ class DockerDriver:
         self._judges.pop(name, None)
         self._inspected.pop(name, None)
         async with self._limit:
-            await group.start(self.daemon, plan, name, index)
+            try:
+                await group.start(self.daemon, plan, name, index)
+            except AnytierError as error:
+                error.what = self._hide(error.what)
+                raise
         return name
 
     async def attach(self, ids: Sequence[str]) -> None:
@@ -125,7 +132,7 @@ class DockerDriver:
             told = await group.ending(self.daemon, await self.daemon.get(f"containers/{entry['Id']}/json"))
             if told:
                 said.append(f"{name}: {told}" if several else told)
-        return "; ".join(said) or "it did not become healthy"
+        return self._hide("; ".join(said)) or "it did not become healthy"
 
     async def tidy(self) -> None:
         """Upstreams of instances that are gone: each load costs time, so they wait for the next or for this."""

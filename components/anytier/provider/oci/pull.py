@@ -98,7 +98,9 @@ async def _document(registry: Registry, digest: str, path: str) -> bytes:
 
 
 async def _blobs(registry: Registry, wanted: list[Blob], path: str, progress: Progress) -> None:
-    missing = [blob for blob in dict.fromkeys(wanted) if not store.has(blob)]
+    unique = list(dict.fromkeys(wanted))
+    there = [await asyncio.to_thread(store.has, blob) for blob in unique]
+    missing = [blob for blob, known in zip(unique, there, strict=True) if not known]
     total, done, limit = sum(blob.size for blob in missing), 0, asyncio.Semaphore(_AT_ONCE)
     loop = asyncio.get_running_loop()
 
