@@ -70,7 +70,7 @@ class Shop(Trial):
     def passwords(self) -> list[str]:
         shown = json.loads(self.pulumi("stack", "export", "--show-secrets").output)
         found = [item for item in shown["deployment"]["resources"] if item["type"] == "anytier:index:Secret"]
-        assert len(found) == 2
+        assert len(found) >= 2  # a cluster of the stack's own has one more
         return [json.loads(item["outputs"]["value"]["plaintext"]) for item in found]
 
 
