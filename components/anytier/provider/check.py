@@ -21,6 +21,7 @@ from anytier.frozen import Frozen
 from anytier.marks import UNKNOWN
 from anytier.provider import fields
 from anytier.provider.fields import Path
+from anytier.provider.redaction import redactor
 from anytier.provider.values import (
     EXACT_INTEGERS,
     at,
@@ -36,9 +37,7 @@ from anytier.provider.values import (
 )
 
 M = TypeVar("M", bound=Frozen)
-HIDDEN = "[secret]"
 REQUIRED, STRANGE = "is required", "is not known here"
-REDACTED_FROM = 4  # characters: shorter secrets would blot out innocent words of a message
 TELLING_FROM = 8  # characters: a longer text that holds such a secret is a secret too
 
 
@@ -112,18 +111,6 @@ def secrets_in(model: type[BaseModel], tree: Any) -> frozenset[str]:
     """Every text of a tree that is secret, by its mark or by its field."""
     marked = mark(tree, lambda path, _: bool(path) and fields.behaviour(model, path).secret)
     return frozenset(text for path in secret_paths(marked) for text in texts(at(marked, path)))
-
-
-def redactor(secrets: frozenset[str]) -> Callable[[str], str]:
-    """A function that hides these texts in a message."""
-    hidden = sorted((text for text in secrets if len(text) >= REDACTED_FROM), key=len, reverse=True)
-
-    def hide(message: str) -> str:
-        for text in hidden:
-            message = message.replace(text, HIDDEN)
-        return message
-
-    return hide
 
 
 def _tells(node: Any, secrets: frozenset[str]) -> bool:

@@ -20,11 +20,12 @@ from anytier.errors import NotFound
 from anytier.frozen import Frozen
 from anytier.marks import UNKNOWN
 from anytier.provider import failure, values
-from anytier.provider.check import check, completed, near, parse, partial, redactor, remark, secrets_in, wire
+from anytier.provider.check import check, completed, near, parse, partial, remark, secrets_in, wire
 from anytier.provider.diff import Change, by_path, diff, drift, forced, ignored_paths, top_level
 from anytier.provider.engine import EngineSink
 from anytier.provider.fields import fields
 from anytier.provider.operation import Operations, Outcome
+from anytier.provider.redaction import redactor
 from anytier.provider.registry import Registry
 from anytier.provider.resource import AnyResource, Context
 from anytier.provider.settled import INCOMPLETE, SETTLED

@@ -9,12 +9,12 @@ from time import monotonic
 
 from anytier.errors import AnytierError, NotFound
 from anytier.provider import mounts
-from anytier.provider.check import redactor
 from anytier.provider.docker import caddy, files, group, labels, probes
 from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.group import Group, Plan
 from anytier.provider.docker.models import ContainerInputs, Kept, secret_values
 from anytier.provider.judge import Answer, Health, Judge
+from anytier.provider.redaction import redactor
 from anytier.render import upstreams as edits
 from anytier.render.docker import gates
 from anytier.render.health import pool_health

@@ -13,11 +13,12 @@ from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import Check, InstanceRecord, Member
 from anytier.provider.host.place import Place, remember_mount_points
 from anytier.provider.host.probes import exec_argv, probe
-from anytier.provider.host.program import check, instance, program_log, redact
+from anytier.provider.host.program import check, instance, program_log
 from anytier.provider.host.store import Kept, Store
 from anytier.provider.host.transport import File
 from anytier.provider.judge import SETTLED, Answer, Health, Judge
 from anytier.provider.mounts import reaching
+from anytier.provider.redaction import redactor
 from anytier.provider.waiting import all_of
 from anytier.render.template import Port, Template
 
@@ -93,7 +94,7 @@ class HostDriver:
         if lines:
             said.append("its last log lines:\n" + "\n".join(f"  {line}" for line in lines))
         secrets = self.kept[record.revision].secrets.values() if record.revision in self.kept else []
-        return redact("; ".join(said) or "it did not become healthy", secrets)
+        return redactor(secrets)("; ".join(said) or "it did not become healthy")
 
     async def mark(self, records: Sequence[InstanceRecord], attached: bool = False, draining: bool = False) -> None:
         """On disk too, for workloads that no proxy knows and for those who look without asking the proxy."""
@@ -177,7 +178,7 @@ class HostDriver:
             now = (await self.place.manager.states()).get(unit)
             if now is None or now.pid != state.pid:
                 return  # it has ended meanwhile: as above
-            said = redact((result.err or result.out).strip(), self._revision_secrets(unit))
+            said = redactor(self._revision_secrets(unit))((result.err or result.out).strip())
             raise Rejected(unit, f"postStart ended with exit {result.code}: {said}", "mend lifecycle.postStart")
 
     async def _runs(self, unit: str) -> bool:

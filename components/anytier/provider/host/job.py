@@ -19,10 +19,11 @@ from anytier.provider.host.machines import acts_as
 from anytier.provider.host.manager import State, how_it_ended
 from anytier.provider.host.models import Member, ProcessInputs, moved, same_machine
 from anytier.provider.host.place import Place, claim, of, release, remember_mount_points
-from anytier.provider.host.program import Program, json_bytes, problems, program, redact
+from anytier.provider.host.program import Program, json_bytes, problems, program
 from anytier.provider.host.release import ensure
 from anytier.provider.host.transport import File
 from anytier.provider.host.workload import entries_of, layout_problems, release_of, without_secrets
+from anytier.provider.redaction import redactor
 from anytier.provider.resource import Context, Resource
 from anytier.provider.waiting import all_of
 
@@ -153,7 +154,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
             what = f"could not be started ({state.detail})"
         else:
             what = how_it_ended(state.exit_code, limit)
-        lines = redact(log.strip(), inputs.secrets.values()).splitlines()
+        lines = redactor(inputs.secrets.values())(log.strip()).splitlines()
         told = "; its last log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
         return f"{what} after {time.time() - started:.1f} s{told}"
 

@@ -300,13 +300,6 @@ def misplaced(process: HostProcess) -> list[AnytierError]:
     return []
 
 
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """A log line or a probe's answer may quote a secret; an error text must not."""
-    for value in sorted((value for value in secrets if len(value) > 3), key=len, reverse=True):
-        text = text.replace(value, "***")
-    return text
-
-
 def json_bytes(value: Any) -> bytes:
     return json.dumps(value, indent=1, sort_keys=True).encode()
 
