@@ -95,3 +95,12 @@ def test_a_mistake_in_the_stack_is_told(project: Path) -> None:
     stack(project, scale={"wbe": 2})
     done = rendered(project)
     assert done.code == 1 and "anytier:scale.wbe" in done.err and "(did you mean 'web'?)" in done.err
+
+
+def test_names_of_services_are_below_the_clusters_own_domain(project: Path) -> None:
+    spec = yaml.safe_load(SPEC)
+    spec["workloads"]["web"]["containers"]["web"]["variables"] = {"SELF": "${workloads.web.host}"}
+    (project / "app.yaml").write_text(yaml.safe_dump(spec))
+    stack(project, kubeadm={"machines": [{"address": "10.0.0.11"}], "dnsDomain": "corp.example"})
+    done = rendered(project)
+    assert "web.anytier-kube-shop.svc.corp.example" in done.out, done.err

@@ -98,6 +98,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         cloud=place.cloud,
         tolerations=place.tolerations,
         balancer=place.balancer,
+        dns_domain=place.dns_domain,
     )
     return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

@@ -10,8 +10,9 @@ from tests.provider.kubeadm.test_pure import a_worker
 from tests.provider.kubeadm.test_volumes import answers, volume
 from tests.provider.sink import Sink
 
-from anytier.errors import Conflict, Unreachable
+from anytier.errors import AnytierError, Conflict, Denied, Unreachable
 from anytier.provider.kubeadm import worker
+from anytier.provider.kubeadm.api import AdminGone
 from anytier.provider.kubeadm.worker import WorkerResource
 from anytier.provider.resource import Context
 
@@ -41,12 +42,17 @@ async def test_the_node_of_a_machine_that_was_installed_anew_goes(
     assert machine.asked == asked
 
 
-async def test_a_cluster_that_cannot_be_asked_keeps_no_empty_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [Unreachable, AdminGone, Denied])
+async def test_a_cluster_that_cannot_be_asked_keeps_no_empty_machine(
+    kind: type[AnytierError], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def api_of(control: Any) -> Any:
-        raise Unreachable("machine one", "does not answer", "")
+        raise kind("machine one", "does not answer", "")
 
     monkeypatch.setattr(worker, "api_of", api_of)
-    await WorkerResource._forget_node(Context("urn", "x", Sink()), a_worker())
+    sink = Sink()
+    await WorkerResource._forget_node(Context("urn", "x", sink), a_worker())
+    assert len(sink.warnings) == 1 and "Node two may stay" in sink.warnings[0]
 
 
 async def test_data_that_is_nowhere_else_goes_only_where_that_was_said() -> None:

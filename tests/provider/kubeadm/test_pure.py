@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from tests.provider.sink import Sink
 
 from anytier.errors import Conflict, Denied, Rejected
+from anytier.provider import fields
 from anytier.provider.kubeadm import (
     approve,
     archive,
@@ -41,7 +42,14 @@ from anytier.provider.kubeadm.approve import is_granted, is_open, requests_of
 from anytier.provider.kubeadm.controlplane import ControlPlaneResource
 from anytier.provider.kubeadm.drain import to_move
 from anytier.provider.kubeadm.image import ref_of
-from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, ImageInputs, Taint, WorkerInputs
+from anytier.provider.kubeadm.models import (
+    ControlPlaneInputs,
+    ControlPlaneOutputs,
+    ImageInputs,
+    NodeInputs,
+    Taint,
+    WorkerInputs,
+)
 from anytier.provider.kubeadm.node import Mark, Node, require_ours, same
 from anytier.provider.kubeadm.worker import WorkerResource
 from anytier.provider.resource import Context
@@ -207,6 +215,19 @@ def test_whose_a_node_is() -> None:
     assert not same(Mark(cluster="other", owner="me/shop"), control())
     with pytest.raises(Conflict, match="you/shop"):
         require_ours(theirs, control(), node)
+    token = "0" * 32
+    moved = control(owner=f"ci@runner:/b#{token}")
+    assert same(Mark(cluster="demo", owner=f"me@here:/a#{token}"), moved)
+    recorded = Mark(cluster="demo", owner="me@here:/a")  # before there were tokens
+    assert not same(recorded, moved) and same(recorded, moved, before="me@here:/a")
+
+
+def test_a_node_of_an_older_state_gets_the_token_of_its_stack() -> None:
+    marks = [fields.behaviour(NodeInputs, ("owner",)), fields.behaviour(ControlPlaneInputs, ("owner",))]
+    assert [bool(item.normalise) for item in marks] == [True, False] and [item.ignored for item in marks] == [
+        False,
+        True,
+    ]
 
 
 # certificates

@@ -12,7 +12,6 @@ from anytier.provider.docker.client import Daemon
 from anytier.provider.owner import same, told
 
 _RUNNING = ("running", "restarting", "paused")
-_NOBODY = "-"
 
 
 async def require_ours(there: Daemon, ns: str, owner: str, before: str = "") -> None:
@@ -27,8 +26,9 @@ async def require_ours(there: Daemon, ns: str, owner: str, before: str = "") -> 
 
 
 async def is_anothers(there: Daemon, ns: str, owner: str) -> bool:
-    """Whether what has these names is no longer ours to delete. Whoever cannot say who they are is another."""
-    return bool(await _others(there, ns, owner or _NOBODY))
+    """Whether what has these names is no longer ours to delete. Who cannot say who they are, as an older state cannot,
+    is not asked."""
+    return bool(owner) and bool(await _others(there, ns, owner))
 
 
 async def _others(there: Daemon, ns: str, owner: str, before: str = "") -> dict[str, str]:

@@ -56,7 +56,7 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
         self, ctx: Context, id: str, old_inputs: NetworkInputs, state: NetworkOutputs, inputs: NetworkInputs
     ) -> NetworkOutputs:
         """Only after a create that failed half way: every input is part of what the network is."""
-        return await self._ensure(ctx, id, inputs, state.network_id)
+        return await self._ensure(ctx, id, inputs, state.network_id, old_inputs.owner)
 
     async def delete(self, ctx: Context, id: str, inputs: NetworkInputs, state: NetworkOutputs) -> None:
         there = await daemon(inputs.endpoint)
@@ -76,10 +76,13 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
 
         await patiently(attempt, Conflict, Denied)
 
-    async def _ensure(self, ctx: Context, id: str, inputs: NetworkInputs, known: str = "") -> NetworkOutputs:
-        """`known` is the id of the network on record: an imported one carries no label of ours."""
+    async def _ensure(
+        self, ctx: Context, id: str, inputs: NetworkInputs, known: str = "", before: str = ""
+    ) -> NetworkOutputs:
+        """`known` is the id of the network on record: an imported one carries no label of ours. `before`: the owner on
+        record."""
         there = await daemon(inputs.endpoint)
-        await claim.require_ours(there, inputs.name, inputs.owner)
+        await claim.require_ours(there, inputs.name, inputs.owner, before)
         found = await find(there, inputs.name)
         if found is None:
             ctx.made(id, NetworkOutputs())

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, Field
 
 from anytier.frozen import Frozen
 from anytier.provider.docker.client import Endpoint
-from anytier.provider.fields import delete_first, ignored, secret
+from anytier.provider.fields import delete_first, ignored, normalise, secret
 from anytier.provider.host.sshref import SshRef
+from anytier.provider.owner import form
 from anytier.render.kubeadm.names import endpoint, image_name, label_key, label_value, node_name, signal, subnet
 from anytier.render.kubeadm.versions import version
 
@@ -46,8 +47,10 @@ class NodeInputs(OnNode):
     `containerd`: laid over our configuration; `systemdCgroup` and `restrictOomScoreAdj` say in a word what its file has
     deep inside. `memory`: MiB that it must have, 1700 for a control plane if not said.
     `cores` likewise, 2. `protectKernelDefaults`: the kernel's settings that the kubelet wants are made.
-    `incarnation`: which installation of the machine it is; another one has nothing of ours."""
+    `incarnation`: which installation of the machine it is; another one has nothing of ours. The `owner`'s token is a
+    change, so that the mark gets it."""
 
+    owner: Annotated[str, normalise(form)] = ""
     role: Role = "worker"
     version: Version
     bundle: Annotated[str, ignored]

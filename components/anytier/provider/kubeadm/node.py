@@ -143,8 +143,9 @@ def control_of(ref: SshRef) -> Node:
     return Node(machine_of(ref), "control plane")
 
 
-def same(mark: Mark, inputs: OnNode) -> bool:
-    return mark.cluster == inputs.cluster and same_owner(mark.owner, inputs.owner)
+def same(mark: Mark, inputs: OnNode, before: str = "") -> bool:
+    """`before`: the owner that the state has (`provider.owner.same`)."""
+    return mark.cluster == inputs.cluster and same_owner(mark.owner, inputs.owner, before)
 
 
 def require_ours(mark: Mark | None, inputs: OnNode, node: Node) -> Mark:
@@ -162,7 +163,8 @@ def not_ours(mark: Mark, node: Node) -> AnytierError:
     return Conflict(
         f"machine {node.machine.name}",
         f"belongs to {whose}",
-        f"destroy that one first; if it is gone for good, `kubeadm reset` there and remove {MARKER}",
+        f"destroy that one first; if it is gone for good, `kubeadm reset` there and remove {MARKER}; to take it over, "
+        f"because its state is lost, empty its `owner` in {MARKER} on each machine",
     )
 
 

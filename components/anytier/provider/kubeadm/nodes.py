@@ -65,7 +65,7 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
     async def update(
         self, ctx: Context, id: str, old_inputs: NodeInputs, state: NodeOutputs, inputs: NodeInputs
     ) -> NodeOutputs:
-        return await self._prepare(ctx, id, inputs, state)
+        return await self._prepare(ctx, id, inputs, state, old_inputs.owner)
 
     async def delete(self, ctx: Context, id: str, inputs: NodeInputs, state: NodeOutputs) -> None:
         """A worker that does not answer is let go: it was emptied, or is dead. Of a control plane it must be said."""
@@ -86,12 +86,14 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         if state.added:
             ctx.info(f"stays installed on {node.machine.name}: {', '.join(state.added)}")
 
-    async def _prepare(self, ctx: Context, id: str, inputs: NodeInputs, state: NodeOutputs) -> NodeOutputs:
+    async def _prepare(
+        self, ctx: Context, id: str, inputs: NodeInputs, state: NodeOutputs, before: str = ""
+    ) -> NodeOutputs:
         bundle = software.bundle_of(inputs)
         node = node_of(inputs)
         about = await node.machine.about()
         facts = await look(node)
-        mark = await self._fit(node, inputs, bundle.arch, about, facts)
+        mark = await self._fit(node, inputs, bundle.arch, about, facts, before)
         known = NodeOutputs(added=state.added, disabled=state.disabled, **_facts(about, facts))
         ctx.made(id, known)
         if mark is None:
@@ -113,11 +115,17 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         return await self._seen(node, inputs, known, mark.model_copy(update={"prepared": done}))
 
     async def _fit(
-        self, node: Node, inputs: NodeInputs, arch: str, about: Mapping[str, Any], facts: Mapping[str, Any]
+        self,
+        node: Node,
+        inputs: NodeInputs,
+        arch: str,
+        about: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        before: str,
     ) -> Mark | None:
         """The mark, if there is one. An error where the machine does not do, or is somebody else's."""
         mark = await node.mark()
-        if mark is not None and not same(mark, inputs):
+        if mark is not None and not same(mark, inputs, before):
             raise not_ours(mark, node)
         machine = software.ARCHITECTURES.get(about["architecture"], about["architecture"])
         if machine != arch:

@@ -196,15 +196,18 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
 
     @staticmethod
     async def _forget_node(ctx: Context, inputs: WorkerInputs) -> None:
-        """The machine was installed anew, and knows nothing of a cluster; its old Node goes, if nobody else has it."""
+        """The machine was installed anew, and knows nothing of a cluster; its old Node goes, if nobody else has it.
+        Nothing hangs on that, so nothing fails by it."""
         try:
             api = await api_of(control_of(inputs.control))
             found = await api.find(inputs.name)
-        except (NotFound, Unreachable):
+            if found is not None and not is_ready(found):
+                ctx.info(f"node {inputs.name}, whose machine knows nothing of the cluster, is removed from it")
+                await api.delete(node_path(inputs.name))
+        except NotFound:
             return
-        if found is not None and not is_ready(found):
-            ctx.info(f"node {inputs.name}, whose machine knows nothing of the cluster, is removed from it")
-            await api.delete(node_path(inputs.name))
+        except AnytierError as error:
+            ctx.warn(f"{error.path} {error.what}: a Node {inputs.name} may stay in the cluster")
 
     @staticmethod
     async def _let_go_of_volumes(ctx: Context, api: Api, inputs: WorkerInputs) -> None:
@@ -231,10 +234,10 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             await api.delete(node_path(inputs.name))
         except NotFound:
             return
-        except Unreachable as error:
+        except (AdminGone, Unreachable) as error:
             if not inputs.forget or error.path == getattr(silence, "path", None):
                 raise
-            ctx.warn(f"{error.path} does not answer: node {inputs.name} leaves without asking it")
+            ctx.warn(f"{error.path} {error.what}: node {inputs.name} leaves without asking it")
 
 
 async def empty(ctx: Context, api: Api, inputs: WorkerInputs) -> None:
