@@ -23,6 +23,7 @@ from anytier.provider.waiting import all_of
 from anytier.render.template import Port, Template
 
 _AT_ONCE = 10
+_LOOKS = 5
 
 
 class HostDriver:
@@ -175,11 +176,19 @@ class HostDriver:
             return  # it has ended already, which observe() reports
         result = await self.place.machine.run(exec_argv(self.place, state.pid, hook), timeout=60)
         if result.code != 0:
-            now = (await self.place.manager.states()).get(unit)
-            if now is None or now.pid != state.pid:
-                return  # it has ended meanwhile: as above
+            if await self._ends(unit, state.pid):
+                return  # as above
             said = redactor(self._revision_secrets(unit))((result.err or result.out).strip())
             raise Rejected(unit, f"postStart ended with exit {result.code}: {said}", "mend lifecycle.postStart")
+
+    async def _ends(self, unit: str, pid: int) -> bool:
+        """Whether that process has ended: what was beside it may fail by that a moment before anybody is told."""
+        for _ in range(_LOOKS):
+            now = (await self.place.manager.states()).get(unit)
+            if now is None or now.pid != pid or not now.running:
+                return True
+            await asyncio.sleep(0.1)
+        return False
 
     async def _runs(self, unit: str) -> bool:
         state = (await self.place.manager.states()).get(unit)
