@@ -109,6 +109,10 @@ def test_the_plugin_comes_to_the_cluster_once_it_has_let_us_in(conformance: Reco
     assert claimed.name in plugin.depends and plugin.name not in claimed.depends
 
 
+def test_the_namespace_says_whose_it_is(conformance: Recording) -> None:
+    assert conformance["app/namespace"].inputs["metadata"]["annotations"][claim.OWNER] == "me"
+
+
 def test_what_is_in_the_namespace_goes_with_it(conformance: Recording) -> None:
     inside = [
         item for item in conformance.resources if item.type.startswith("kubernetes:") and item.name != "app/namespace"

@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parents[3]
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 SPECS = {path.parent.name: path for path in sorted((PROJECT / "apps").glob("*/app.yaml"))} | {"everything": EVERYTHING}
 OFFERS = frozenset({"storage", "metrics"})
-TARGET = Target(namespace="anytier-dev-shop", offers=OFFERS, addresses=("${addresses.0}", "10.0.0.2"), owner="me@here")
+TARGET = Target(namespace="anytier-dev-shop", offers=OFFERS, addresses=("${addresses.0}", "10.0.0.2"))
 
 
 def spec(workloads: Mapping[str, Any] | None = None, **more: Any) -> App:
@@ -53,7 +53,7 @@ def of_file(name: str) -> list[Rendered]:
     """An example as the stack `dev` has it."""
     path = SPECS[name]
     app = load(path, "kubeadm")
-    target = Target(namespace=f"anytier-dev-{name}", offers=OFFERS, addresses=("${addresses.0}",), owner="me@here")
+    target = Target(namespace=f"anytier-dev-{name}", offers=OFFERS, addresses=("${addresses.0}",))
     return render(app, target, path.parent)
 
 

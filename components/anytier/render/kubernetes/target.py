@@ -24,16 +24,15 @@ class Target:
     the machines' own addresses on which the cluster takes such requests, and `reserved` the TCP ports on which the
     machines themselves are called there. `entrance`: annotations of the router's Service. `gateway` is
     `namespace/name`. `images` holds, by `workload/container` (or `job/container`), what an image is called where it is
-    not called as in the spec: every built one has to be there. `scale` overrides replicas by workload. `owner` says who
-    deploys from where. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on
-    some of its nodes. `balancer`: annotations of a Service that wants a load balancer. `dns_domain`: of the cluster.
+    not called as in the spec: every built one has to be there. `scale` overrides replicas by workload. `cloud` is the
+    one whose roles workloads can have; `tolerations` are what its pods bear with on some of its nodes. `balancer`:
+    annotations of a Service that wants a load balancer. `dns_domain`: of the cluster.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
     """
 
     namespace: str
-    owner: str = ""
     version: str = "1.34"
     port: int = 8080
     tls_port: int = 8443

@@ -138,6 +138,4 @@ def _namespace(scope: Scope) -> Json:
         for end, value in (("", enforced), ("-version", f"v{scope.target.version}"))
     }
     marks = {**scope.app.metadata.labels, **app_labels(scope.app.metadata.name), **security}
-    owner = {"anytier.dev/owner": scope.target.owner} if scope.target.owner else {}
-    notes = {**scope.app.metadata.annotations, **owner}
-    return named("v1", "Namespace", scope.namespace, None, marks, annotations=notes)
+    return named("v1", "Namespace", scope.namespace, None, marks, annotations=scope.app.metadata.annotations)
