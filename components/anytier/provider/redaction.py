@@ -23,7 +23,7 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
 
 def pieces(secret: str) -> Iterator[str]:
     """Itself, without the space around it (who reads a file often drops its last line break), and each line of a key or
-    of a file, but for such as tell only what it is (`-----BEGIN PRIVATE KEY-----`)."""
+    of a file, but for such as tell only what it is (the `-----BEGIN` of a key)."""
     bare = secret.strip()
     yield from (text for text in (secret, bare) if len(bare) >= FROM)
     lines = bare.splitlines()
