@@ -4,9 +4,6 @@ neither a daemon nor a cluster nor a network are run in a scratch clone and prin
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import os
 import re
 import shutil
@@ -18,12 +15,12 @@ from pathlib import Path
 
 import pytest
 from tests.docs.commands import PAGES, ROOT, Shown, agrees, all_shown, shown, spans
+from tests.docs.runs import PARSER, PLANS, parsed, runs_here
 
-from anytier.cli.completion import full_parser, verbs_of
+from anytier.cli.completion import verbs_of
 from anytier.cli.registry import VERBS
 
 ALL = all_shown()
-PARSER = full_parser()
 # Programs that are not this project's. A new one is added here by somebody who has tried it.
 OTHERS = {"az", "cd", "curl", "echo", "gcloud", "kubectl", "mkdir", "ssh"}
 PULUMI = {
@@ -36,16 +33,6 @@ STACKS = {file.name.split(".")[1] for file in (ROOT / "stacks").glob("Pulumi.*.y
 
 def ids(item: Shown) -> str:
     return re.sub(r"[^\w-]+", " ", str(item)).strip()[:80]
-
-
-def parsed(words: list[str]) -> argparse.Namespace:
-    """As `anytier` itself reads them; what is wrong is what it says."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return PARSER.parse_args(words)
-    except SystemExit:
-        raise AssertionError(said.getvalue().strip().splitlines()[-1]) from None
 
 
 @pytest.mark.parametrize("item", ALL, ids=ids)
@@ -125,20 +112,6 @@ def test_every_verb_is_shown_with_a_command(verb: str) -> None:
 
 # run for real
 
-PLANS = ("plan", "render", "compare", "preview")
-HERE = (
-    *PLANS,
-    "validate",
-    "schema",
-    "matrix",
-    "init",
-    "completion",
-    "policy",
-    "doctor",
-    "bundle",
-    "conformance",
-    "measure",
-)
 CLOUDS = {"eks": "pulumi_aws", "gke": "pulumi_gcp", "aks": "pulumi_azure_native"}
 # What may end otherwise than with 0: what is looked for may not be on the machine, or is shown to be wrong.
 CODES = {"doctor": (0, 1), "validate": (0, 1)}
@@ -157,25 +130,6 @@ workloads:
       ports: {http: {port: 80}}
     scale: {replica: 2}
 """
-
-
-def runs_here(item: Shown) -> bool:
-    """Neither a daemon nor a cluster nor a network nor an engine: by its verb, and what is asked of it."""
-    for program, *words in item.words:
-        if program in ("cd", "mkdir"):
-            continue
-        if program.removeprefix(".venv/bin/") != "anytier" or words[0] not in HERE:
-            return False
-        args = parsed(words)
-        if args.verb == "bundle" or (args.verb in ("conformance", "measure") and not args.list):
-            return False
-        if args.verb == "policy" and args.action == "check" and not args.plan:
-            return False
-        if args.verb == "doctor" and args.stack not in ("docker", "local"):
-            return False  # it logs in to machines, and asks clouds
-        if args.verb == "preview" and args.engine:
-            return False
-    return True
 
 
 def verbs(item: Shown) -> list[list[str]]:
