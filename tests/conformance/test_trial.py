@@ -98,3 +98,10 @@ def test_a_place_that_was_there_before_is_told_nothing() -> None:
     trial = acted(There(), {"url": "lb"})
     trial.up()
     assert trial.asked == [] and trial.exposed(9000) == "127.0.0.1"
+
+
+def test_what_changes_is_told_also_where_it_stands_far_above_the_end() -> None:
+    lines = [" +  kubernetes:core/v1:Service web create", *(f"    {number} unchanged" for number in range(60))]
+    told = Run("preview", 1, "\n".join(lines), 1.0).tail(5)
+    assert told.splitlines() == ["$ preview", lines[0], "...", *lines[-5:]]
+    assert Run("preview", 1, "\n".join(lines[-5:]), 1.0).tail(5).splitlines() == ["$ preview", *lines[-5:]]

@@ -39,6 +39,7 @@ EMPTY = ("error: update failed", "error: Program failed", "error: preview failed
 ONE_ERROR = "error: 1 error occurred:"  # the engine's heading over the line that matters
 GRACE = 30.0  # seconds for a run of the engine that is asked to end
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+CHANGE = re.compile(r" *(\+|-|~|\+-|-\+|\+\+|--) ")  # how a line of the engine begins that tells of a change
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class Run:
     seconds: float
 
     def tail(self, lines: int = 40) -> str:
-        return f"$ {self.command}\n" + "\n".join(self.output.splitlines()[-lines:])
+        """The last lines, and before them those that tell of a change: of a large stack's they stand far above."""
+        told = self.output.splitlines()
+        above = [line for line in told[:-lines] if CHANGE.match(line)][:lines]
+        return "\n".join([f"$ {self.command}", *above, *(["..."] if above else []), *told[-lines:]])
 
 
 @dataclass(frozen=True)
