@@ -174,6 +174,16 @@ def test_nothing_that_answers_is_told_with_what_to_do(tmp_path: Path, mirror: Mi
         fetch.fill(tmp_path / "b", "1.34.2", "amd64", puller("amd64"), lambda *said: None, mirror=gone)
 
 
+def test_a_whole_bundle_stays_one_where_nothing_can_be_had(tmp_path: Path, mirror: Mirror, registry: Fake) -> None:
+    before, gone = fill(tmp_path / "b", mirror, registry), mirror.url
+    mirror.server.server_close()
+    with pytest.raises(Unreachable):
+        fetch.fill(tmp_path / "b", "1.34.2", "amd64", puller("amd64"), lambda *said: None, mirror=gone)
+    left = Bundle.read(tmp_path / "b")
+    left.verify()
+    assert left.digest == before.digest
+
+
 def test_an_archive_without_what_is_wanted_is_refused(tmp_path: Path, mirror: Mirror, registry: Fake) -> None:
     path = next(name for name in mirror.files if "flannel" in name and name.endswith(".tgz"))
     for data, said in ((packed("other"), "has no flannel-amd64"), (b"no archive", "no archive that can be read")):

@@ -1,7 +1,7 @@
 """Fills a bundle's folder from where its parts are published. What is there already, and right, is not fetched again.
 
 Every file has a published SHA-256 and is held against it; a download that broke off goes on where it ended. Without
-bundle.yaml the folder is no bundle: it is written at the end, when all is there.
+bundle.yaml the folder is no bundle: it goes before the first file changes, and is written when all is there.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ def fill(
     images = {software.file_of(reference): [reference] for reference in references}
     for relative, (reference,) in images.items():
         if archive.references(folder / relative) != [reference]:
+            _changes(folder)
             pull(software.asked_of(reference, registry), reference, folder / relative, say)
     sums = {relative: checksum(folder / relative) for relative in (*files, *images)}
+    _changes(folder)
     _forget(folder, sums)
     write(folder, Manifest(kubernetes=f"v{version}", arch=arch, files=sums, images=images))
     return Bundle.read(folder)
@@ -71,9 +73,13 @@ def begin(folder: Path) -> None:
             raise UsageError("-o", f"{folder} is not empty and no bundle", "name a new folder")
         for name in ("bin", "cni", "images", PARTS):
             (folder / name).mkdir(exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
     except OSError as error:
         raise _disk(folder, error) from None
+
+
+def _changes(folder: Path) -> None:
+    """From here on it is no bundle, until all is there. A run that gets nothing leaves a whole one as it is."""
+    (folder / FILE).unlink(missing_ok=True)
 
 
 def fetch(folder: Path, item: Download, say: Say) -> list[str]:
@@ -90,6 +96,7 @@ def fetch(folder: Path, item: Download, say: Say) -> list[str]:
             if checksum(part) != f"sha256:{wanted}":
                 part.unlink()
                 raise Rejected(item.url, "does not have its published checksum", "run it again; else tell its makers")
+        _changes(folder)
         if kept:
             part.chmod(0o755)
             part.replace(folder / kept)
