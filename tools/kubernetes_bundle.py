@@ -213,8 +213,8 @@ def build(paths: Paths, target: Path, minor: str) -> None:
 
 def flannel(go: modules.Go, scratch: Path) -> Path:
     """An overlay for `go build` with flannel's own main file as a package of our module, less the backend in C."""
-    argv = [go.program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", FLANNEL]
-    own = Path(run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULES[NEWEST]).strip()) / "main.go"
+    argv = [go.program, "mod", "download", "-json", FLANNEL]  # `go list` knows no folder of what is not cached yet
+    own = Path(json.loads(run(argv, DO, env=go.env, cwd=ROOT / "tools" / MODULES[NEWEST]))["Dir"]) / "main.go"
     lines = [line for line in own.read_text().splitlines(keepends=True) if FLANNEL_IN_C not in line]
     (scratch / "main.go").write_text("".join(lines))
     place = ROOT / "tools" / MODULES[NEWEST] / "flanneld" / "main.go"

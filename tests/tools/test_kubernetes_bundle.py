@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 import kubernetes_bundle as made
 from anytier.bundle.manifest import Bundle
 from anytier.tiers.kubeadmargs import MINORS
+from bootstrap import modules
 from bootstrap.paths import Paths
 
 NEWEST = made.MODULES[made.NEWEST]
@@ -97,3 +100,16 @@ def test_a_bundle_is_whole_and_its_images_run_the_programs(tmp_path: Path, monke
         assert layer is not None
         with tarfile.open(fileobj=layer) as inner:
             assert (inner.extractfile("usr/local/bin/etcd") or pytest.fail("no etcd")).read() == b"server"
+
+
+@pytest.mark.e2e
+def test_flannels_source_is_found_where_no_module_is_cached_yet(tmp_path: Path) -> None:
+    """As on a fresh machine. (Go makes what it caches read-only, which pytest's own cleaning cannot take away.)"""
+    go = modules.toolchain(Paths.here())
+    fresh = modules.Go(go.program, {**os.environ, **go.env, "GOMODCACHE": str(tmp_path / "modules")})
+    try:
+        made.flannel(fresh, tmp_path)
+        assert made.FLANNEL_IN_C not in (tmp_path / "main.go").read_text()
+        assert "package main" in (tmp_path / "main.go").read_text()
+    finally:
+        subprocess.run([go.program, "clean", "-modcache"], env=fresh.env, check=True)
