@@ -27,6 +27,8 @@ def context() -> Context:
         ("me@here:/a", f"me@there:/b#{ONE}", f"me@here:/a#{ONE}", True),
         ("me@here:/a", f"me@there:/b#{ONE}", f"me@there:/b#{ONE}", False),
         (f"me@here:/a#{OTHER}", f"me@here:/a#{ONE}", f"me@here:/a#{OTHER}", True),  # imported
+        (f"runner@there:/7#{OTHER}", f"me@here:/a#{ONE}", f"runner@there:/6#{OTHER}", True),  # deployed by two runners
+        (f"me@here:/a#{OTHER}", f"me@here:/a#{ONE}", "me@here:/a", False),
         ("me@here:/a", "me@here:/b", "", False),
         ("me@here:/a#b", "me@here:/a#c", "", False),  # no tokens
     ],

@@ -34,7 +34,7 @@ def same(recorded: str, owner: str, before: str = "") -> bool:
     if not recorded or not owner or recorded == before:
         return True
     if token(recorded) and token(owner):
-        return token(recorded) == token(owner)
+        return token(recorded) in (token(owner), token(before))
     return who(recorded) in (who(owner), who(before))
 
 
