@@ -38,6 +38,12 @@ def same(recorded: str, owner: str, before: str = "") -> bool:
     return who(recorded) in (who(owner), who(before))
 
 
+def another(recorded: str, owner: str) -> bool:
+    """Whether what is recorded at a place is surely somebody else's, so that who is to delete it leaves it alone. Words
+    alone are no proof: an older version of ours may have recorded them, from another folder."""
+    return bool(token(recorded)) and not same(recorded, owner)
+
+
 def told(recorded: str, owner: str) -> str:
     """Whose it is, for one who is another: of the same folder, that would not say enough."""
     also = ", by another stack or another state" if who(recorded) == who(owner) else ""

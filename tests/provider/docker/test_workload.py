@@ -401,6 +401,20 @@ async def test_nothing_of_another_owners_live_deployment_is_changed_or_deleted(s
     assert await shop.there.find(f"volumes/{shop.ns}-data") is None
 
 
+async def test_what_another_stack_took_over_in_part_leaves_the_rest_to_its_owner(shop: Shop) -> None:
+    """A person removed the stores; the other stack's app has only `web`."""
+    ours, theirs = f"me@here:/a#{'0' * 32}", f"me@here:/b#{'1' * 32}"
+    await shop.make_network()
+    for name in ("web", "api"):
+        await shop.create(shop.alone(owner=ours, workload=name))
+    shop.ground.docker("rm", f"{shop.ns}-web.store", f"{shop.ns}-api.store")
+    await shop.create(shop.alone("2", owner=theirs))
+    for name in ("web", "api"):
+        await shop.delete(shop.alone(owner=ours, workload=name))
+    assert set(await shop.containers()) == {f"{shop.ns}-web-r2-0"}
+    assert not [text for text in await shop.left() if "-api" in text]
+
+
 async def test_a_dead_deployment_belongs_to_nobody(shop: Shop) -> None:
     await shop.make_network()
     await shop.create(shop.alone())

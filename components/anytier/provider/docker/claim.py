@@ -9,14 +9,14 @@ from __future__ import annotations
 from anytier.errors import Conflict
 from anytier.provider.docker import labels
 from anytier.provider.docker.client import Daemon
-from anytier.provider.owner import same, told
+from anytier.provider.owner import another, same, told
 
 _RUNNING = ("running", "restarting", "paused")
 
 
 async def require_ours(there: Daemon, ns: str, owner: str, before: str = "") -> None:
     """Conflict where workloads of another owner run. `before`: the owner that the state has (`provider.owner.same`)."""
-    others = await _others(there, ns, owner, before)
+    others = {name: known for name, known in (await _live(there, ns)).items() if not same(known, owner, before)}
     if others:
         workload, known = next(iter(others.items()))
         what = f"workload {workload} is deployed here from {told(known, owner)}"
@@ -25,14 +25,17 @@ async def require_ours(there: Daemon, ns: str, owner: str, before: str = "") -> 
         raise Conflict(f"app {ns}", what, do)
 
 
-async def is_anothers(there: Daemon, ns: str, owner: str) -> bool:
-    """Whether what has these names is no longer ours to delete. Who cannot say who they are, as an older state cannot,
-    is not asked."""
-    return bool(owner) and bool(await _others(there, ns, owner))
+async def is_anothers(there: Daemon, ns: str, owner: str, workload: str = "") -> bool:
+    """Whether what has these names is no longer ours to delete: a workload by its own store, what the app shares by
+    those of all. Who cannot say who they are, as an older state cannot, is not asked."""
+    if not owner:
+        return False
+    live = await _live(there, ns)
+    return any(another(known, owner) for name, known in live.items() if workload in ("", name))
 
 
-async def _others(there: Daemon, ns: str, owner: str, before: str = "") -> dict[str, str]:
-    """Workload -> whose it is, of those that run and are not ours."""
+async def _live(there: Daemon, ns: str) -> dict[str, str]:
+    """Workload -> whose it is, of those that run."""
     found = await there.get("containers/json", all=True, filters=labels.filters(namespace=ns))
     running = {
         labels.label(item, labels.WORKLOAD)
@@ -44,5 +47,4 @@ async def _others(there: Daemon, ns: str, owner: str, before: str = "") -> dict[
         for item in found
         if labels.label(item, labels.ROLE) == "store"
     }
-    live = {name: known for name, known in sorted(stores.items()) if name in running}
-    return {name: known for name, known in live.items() if not same(known, owner, before)}
+    return {name: known for name, known in sorted(stores.items()) if name in running}

@@ -102,7 +102,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: WorkloadInputs, state: WorkloadOutputs) -> None:
         there = await daemon(inputs.endpoint)
-        if await claim.is_anothers(there, inputs.ns, inputs.owner):
+        if await claim.is_anothers(there, inputs.ns, inputs.owner, inputs.workload):
             ctx.left_alone(f"workload {inputs.workload}")
             return
         kept = Store(there, inputs.ns, inputs.workload)
