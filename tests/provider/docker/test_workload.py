@@ -15,6 +15,8 @@ import pytest
 from tests.provider.screen import Screen
 
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, RolloutFailed
+from anytier.provider.docker import tools
+from anytier.provider.docker.client import Daemon
 from anytier.provider.docker.job import JobInputs, JobOutputs, JobResource
 from anytier.provider.docker.network import NetworkInputs, NetworkOutputs, NetworkResource
 from anytier.provider.docker.proxy import ProxyOutputs, ProxyResource
@@ -399,6 +401,32 @@ async def test_nothing_of_another_owners_live_deployment_is_changed_or_deleted(s
     await ProxyResource().delete(shop.context(), "id", proxy, ProxyOutputs(running=True))
     await VolumeResource().delete(shop.context(), data.name, data, volume)
     assert await shop.there.find(f"volumes/{shop.ns}-data") is None
+
+
+async def test_an_older_state_that_moved_goes_on_where_its_update_ended(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no tokens, its proxy no owner at all. Until the store has the token, the state has it neither."""
+    proxy = shop.proxy_inputs()
+    await shop.make_proxy()
+    older = {name: shop.alone(owner="me@here:/a", workload=name) for name in ("web", "api")}
+    states = {name: await shop.create(inputs) for name, inputs in older.items()}
+    token = {"owner": f"runner@there:/b#{'0' * 32}"}
+    newer = {name: inputs.model_copy(update=token) for name, inputs in older.items()}
+    with monkeypatch.context() as patch:
+        patch.setattr(tools, "ensure", failing)
+        ctx = shop.context()
+        with pytest.raises(NotFound, match="no tools"):
+            await WorkloadResource().update(ctx, "id", older["web"], states["web"], newer["web"])
+    assert ctx.last_made is None
+    for name, before in (("web", older), ("web", newer), ("api", older)):
+        id, running = f"{shop.ns}-proxy", ProxyOutputs(running=True)
+        await ProxyResource().update(shop.context(), id, proxy, running, proxy.model_copy(update=token))
+        await WorkloadResource().update(shop.context(), f"{shop.ns}/{name}", before[name], states[name], newer[name])
+
+
+async def failing(there: Daemon) -> None:
+    raise NotFound("docker", "no tools", "run again")
 
 
 async def test_what_another_stack_took_over_in_part_leaves_the_rest_to_its_owner(shop: Shop) -> None:

@@ -9,14 +9,23 @@ from __future__ import annotations
 from anytier.errors import Conflict
 from anytier.provider.docker import labels
 from anytier.provider.docker.client import Daemon
-from anytier.provider.owner import another, same, told
+from anytier.provider.owner import another, same, token, told
 
 _RUNNING = ("running", "restarting", "paused")
 
 
-async def require_ours(there: Daemon, ns: str, owner: str, before: str = "") -> None:
-    """Conflict where workloads of another owner run. `before`: the owner that the state has (`provider.owner.same`)."""
-    others = {name: known for name, known in (await _live(there, ns)).items() if not same(known, owner, before)}
+async def require_ours(there: Daemon, ns: str, owner: str, before: str | None = None, workload: str = "") -> None:
+    """Conflict where workloads of another owner run. `before`: the owner that the state has for what asks
+    (`provider.owner.same`), None where it has nothing of it. `workload`: which one asks.
+
+    A state that holds something here had workloads of an older version, too, and moved since: of those that are
+    recorded without a token each asks for itself.
+    """
+    live = await _live(there, ns)
+    ours = token(owner)
+    held = bool(ours) and (before is not None or ours in map(token, live.values()))
+    asked = {name: known for name, known in live.items() if token(known) or name == workload or not held}
+    others = {name: known for name, known in asked.items() if not same(known, owner, before or "")}
     if others:
         workload, known = next(iter(others.items()))
         what = f"workload {workload} is deployed here from {told(known, owner)}"

@@ -51,7 +51,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
 
     async def create(self, ctx: Context, inputs: JobInputs) -> tuple[str, JobOutputs]:
         id = f"{inputs.ns}/{inputs.job}"
-        return id, await self._run(ctx, id, inputs, "")
+        return id, await self._run(ctx, id, inputs, None)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: JobInputs, state: JobOutputs, inputs: JobInputs
@@ -75,7 +75,7 @@ class JobResource(Resource[JobInputs, JobOutputs]):
         await _clear(there, inputs)
         await tools.tidy(there)
 
-    async def _run(self, ctx: Context, id: str, inputs: JobInputs, before: str) -> JobOutputs:
+    async def _run(self, ctx: Context, id: str, inputs: JobInputs, before: str | None) -> JobOutputs:
         there = await daemon(inputs.endpoint)
         await claim.require_ours(there, inputs.ns, inputs.owner, before)
         began = time.time()

@@ -77,10 +77,10 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
         await patiently(attempt, Conflict, Denied)
 
     async def _ensure(
-        self, ctx: Context, id: str, inputs: NetworkInputs, known: str = "", before: str = ""
+        self, ctx: Context, id: str, inputs: NetworkInputs, known: str = "", before: str | None = None
     ) -> NetworkOutputs:
         """`known` is the id of the network on record: an imported one carries no label of ours. `before`: the owner on
-        record."""
+        record, None where nothing is."""
         there = await daemon(inputs.endpoint)
         await claim.require_ours(there, inputs.name, inputs.owner, before)
         found = await find(there, inputs.name)

@@ -71,7 +71,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
 
     async def create(self, ctx: Context, inputs: ProxyInputs) -> tuple[str, ProxyOutputs]:
         id = caddy.container_name(inputs.ns)
-        return id, await self._deploy(ctx, id, inputs, "")
+        return id, await self._deploy(ctx, id, inputs, None)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: ProxyInputs, state: ProxyOutputs, inputs: ProxyInputs
@@ -106,7 +106,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         await there.delete(f"volumes/{name}")
         await tools.tidy(there)
 
-    async def _deploy(self, ctx: Context, id: str, inputs: ProxyInputs, before: str) -> ProxyOutputs:
+    async def _deploy(self, ctx: Context, id: str, inputs: ProxyInputs, before: str | None) -> ProxyOutputs:
         there = await daemon(inputs.endpoint)
         await claim.require_ours(there, inputs.ns, inputs.owner, before)
         await tools.ensure(there)

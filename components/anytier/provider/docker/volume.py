@@ -95,7 +95,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         await patiently(attempt, Conflict)
 
     async def _ensure(
-        self, ctx: Context, id: str, inputs: VolumeInputs, adopted: bool = False, before: str = ""
+        self, ctx: Context, id: str, inputs: VolumeInputs, adopted: bool = False, before: str | None = None
     ) -> VolumeOutputs:
         there = await daemon(inputs.endpoint)
         if inputs.ns is not None:

@@ -78,7 +78,7 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
 
     async def create(self, ctx: Context, inputs: WorkloadInputs) -> tuple[str, WorkloadOutputs]:
         id = f"{inputs.ns}/{inputs.workload}"
-        return id, await self._deploy(ctx, id, inputs, "")
+        return id, await self._deploy(ctx, id, inputs, None)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: WorkloadInputs, state: WorkloadOutputs, inputs: WorkloadInputs
@@ -122,14 +122,17 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         await held.tidy(there)
         await tools.tidy(there)
 
-    async def _deploy(self, ctx: Context, id: str, inputs: WorkloadInputs, owner_before: str) -> WorkloadOutputs:
+    async def _deploy(self, ctx: Context, id: str, inputs: WorkloadInputs, owner_before: str | None) -> WorkloadOutputs:
         there = await daemon(inputs.endpoint)
         kept = Store(there, inputs.ns, inputs.workload)
         found = await group.listed(there, namespace=inputs.ns, role="workload", workload=inputs.workload)
-        await claim.require_ours(there, inputs.ns, inputs.owner, owner_before)
-        ctx.made(id, WorkloadOutputs(revision=0, hash="", replicas=0, pending=True))
+        await claim.require_ours(there, inputs.ns, inputs.owner, owner_before, inputs.workload)
+        if owner_before is None:
+            ctx.made(id, WorkloadOutputs(revision=0, hash="", replicas=0, pending=True))
         await tools.ensure(there)
         document = await kept.open(inputs.owner)
+        # Not before: a state that had another owner than the store would not know its workload again.
+        ctx.made(id, outputs(document, found).model_copy(update={"pending": True}))
         wanted, document = await self._wanted(kept, document, inputs, found)
         before = outputs(document, found)
         ctx.made(id, before.model_copy(update={"pending": True}))
