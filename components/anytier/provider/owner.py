@@ -39,8 +39,8 @@ def same(recorded: str, owner: str, before: str = "") -> bool:
 
 
 def another(recorded: str, owner: str) -> bool:
-    """Whether what is recorded at a place is surely somebody else's, so that who is to delete it leaves it alone. Words
-    alone are no proof: an older version of ours may have recorded them, from another folder."""
+    """Whether what is recorded at a place is surely somebody else's, so that whoever is to delete it leaves it alone.
+    Words alone are no proof: an older version of ours may have recorded them, from another folder."""
     return bool(token(recorded)) and not same(recorded, owner)
 
 

@@ -153,6 +153,20 @@ async def test_a_volume_of_an_older_state_goes_when_it_is_told_to(corner: Corner
     assert not Path(corner.volume_path).exists()
 
 
+async def test_a_volume_that_an_older_version_recorded_goes_when_it_is_told_to(corner: Corner) -> None:
+    """Its state moved, and the file has no token yet: that is another owner only while something of it runs."""
+    older = {"replicas": 1, "pools": {}, "proxy": None, "owner": "me@here:/a"}
+    id, made = await VolumeResource().create(corner.context(), volume_of(corner, "me@here:/a"))
+    await corner.create(corner.inputs(**older))
+    elsewhere = volume_of(corner, f"runner@there:/b#{'0' * 32}")
+    await VolumeResource().delete(corner.context(), id, elsewhere, made)
+    assert Path(corner.volume_path).exists() and "it stays" in corner.sink.lines[-1]
+    await corner.delete(corner.inputs(**older))
+    Path(corner.root, "owner").write_text("me@here:/a\n")  # a job, or an image, may have kept it
+    await VolumeResource().delete(corner.context(), id, elsewhere, made)
+    assert not Path(corner.root).exists()
+
+
 async def test_a_volume_that_was_the_first_and_only_one_leaves_nothing(corner: Corner) -> None:
     given = volume_of(corner, f"me@here:/a#{'0' * 32}")
     id, made = await VolumeResource().create(corner.context(), given)

@@ -50,7 +50,7 @@ from anytier.provider.kubeadm.models import (
     Taint,
     WorkerInputs,
 )
-from anytier.provider.kubeadm.node import Mark, Node, require_ours, same
+from anytier.provider.kubeadm.node import Mark, Node, anothers, require_ours, same
 from anytier.provider.kubeadm.worker import WorkerResource
 from anytier.provider.resource import Context
 
@@ -220,6 +220,16 @@ def test_whose_a_node_is() -> None:
     assert same(Mark(cluster="demo", owner=f"me@here:/a#{token}"), moved)
     recorded = Mark(cluster="demo", owner="me@here:/a")  # before there were tokens
     assert not same(recorded, moved) and same(recorded, moved, before="me@here:/a")
+
+
+def test_a_node_is_gone_only_where_another_stack_surely_has_it() -> None:
+    """The state of an older version, which moved, and whose update ended half way: with the mark, or before it."""
+    older, newer = "me@here:/a", f"ci@runner:/b#{'0' * 32}"
+    assert not anothers(Mark(cluster="demo", owner=older), control(owner=newer))
+    assert not anothers(Mark(cluster="demo", owner=newer), control(owner=older))
+    assert not anothers(Mark(cluster="demo", owner=newer), control(owner=f"{older}#{'0' * 32}"))
+    assert anothers(Mark(cluster="demo", owner=f"{older}#{'1' * 32}"), control(owner=newer))
+    assert anothers(Mark(cluster="other", owner=newer), control(owner=newer))
 
 
 def test_a_node_of_an_older_state_gets_the_token_of_its_stack() -> None:

@@ -13,13 +13,13 @@ from anytier.errors import AnytierError, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces
 from anytier.provider.host.ids import on, parse_volume
-from anytier.provider.host.layout import NOTE, OWNER
+from anytier.provider.host.layout import NOTE, OWNER, parse_instance
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.manager import Supervisor
 from anytier.provider.host.models import HostInputs, LocalRef, MachineRef, Member, same_machine
 from anytier.provider.host.place import Place, claim_all, of, release
 from anytier.provider.host.transport import File, Machine
-from anytier.provider.owner import same
+from anytier.provider.owner import another, same
 from anytier.provider.resource import Context, Resource
 from anytier.provider.waiting import all_of
 
@@ -117,7 +117,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         machine = machine_of(ref)
         record = f"{root_of(inputs.path)}/{OWNER}"
         known = (await machine.read([record])).get(record, b"").decode().strip()
-        if inputs.corner and not same(known, inputs.corner.owner):
+        if inputs.corner and await self._is_anothers(inputs, inputs.corner, ref, known):
             ctx.left_alone(f"volume {inputs.path} on {machine.name}")
             return
         await machine.remove([inputs.path, note_of(inputs.path)])
@@ -126,6 +126,15 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         await machine.remove(above, only_empty=True)
         if known and inputs.corner:
             await release(await place_of(inputs, inputs.corner, ref))  # it may have been the only one that came so far
+
+    async def _is_anothers(self, inputs: VolumeInputs, corner: Corner, ref: MachineRef, known: str) -> bool:
+        """What is known without a token may be ours, by an older version from another folder. Only if instances still
+        run is it taken for another deployment's: those of ours went before their volumes."""
+        if same(known, corner.owner) or another(known, corner.owner):
+            return another(known, corner.owner)
+        place = await place_of(inputs, corner, ref)
+        running = [unit for unit, state in (await place.manager.states()).items() if state.running]
+        return any(parse_instance(unit.removeprefix(f"{corner.ns}-")) for unit in running)
 
     async def _leave(self, ctx: Context, member: Member, inputs: VolumeInputs) -> None:
         """Off a machine that is no longer in the list: nobody's data is thrown away by that. What still runs there goes

@@ -21,7 +21,7 @@ from anytier.provider.kubeadm.api import ADMIN, AdminGone, Api, api_of, is_ready
 from anytier.provider.kubeadm.drain import cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, Taint
-from anytier.provider.kubeadm.node import GIVEN, Mark, Node, node_of, require_ours, same
+from anytier.provider.kubeadm.node import GIVEN, Mark, Node, anothers, node_of, require_ours, same
 from anytier.provider.kubeadm.reset import reset
 from anytier.provider.kubeadm.staticpods import changed_pods, restart_pods
 from anytier.provider.resource import Context, Resource
@@ -107,7 +107,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             raise Rejected(id, "a control plane is not imported", "let `pulumi up` take it over: what runs is kept")
         node = node_of(inputs)
         mark = await node.mark()
-        if mark is None or not same(mark, inputs) or mark.stage == "prepared":
+        if mark is None or anothers(mark, inputs) or mark.stage == "prepared":
             return None
         if mark.stage == "begun":
             return inputs, state.model_copy(update={"version": "", "ready": False})

@@ -22,8 +22,8 @@ from anytier.provider.host.machines import machine_of
 from anytier.provider.host.sshref import SshRef
 from anytier.provider.host.transport import File, Machine, Result
 from anytier.provider.kubeadm.models import OnNode
+from anytier.provider.owner import another, token, who
 from anytier.provider.owner import same as same_owner
-from anytier.provider.owner import who
 
 ROOT = "/opt/anytier/kubernetes"
 MARKER = "/etc/kubernetes/anytier.json"
@@ -146,6 +146,12 @@ def control_of(ref: SshRef) -> Node:
 def same(mark: Mark, inputs: OnNode, before: str = "") -> bool:
     """`before`: the owner that the state has (`provider.owner.same`)."""
     return mark.cluster == inputs.cluster and same_owner(mark.owner, inputs.owner, before)
+
+
+def anothers(mark: Mark, inputs: OnNode) -> bool:
+    """Whether another stack surely has the machine. One of the two without a token may be of our own state, by an older
+    version from another folder: half an update lies between them."""
+    return mark.cluster != inputs.cluster or (bool(token(inputs.owner)) and another(mark.owner, inputs.owner))
 
 
 def require_ours(mark: Mark | None, inputs: OnNode, node: Node) -> Mark:

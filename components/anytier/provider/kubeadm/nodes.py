@@ -15,7 +15,7 @@ from anytier.provider.host.distributions import DISTRIBUTIONS, distribution
 from anytier.provider.host.ids import machine_id
 from anytier.provider.kubeadm import software
 from anytier.provider.kubeadm.models import NodeInputs, NodeOutputs
-from anytier.provider.kubeadm.node import GIVEN, LINKS, MARKER, ROOT, Mark, Node, node_of, not_ours, same
+from anytier.provider.kubeadm.node import GIVEN, LINKS, MARKER, ROOT, Mark, Node, anothers, node_of, not_ours, same
 from anytier.provider.resource import Context, Resource
 from anytier.render.kubeadm import config, containerd, kubelet, preflight
 
@@ -58,7 +58,7 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
             raise Rejected(id, "a node is not imported", "let `pulumi up` prepare it: what is there already is kept")
         node = node_of(inputs)
         mark = await node.mark()
-        if mark is None or not same(mark, inputs):
+        if mark is None or anothers(mark, inputs):
             return None
         return inputs, await self._seen(node, inputs, state, mark)
 

@@ -19,7 +19,7 @@ from anytier.provider.kubeadm.api import AdminGone, Api, api_of, is_ready, kubel
 from anytier.provider.kubeadm.drain import cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
-from anytier.provider.kubeadm.node import GIVEN, Mark, Node, control_of, node_of, require_ours, same
+from anytier.provider.kubeadm.node import GIVEN, Mark, Node, anothers, control_of, node_of, require_ours, same
 from anytier.provider.kubeadm.reset import reset
 from anytier.provider.kubeadm.turns import turn
 from anytier.provider.resource import Context, Resource
@@ -61,7 +61,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             raise Rejected(id, "a worker is not imported", "let `pulumi up` take it over: what runs is kept")
         node = node_of(inputs)
         mark = await node.mark()
-        if mark is None or not same(mark, inputs) or mark.stage == "prepared":
+        if mark is None or anothers(mark, inputs) or mark.stage == "prepared":
             return None
         try:
             api = await api_of(control_of(inputs.control))
