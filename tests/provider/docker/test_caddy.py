@@ -92,3 +92,13 @@ async def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
     assert (await caddy.Caddy(there, "app").config()) == CONFIG
     with pytest.raises(Unreachable, match="Caddy has no config"):
         await caddy.Caddy(Told(Result(0, whole[:40])), "app").config()
+
+
+async def test_counts_that_were_cut_off_are_asked_for_again() -> None:
+    whole = '[{"address":"10.0.0.2:80","num_requests":3}]'
+    there = Told(Result(0, whole[:20]), Result(0, whole))
+    assert await caddy.Caddy(there, "app").in_flight() == {"10.0.0.2:80": 3}
+    for half in ("", whole[:20]):
+        with pytest.raises(Unreachable, match="its answer was cut off"):
+            await caddy.Caddy(Told(Result(0, half)), "app").in_flight()
+    assert await caddy.Caddy(Told(Result(0, "null")), "app").in_flight() == {}, "no upstream yet"

@@ -10,6 +10,7 @@ serves lie in the proxy's volume, so that a restart loses nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -197,10 +198,13 @@ class Caddy:
         return await self._command(script, timeout)
 
     async def in_flight(self) -> Mapping[str, int]:
-        """Requests under way by upstream, draining ones included."""
-        answer = await self._patient(lambda: self._ask("/reverse_proxy/upstreams"))
-        found: list[dict[str, Any]] = json.loads(answer.out) or []
-        return {item["address"]: int(item["num_requests"]) for item in found}
+        """Requests under way by upstream, draining ones included. An answer may be cut off as any command's."""
+        for _ in range(2):
+            answer = await self._patient(lambda: self._ask("/reverse_proxy/upstreams"))
+            with contextlib.suppress(json.JSONDecodeError):
+                found: list[dict[str, Any]] = json.loads(answer.out) or []
+                return {item["address"]: int(item["num_requests"]) for item in found}
+        raise Unreachable("proxy", "its answer was cut off", "run again")
 
     async def until_idle(self, dials: Collection[str], timeout: float) -> None:
         """Returns when none of these has a request under way, or after `timeout`."""
