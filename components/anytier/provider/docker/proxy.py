@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import Annotated, Any
@@ -160,20 +161,23 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
 
 async def _restore(there: Daemon, id: str, old: str | None, touched: bool) -> None:
     """The old container in its place again, as far as it had left it. A cancel may come at any point, and the daemon
-    goes on with the call that it cut off."""
+    goes on with the call that it cut off. If somebody took the old one away, why we are here is still what is said."""
 
     async def named() -> None:
         found = await there.find(f"containers/{id}/json")
         if found is not None and found["Id"] != old:
             await there.delete(f"containers/{found['Id']}", force=True)
         if touched and (found is None or found["Id"] != old):
-            await there.post(f"containers/{old}/rename", name=id)
+            with contextlib.suppress(NotFound):
+                await there.post(f"containers/{old}/rename", name=id)
 
     if touched:
-        await there.post(f"containers/{old}/stop", t=2)
+        with contextlib.suppress(NotFound):
+            await there.post(f"containers/{old}/stop", t=2)
     await patiently(named, Conflict)
     if touched:
-        await there.post(f"containers/{old}/start")
+        with contextlib.suppress(NotFound):
+            await there.post(f"containers/{old}/start")
 
 
 def container_body(inputs: ProxyInputs, image: str, kernel: str = "") -> dict[str, Any]:

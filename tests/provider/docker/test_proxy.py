@@ -1,0 +1,65 @@
+"""The proxy's container that is made anew, where the daemon does not play along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.provider.sink import Sink
+
+from anytier.errors import AnytierError, NotFound, Rejected
+from anytier.provider.docker import caddy, proxy
+from anytier.provider.docker.client import Daemon, Endpoint
+from anytier.provider.docker.proxy import ProxyInputs, ProxyResource
+from anytier.provider.resource import Context
+from anytier.render.proxy import ProxyConfig
+
+ID, OLD = "app-proxy", "0" * 64
+
+
+class Losing(Daemon):
+    """A daemon on which somebody removes the old container as soon as the new one is made, which cannot start then."""
+
+    def __init__(self) -> None:
+        super().__init__(Endpoint(), None)  # type: ignore[arg-type]
+        self.there = {ID: OLD}
+        self.files: list[str] = []
+
+    async def put_files(self, container: str, path: str, tar: bytes) -> None:
+        self.files.append(container)
+
+    async def get_files(self, container: str, path: str) -> bytes:
+        raise NotFound(f"container {container}", "has no such file")
+
+    async def call(self, method: str, path: str, body: Any = None, about: str = "", *_: Any, **params: Any) -> Any:
+        if path == "containers/create":
+            self.there = {params["name"]: "new"}
+            return {"Id": "new"}
+        name, _, verb = path.removeprefix("containers/").partition("/")
+        name = next((key for key, id in self.there.items() if id == name), name)
+        if name not in self.there:
+            raise NotFound(path, "No such container")
+        if verb == "json":
+            return {"Id": self.there[name]}
+        if verb == "start":
+            raise Rejected("proxy", "port 80 is taken")
+        if verb == "rename":
+            self.there[params["name"]] = self.there.pop(name)
+        if method == "DELETE":
+            del self.there[name]
+        return None
+
+
+async def test_why_a_new_proxy_could_not_start_is_said_though_the_old_one_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ensured(there: Daemon) -> None:
+        return
+
+    monkeypatch.setattr(proxy.tools, "ensure", ensured)
+    there, ctx = Losing(), Context("urn", "proxy", Sink())
+    inputs = ProxyInputs(ns="app", network="app", config=ProxyConfig(listeners={}, routes=[], pools={}))
+    assert caddy.container_name("app") == ID
+    with pytest.raises(AnytierError, match="port 80 is taken"):
+        await ProxyResource()._replace(ctx, there, ID, inputs, {}, {"Id": OLD})
+    assert there.there == {}, "no half of a proxy stays"
