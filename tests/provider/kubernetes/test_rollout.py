@@ -290,9 +290,34 @@ async def test_an_autoscaler_that_comes_finds_the_number_and_one_that_goes_leave
     assert shop.state is not None
     before, after = shop.inputs("x:2", None), shop.inputs("x:2", 4)
     done = await RolloutResource().update(ctx, "id", before, shop.state, after)
-    assert done.replicas == 4 and await shop.there.items(scalers) == []
+    assert done.replicas == 4 and await bounds(shop) == (4, 4), "held until the engine removes it"
+    await shop.apply("x:2", None)  # some other workload failed, and the spec goes back
+    assert (await shop.live())["spec"]["replicas"] == 4, "left out by its only owner it would be 1"
+    await RolloutResource().update(ctx, "id", after, done, before)
+    assert await bounds(shop) == (2, 5)
+
     await shop.apply("x:2", 2)
+    await shop.there.delete(f"{scalers}/web")
     assert (await shop.live())["spec"]["replicas"] == 2
+
+
+async def test_a_failed_way_back_from_an_autoscaler_leaves_it_and_the_number(shop: Shop) -> None:
+    ctx, ns = Context("urn", "web", shop.sink), shop.ns
+    await shop.up("x:1", None)
+    await shop.there.patch(f"{kinds.path('Deployment', ns, 'web')}/scale", {"spec": {"replicas": 3}})
+    await shop.there.post(f"/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers", scaler(ns, 2, 5))
+    assert shop.state is not None
+    await shop.apply("crash:1", 4)
+    with pytest.raises(RolloutFailed, match="r1 keeps serving"):
+        await RolloutResource().update(ctx, "id", shop.inputs("x:1", None), shop.state, shop.inputs("crash:1", 4))
+    assert await bounds(shop) == (2, 5)
+    await shop.apply("x:1", None)
+    assert (await shop.live())["spec"]["replicas"] == 4, "left out by its only owner it would be 1"
+
+
+async def bounds(shop: Shop) -> tuple[int, int]:
+    spec = (await shop.there.get(f"/apis/autoscaling/v2/namespaces/{shop.ns}/horizontalpodautoscalers/web"))["spec"]
+    return spec["minReplicas"], spec["maxReplicas"]
 
 
 def scaler(ns: str, least: int, most: int) -> dict[str, Any]:
