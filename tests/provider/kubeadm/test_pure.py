@@ -49,6 +49,7 @@ from anytier.provider.kubeadm.models import (
     NodeInputs,
     Taint,
     WorkerInputs,
+    WorkerOutputs,
 )
 from anytier.provider.kubeadm.node import Mark, Node, require_ours, same
 from anytier.provider.kubeadm.worker import WorkerResource
@@ -337,6 +338,50 @@ async def test_a_node_is_opened_again_only_by_who_has_closed_it(
     gone: Any = Cluster(None)
     await drain.cordon(gone, "two", on)
     assert gone.patched == []
+
+
+@pytest.mark.parametrize("shut", [True, False])
+@pytest.mark.parametrize("role", ["control-plane", "worker"])
+async def test_a_node_that_stays_closed_after_a_change_is_told(
+    role: str, shut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: Any = Cluster({"metadata": {"name": "two"}, "spec": {"unschedulable": True} if shut else {}})
+    there.credentials = type("Credentials", (), {"ca": b""})()
+
+    async def api_of(node: Any) -> Any:
+        return there
+
+    async def nothing(*given: Any, **more: Any) -> Any:
+        return None
+
+    class Away:
+        name = "two"
+
+        async def read(self, paths: Any) -> Any:
+            return dict.fromkeys(paths, b"")
+
+    async def done(*given: Any, **more: Any) -> Any:
+        return (WorkerOutputs if role == "worker" else ControlPlaneOutputs)()
+
+    inputs: Any = a_worker() if role == "worker" else control()
+    monkeypatch.setattr(certificates, "ca_hash", lambda ca: getattr(inputs, "ca_hash", ""))
+    for module, names in ((settings, ["apply"]), (approve, ["grant", "names"])):
+        for name in names:
+            monkeypatch.setattr(module, name, nothing)
+    for module in (worker, controlplane):
+        monkeypatch.setattr(module, "api_of", api_of)
+    for kind in (WorkerResource, ControlPlaneResource):
+        monkeypatch.setattr(kind, "_change", nothing)
+    monkeypatch.setattr(worker, "seen", done)
+    monkeypatch.setattr(ControlPlaneResource, "_seen", done)
+    sink, node = Sink(), Node(Away(), "two")  # type: ignore[arg-type]
+    ctx, mark = Context("urn", "x", sink), Mark(cluster="shop", name="two", stage="done")
+    if role == "worker":
+        await WorkerResource()._have(ctx, node, mark, inputs, inputs, WorkerOutputs())
+    else:
+        await ControlPlaneResource()._have(ctx, node, mark, inputs, inputs)
+    assert sink.warnings == ["two takes no pods: `kubectl uncordon two` if nobody meant that"] * shut
+    assert there.patched == []
 
 
 async def test_an_old_request_of_the_same_name_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings, staticpods, volumes
 from anytier.provider.kubeadm.api import AdminGone, Api, api_of, is_ready, kubelet_version, node_path
-from anytier.provider.kubeadm.drain import cordon, drain
+from anytier.provider.kubeadm.drain import closed, cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, control_of, node_of, require_ours, same
@@ -131,6 +131,8 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         if now is None:
             raise NotFound(f"node {node}", "has joined, and is not in the cluster", "run again")
         ctx.status(f"{inputs.name} has joined" if mark.stage == "prepared" else f"{inputs.name} is {inputs.version}")
+        if said := closed(now):
+            ctx.warn(said)
         done = await seen(api, now, hash)
         if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
             await approve.grant(ctx, api, node, wait=False)
