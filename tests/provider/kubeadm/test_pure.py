@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.provider.sink import Sink
 
-from anytier.errors import Conflict, Denied, Rejected
+from anytier.errors import Conflict, Denied, Rejected, Unreachable
 from anytier.provider import fields
 from anytier.provider.kubeadm import (
     approve,
@@ -129,10 +129,37 @@ def test_a_cluster_is_never_replaced_by_a_changed_line(changed: dict[str, Any], 
     assert caught.value.path == path and caught.value.do
 
 
-@pytest.mark.parametrize("allowed", [{"forget": True}, {"incarnation": "another installation"}])
-def test_a_cluster_whose_machine_is_gone_may_be_another_one(allowed: dict[str, Any]) -> None:
-    moved = control(machine={**MACHINE, "address": "10.0.0.12"}, **allowed)
+def test_a_cluster_whose_machine_is_gone_may_be_another_one() -> None:
+    moved = control(machine={**MACHINE, "address": "10.0.0.12"}, incarnation="another installation")
     assert ControlPlaneResource().replaces(control(), moved) == []
+
+
+@pytest.mark.parametrize("changed", [{"name": "cp1"}, {"machine": {**MACHINE, "address": "10.0.0.12"}}])
+def test_forget_in_the_stack_replaces_no_cluster(changed: dict[str, Any]) -> None:
+    """Whether the machine answers nobody knows here: one that does would be reset, with all that is in its cluster."""
+    with pytest.raises(Rejected, match="or destroy first"):
+        ControlPlaneResource().replaces(control(forget=True), control(**changed, forget=True))
+
+
+@pytest.mark.parametrize("forget", [False, True])
+async def test_a_control_plane_that_is_silent_is_destroyed_only_where_that_was_said(
+    forget: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After which its stack may have another one."""
+
+    class Away:
+        async def mark(self) -> Any:
+            raise Unreachable("machine 10.0.0.11", "does not answer", "see to it")
+
+    monkeypatch.setattr(controlplane, "node_of", lambda inputs: Away())
+    sink, inputs = Sink(), control(forget=forget)
+    gone = ControlPlaneResource().delete(Context("urn", "x", sink), "id", inputs, ControlPlaneOutputs())
+    if forget:
+        await gone
+        assert "is let go" in sink.warnings[0]
+        return
+    with pytest.raises(Unreachable, match="set `forget: true`"):
+        await gone
 
 
 @pytest.mark.parametrize(

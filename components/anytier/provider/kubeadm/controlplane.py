@@ -42,9 +42,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
 
     def replaces(self, old: ControlPlaneInputs, new: ControlPlaneInputs) -> list[str]:
         """Nothing by itself: a cluster with all that is in it is not replaced because a line has changed. It is where
-        its machine is another one by now, or may be let go."""
+        its machine is another one by now. One that does not answer is destroyed first, too: nobody knows here that it
+        does not, and `forget` may be left from another day."""
         moved = _moved(old, new)
-        if moved and (new.forget or old.incarnation != new.incarnation):
+        if moved and old.incarnation != new.incarnation:
             return []
         if moved:
             do = "put it back (`role: control-plane` says which machine it is, whatever their order); or destroy first"

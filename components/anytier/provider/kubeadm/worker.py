@@ -212,13 +212,15 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             ctx.warn(f"{error.path} {error.what}: a Node {inputs.name} may stay in the cluster")
 
     @staticmethod
-    async def _let_go_of_volumes(ctx: Context, api: Api, inputs: WorkerInputs) -> None:
+    async def _require_no_volumes(api: Api, inputs: WorkerInputs) -> None:
+        """`forget` lets go of no data that is still there."""
         try:
             await volumes.require_none(api, inputs.name)
         except Conflict as error:
             if not inputs.forget:
                 raise
-            ctx.warn(f"{error.path} {error.what}: it goes all the same, as `forget` says")
+            do = f"take `forget` out again, which is for machines that do not answer, and `pulumi up`; {error.do}"
+            raise Conflict(error.path, error.what, do) from None
 
     async def _leave(self, ctx: Context, inputs: WorkerInputs, silence: AnytierError | None) -> None:
         """Out of the cluster. A control plane that is gone has nothing to be left; one that is silent may be let go."""
@@ -231,7 +233,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
                 do = "mend the way to it: its Node says that it is well"
                 raise Unreachable(silence.path, silence.what, do)
             if silence is None:
-                await self._let_go_of_volumes(ctx, api, inputs)
+                await self._require_no_volumes(api, inputs)
                 await empty(ctx, api, inputs)
             await api.delete(node_path(inputs.name))
         except NotFound:
