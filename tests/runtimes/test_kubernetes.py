@@ -357,8 +357,31 @@ def test_what_nobody_would_prune_goes_with_what_named_it() -> None:
     )
     found = registered(app, replace(PLACE, offers=PLACE.offers | {"ingress"}, ingress_class="traefik"))
     names = {item.name for item in found.resources if item.type == "kubernetes:core/v1:Secret"}
-    assert names == {"job/nightly.secret", "job/by-hand.secret", "certificate/c"}
+    assert names == {"job/nightly.cronsecret", "job/by-hand.cronsecret", "ingress-certificate/c"}
     assert [item.name for item in found.resources if kept(item) or item.stays] == []
+
+
+def test_what_the_cluster_removes_with_its_owner_is_not_what_others_name_afterwards() -> None:
+    """What is kept is the router's or the Job's own: when these go, nothing that is still named goes with them."""
+    file = {"/etc/x.conf": {"content": "x"}}
+    body = {"containers": {"main": {"image": "x:1", "secrets": {"TOKEN": "token"}, "files": file}}}
+    web = {"containers": {"main": {"image": "x:1"}}, "service": {"ports": {"http": {"port": 80}}}}
+    tls = {"secretRef": {"certificate": "c", "key": "k"}}
+
+    def held(trigger: dict[str, str], place: Any) -> set[str]:
+        app = spec(
+            workloads={"web": web},
+            jobs={"nightly": {**body, **trigger}},
+            secrets={name: {"from": "config"} for name in ("token", "c", "k")},
+            routes=[{"path": "/", "host": "a.test", "workload": "web", "port": "http", "tls": tls}],
+        )
+        kinds_of = ("kubernetes:core/v1:Secret", "kubernetes:core/v1:ConfigMap")
+        made = [item for item in registered(app, place).resources if item.type in kinds_of]
+        return {f"key {item.name}" for item in made} | {f"name {item.inputs['metadata']['name']}" for item in made}
+
+    before = held({"trigger": "preDeploy"}, PLACE)
+    after = held({"schedule": "@daily"}, replace(PLACE, offers=PLACE.offers | {"ingress"}, ingress_class="traefik"))
+    assert len(after) == 6 and not before & after
 
 
 @given(st.text())

@@ -414,6 +414,23 @@ def test_what_the_machines_need_themselves_is_told_to_the_app(bundle: Bundle) ->
     assert found.reserved == {22, 2022, 2379, 2380, 6443, 10250, 10256}
 
 
+@pytest.mark.parametrize(
+    ("more", "ssh"),
+    [
+        ({}, {2022}),
+        ({"privateAddress": THREE[0]["address"]}, {2022}),
+        ({"privateAddress": "10.0.0.14"}, {22, 2022}),
+        ({"jump": {"address": "gate.example.org"}}, {22, 2022}),
+    ],
+)
+def test_the_usual_port_of_ssh_is_free_where_ssh_is_known_to_be_elsewhere(more: dict[str, Any], ssh: set[int]) -> None:
+    one = {**THREE[0], "port": 2022, **more}
+    found = KubeadmTier.offered(
+        args(one, bundle="nowhere", endpoint="10.0.0.11:6443"), port=8080, tls_port=8443, stack="dev"
+    )
+    assert found.reserved == {*ssh, 2379, 2380, 6443, 10250, 10256}
+
+
 def test_an_ingress_controller_does_not_take_the_machines_own_ports(bundle: Bundle) -> None:
     ways = {"port": 6443, "tls_port": 2022}
     asked = args({**THREE[0], "port": 2022}, ingressController="traefik", bundle="nowhere")

@@ -26,8 +26,9 @@ from anytier.tiers.vmplan import Vm
 
 KEY = "anytier:kubeadm"
 PORT = 6443
-# On which a machine of a cluster is called itself: SSH, the API server, the kubelet, kube-proxy's health, etcd.
-RESERVED = frozenset((22, PORT, 10250, 10256, 2379, 2380))
+SSH = 22
+# On which a machine of a cluster is called itself: the API server, the kubelet, kube-proxy's health, etcd. And SSH.
+RESERVED = frozenset((PORT, 10250, 10256, 2379, 2380))
 SECRET = {"length": 48}  # what the key of all that is at rest in etcd is made of
 Role = Literal["control-plane", "worker"]
 # Each machine's part of the pods' network.
@@ -39,7 +40,7 @@ class Member:
     """A machine of the cluster, decided. `name` is its Node's, `address` where the other machines reach it.
 
     `pods`: whether the app's pods run there. `taints` of None are kubeadm's own. `at` is its path in the config. `ssh`
-    is the port of its SSH.
+    are the ports of its SSH, as far as they can be known.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Member:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[str, ...] | None = None
     incarnation: str | None = None
-    ssh: int = 22
+    ssh: frozenset[int] = frozenset((SSH,))
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ def _members(listed: Sequence[NodeArgs]) -> tuple[Member, ...]:
             ingress=takes_requests(item, listed),
             labels=item.labels,
             taints=_taints(item.taints, alone and index == first),
-            ssh=item.port,
+            ssh=_ssh(item),
         )
         for index, item in enumerate(listed)
     )
@@ -286,7 +287,13 @@ def _made(vms: Sequence[Vm]) -> tuple[Member, ...]:
 
 
 def reserved(members: Iterable[Member]) -> frozenset[int]:
-    return RESERVED.union(item.ssh for item in members if item.ingress)
+    return RESERVED.union(*(item.ssh for item in members if item.ingress))
+
+
+def _ssh(item: NodeArgs) -> frozenset[int]:
+    """The port by which this side reaches it; and the usual one where something between may lead from that to it."""
+    between = item.jump is not None or item.private_address not in (None, item.address)
+    return frozenset((item.port, SSH)) if between else frozenset((item.port,))
 
 
 def _taints(given: list[str] | None, alone: bool) -> tuple[str, ...] | None:

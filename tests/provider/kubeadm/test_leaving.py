@@ -1,4 +1,4 @@
-"""A worker that goes, where something is not as it was: its machine was installed anew, or its data is given up."""
+"""A worker that goes, where something is not as it was: its machine was installed anew, or has data, or is silent."""
 
 from __future__ import annotations
 
@@ -55,12 +55,31 @@ async def test_a_cluster_that_cannot_be_asked_keeps_no_empty_machine(
     assert len(sink.warnings) == 1 and "Node two may stay" in sink.warnings[0]
 
 
-async def test_data_that_is_nowhere_else_goes_only_where_that_was_said() -> None:
-    def there() -> Any:
-        return api(Machine(answers((200, {"items": [volume("data", "two")]})), answers((200, {}))))
+@pytest.mark.parametrize("forget", [False, True])
+async def test_data_that_is_nowhere_else_keeps_a_machine_that_answers(
+    forget: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`forget` may be left in the stack from another day."""
+    found = answers((200, {"items": [volume("data", "two")]}))
+    machine = Machine(answers((200, node("True"))), found, answers((200, {})))
 
-    sink = Sink()
-    with pytest.raises(Conflict):
-        await WorkerResource._let_go_of_volumes(Context("urn", "x", sink), there(), a_worker())
-    await WorkerResource._let_go_of_volumes(Context("urn", "x", sink), there(), a_worker(forget=True))
-    assert len(sink.warnings) == 1 and "shop/data" in sink.warnings[0] and "forget" in sink.warnings[0]
+    async def api_of(control: Any) -> Any:
+        return api(machine)
+
+    monkeypatch.setattr(worker, "api_of", api_of)
+    with pytest.raises(Conflict, match="shop/data") as error:
+        await WorkerResource()._leave(Context("urn", "x", Sink()), a_worker(forget=forget), None)
+    assert ("take `forget` out again" in error.value.do) is forget and "kubectl delete pvc" in error.value.do
+
+
+@pytest.mark.parametrize("forget", [False, True])
+async def test_of_a_machine_that_is_silent_it_is_let_go(forget: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(answers((200, node("Unknown"))), answers((200, {})))  # the second removes it
+
+    async def api_of(control: Any) -> Any:
+        return api(machine)
+
+    monkeypatch.setattr(worker, "api_of", api_of)
+    silence = Unreachable("machine 10.0.0.12", "does not answer", "")
+    await WorkerResource()._leave(Context("urn", "x", Sink()), a_worker(forget=forget), silence)
+    assert machine.asked == 2

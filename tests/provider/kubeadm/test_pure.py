@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.provider.sink import Sink
 
-from anytier.errors import Conflict, Denied, Rejected
+from anytier.errors import Conflict, Denied, Rejected, Unreachable
 from anytier.provider import fields
 from anytier.provider.kubeadm import (
     approve,
@@ -49,6 +49,7 @@ from anytier.provider.kubeadm.models import (
     NodeInputs,
     Taint,
     WorkerInputs,
+    WorkerOutputs,
 )
 from anytier.provider.kubeadm.node import Mark, Node, anothers, require_ours, same
 from anytier.provider.kubeadm.worker import WorkerResource
@@ -128,10 +129,37 @@ def test_a_cluster_is_never_replaced_by_a_changed_line(changed: dict[str, Any], 
     assert caught.value.path == path and caught.value.do
 
 
-@pytest.mark.parametrize("allowed", [{"forget": True}, {"incarnation": "another installation"}])
-def test_a_cluster_whose_machine_is_gone_may_be_another_one(allowed: dict[str, Any]) -> None:
-    moved = control(machine={**MACHINE, "address": "10.0.0.12"}, **allowed)
+def test_a_cluster_whose_machine_is_gone_may_be_another_one() -> None:
+    moved = control(machine={**MACHINE, "address": "10.0.0.12"}, incarnation="another installation")
     assert ControlPlaneResource().replaces(control(), moved) == []
+
+
+@pytest.mark.parametrize("changed", [{"name": "cp1"}, {"machine": {**MACHINE, "address": "10.0.0.12"}}])
+def test_forget_in_the_stack_replaces_no_cluster(changed: dict[str, Any]) -> None:
+    """Whether the machine answers nobody knows here: one that does would be reset, with all that is in its cluster."""
+    with pytest.raises(Rejected, match="or destroy first"):
+        ControlPlaneResource().replaces(control(forget=True), control(**changed, forget=True))
+
+
+@pytest.mark.parametrize("forget", [False, True])
+async def test_a_control_plane_that_is_silent_is_destroyed_only_where_that_was_said(
+    forget: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After which its stack may have another one."""
+
+    class Away:
+        async def mark(self) -> Any:
+            raise Unreachable("machine 10.0.0.11", "does not answer", "see to it")
+
+    monkeypatch.setattr(controlplane, "node_of", lambda inputs: Away())
+    sink, inputs = Sink(), control(forget=forget)
+    gone = ControlPlaneResource().delete(Context("urn", "x", sink), "id", inputs, ControlPlaneOutputs())
+    if forget:
+        await gone
+        assert "is let go" in sink.warnings[0]
+        return
+    with pytest.raises(Unreachable, match="set `forget: true`"):
+        await gone
 
 
 @pytest.mark.parametrize(
@@ -347,6 +375,50 @@ async def test_a_node_is_opened_again_only_by_who_has_closed_it(
     gone: Any = Cluster(None)
     await drain.cordon(gone, "two", on)
     assert gone.patched == []
+
+
+@pytest.mark.parametrize("shut", [True, False])
+@pytest.mark.parametrize("role", ["control-plane", "worker"])
+async def test_a_node_that_stays_closed_after_a_change_is_told(
+    role: str, shut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: Any = Cluster({"metadata": {"name": "two"}, "spec": {"unschedulable": True} if shut else {}})
+    there.credentials = type("Credentials", (), {"ca": b""})()
+
+    async def api_of(node: Any) -> Any:
+        return there
+
+    async def nothing(*given: Any, **more: Any) -> Any:
+        return None
+
+    class Away:
+        name = "two"
+
+        async def read(self, paths: Any) -> Any:
+            return dict.fromkeys(paths, b"")
+
+    async def done(*given: Any, **more: Any) -> Any:
+        return (WorkerOutputs if role == "worker" else ControlPlaneOutputs)()
+
+    inputs: Any = a_worker() if role == "worker" else control()
+    monkeypatch.setattr(certificates, "ca_hash", lambda ca: getattr(inputs, "ca_hash", ""))
+    for module, names in ((settings, ["apply"]), (approve, ["grant", "names"])):
+        for name in names:
+            monkeypatch.setattr(module, name, nothing)
+    for module in (worker, controlplane):
+        monkeypatch.setattr(module, "api_of", api_of)
+    for kind in (WorkerResource, ControlPlaneResource):
+        monkeypatch.setattr(kind, "_change", nothing)
+    monkeypatch.setattr(worker, "seen", done)
+    monkeypatch.setattr(ControlPlaneResource, "_seen", done)
+    sink, node = Sink(), Node(Away(), "two")  # type: ignore[arg-type]
+    ctx, mark = Context("urn", "x", sink), Mark(cluster="shop", name="two", stage="done")
+    if role == "worker":
+        await WorkerResource()._have(ctx, node, mark, inputs, inputs, WorkerOutputs())
+    else:
+        await ControlPlaneResource()._have(ctx, node, mark, inputs, inputs)
+    assert sink.warnings == ["two takes no pods: `kubectl uncordon two` if nobody meant that"] * shut
+    assert there.patched == []
 
 
 async def test_an_old_request_of_the_same_name_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

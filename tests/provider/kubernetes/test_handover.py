@@ -8,10 +8,10 @@ import pytest
 from tests.provider.kubernetes.objects import deployment
 from tests.provider.sink import Sink
 
-from anytier.provider.kubernetes import handover, kinds
+from anytier.provider.kubernetes import handover
 from anytier.provider.kubernetes.client import MANAGER
-from anytier.provider.kubernetes.handover import HOLDER, HandoverInputs, HandoverResource, held
-from anytier.provider.kubernetes.workload import Look, Workload
+from anytier.provider.kubernetes.handover import HandoverInputs, HandoverResource
+from anytier.provider.kubernetes.workload import HOLDER, handed
 from anytier.provider.resource import Context
 
 GIVEN = HandoverInputs(kubeconfig="x", ns="shop", name="web")
@@ -24,12 +24,11 @@ def owned(manager: str = MANAGER, field: str = "f:replicas", wanted: int | None 
 
 
 class Api:
-    """Has one workload, or none, and one autoscaler."""
+    """Has one workload, or none."""
 
     def __init__(self, live: Any) -> None:
         self.live = live
         self.patched: list[Any] = []
-        self.gone: list[str] = []
 
     async def find(self, path: str) -> Any:
         assert path == "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -38,13 +37,6 @@ class Api:
     async def patch(self, path: str, body: Any, kind: str, manager: str) -> None:
         assert kind == "apply", "and without force: a number that changes meanwhile is not put back"
         self.patched.append((path, body, manager))
-
-    async def items(self, path: str, **params: str) -> list[Any]:
-        assert params == {"labelSelector": "a=1,b=2"}
-        return [{"metadata": {"name": "web"}}]
-
-    async def delete(self, path: str) -> None:
-        self.gone.append(path)
 
 
 async def made(monkeypatch: pytest.MonkeyPatch, live: Any) -> Api:
@@ -81,13 +73,5 @@ async def test_without_a_number_of_ours_nothing_is_done(monkeypatch: pytest.Monk
 
 
 def test_none_at_all_is_a_number_too() -> None:
-    body = held(owned(wanted=0))
+    body = handed(owned(wanted=0))
     assert body is not None and body["spec"] == {"replicas": 0}
-
-
-async def test_on_the_way_back_its_autoscaler_goes_at_once() -> None:
-    there, live = Api(None), deployment()
-    work = Workload(there, "Deployment", "shop", "web")  # type: ignore[arg-type]
-    await work.unscale(Look("Deployment", live, []))
-    assert there.gone == ["/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/web"]
-    assert kinds.selector(live) == "a=1,b=2"

@@ -59,11 +59,11 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-def claim(*fields: str, manager: str = MANAGER, storage_class: str = "fast") -> dict[str, Any]:
+def claim(*fields: str, manager: str = MANAGER, storage_class: str = "fast", phase: str = "Bound") -> dict[str, Any]:
     """`fields` of its spec are the manager's."""
     entry = {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {f"f:{name}": {} for name in fields}}}
     spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class}
-    return {"metadata": {"name": "data", "managedFields": [entry]}, "spec": spec}
+    return {"metadata": {"name": "data", "managedFields": [entry]}, "spec": spec, "status": {"phase": phase}}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,7 @@ def test_what_a_claim_cannot_become_is_refused_with_another_way(change: dict[str
         VolumeResource().replaces(GIVEN, but(**change))
     assert caught.value.path == path and caught.value.what.startswith(what)
     assert "give a new volume another name, and move the data there" in caught.value.do
+    assert caught.value.do.endswith("if the claim never was bound, or is gone: `pulumi up --refresh`")
 
 
 def test_what_it_can_become_or_is_another_claim_is_not() -> None:
@@ -97,6 +98,20 @@ async def test_where_nothing_is_known_of_it_the_claim_itself_says_what_it_is(the
     for change in ({"storage_class": None}, {"storage_class": "slow"}, {"access": ["ReadWriteMany"]}):
         with pytest.raises(Rejected, match="would be deleted with its data"):
             await VolumeResource().create(ctx, but(**change))
+
+
+@pytest.mark.parametrize("left", [None, {}, claim("accessModes", "storageClassName", phase="Pending")])
+async def test_after_a_refresh_a_claim_that_was_never_bound_may_become_what_it_likes(there: Any, left: Any) -> None:
+    """A class with a typo in it: no volume comes for it, and so there is no data."""
+    there(left)
+    assert await VolumeResource().read(Context("urn", "volume/data", Sink()), "id", GIVEN, VolumeOutputs()) is None
+    await VolumeResource().create(Context("urn", "volume/data", Sink()), but(storage_class="slow"))
+
+
+async def test_a_bound_one_is_stood_before_after_a_refresh_too(there: Any) -> None:
+    there(claim("accessModes"))
+    found = await VolumeResource().read(Context("urn", "volume/data", Sink()), "id", GIVEN, VolumeOutputs())
+    assert found == (GIVEN, VolumeOutputs())
 
 
 async def test_the_default_class_that_the_server_puts_in_is_none_that_was_asked_for(there: Any) -> None:

@@ -131,7 +131,7 @@ def test_an_ingress_where_the_cluster_has_a_class_of_it() -> None:
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     assert rule["host"] == "a.test"
     assert rule["http"]["paths"] == [{"path": "/x", "pathType": "Prefix", "backend": backend}]
-    held = made["certificate/c"]
+    held = made["ingress-certificate/c"]
     assert held["type"] == "kubernetes.io/tls"
     assert found["spec"]["tls"] == [{"hosts": ["a.test"], "secretName": held["metadata"]["name"]}]
     assert "router/proxy" not in made

@@ -18,7 +18,7 @@ from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings
 from anytier.provider.kubeadm.api import ADMIN, AdminGone, Api, api_of, is_ready, kubelet_version, stands
-from anytier.provider.kubeadm.drain import cordon, drain
+from anytier.provider.kubeadm.drain import closed, cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import ControlPlaneInputs, ControlPlaneOutputs, Taint
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, anothers, node_of, require_ours, same
@@ -42,9 +42,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
 
     def replaces(self, old: ControlPlaneInputs, new: ControlPlaneInputs) -> list[str]:
         """Nothing by itself: a cluster with all that is in it is not replaced because a line has changed. It is where
-        its machine is another one by now, or may be let go."""
+        its machine is another one by now. One that does not answer is destroyed first, too: nobody knows here that it
+        does not, and `forget` may be left from another day."""
         moved = _moved(old, new)
-        if moved and (new.forget or old.incarnation != new.incarnation):
+        if moved and old.incarnation != new.incarnation:
             return []
         if moved:
             do = "put it back (`role: control-plane` says which machine it is, whatever their order); or destroy first"
@@ -166,6 +167,8 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             await self._change(ctx, node, api, inputs)
         await settings.apply(api, node.name, (old.labels, taints_of(old)), (inputs.labels, taints_of(inputs)))
         await approve.grant(ctx, api, node, wait=mark.stage == "prepared")
+        if (now := await api.find(node.name)) is not None and (said := closed(now)):
+            ctx.warn(said)
         done = await self._seen(node, inputs, config_hash(inputs), _ANSWER)
         if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
             await approve.grant(ctx, api, node, wait=False)

@@ -30,6 +30,15 @@ async def cordon(api: Api, name: str, on: bool) -> None:
         return
 
 
+def closed(node: Mapping[str, Any]) -> str:
+    """What is said of a node, at the end of a change, that takes no pods; empty for one that does. Not ours to open: a
+    person has closed it, or a version of ours that left no mark and was killed."""
+    if not (node.get("spec") or {}).get("unschedulable"):
+        return ""
+    name = node["metadata"]["name"]
+    return f"{name} takes no pods: `kubectl uncordon {name}` if nobody meant that"
+
+
 async def drain(api: Api, name: str, deadline: float, told: Callable[[str], None]) -> list[str]:
     """The pods that a budget would have kept, and which went all the same once `deadline` seconds were over."""
     await cordon(api, name, True)

@@ -16,7 +16,7 @@ from anytier.provider.host.ids import machine_id
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings, staticpods, volumes
 from anytier.provider.kubeadm.api import AdminGone, Api, api_of, is_ready, kubelet_version, node_path
-from anytier.provider.kubeadm.drain import cordon, drain
+from anytier.provider.kubeadm.drain import closed, cordon, drain
 from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, anothers, control_of, node_of, require_ours, same
@@ -131,6 +131,8 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         if now is None:
             raise NotFound(f"node {node}", "has joined, and is not in the cluster", "run again")
         ctx.status(f"{inputs.name} has joined" if mark.stage == "prepared" else f"{inputs.name} is {inputs.version}")
+        if said := closed(now):
+            ctx.warn(said)
         done = await seen(api, now, hash)
         if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
             await approve.grant(ctx, api, node, wait=False)
@@ -210,13 +212,15 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             ctx.warn(f"{error.path} {error.what}: a Node {inputs.name} may stay in the cluster")
 
     @staticmethod
-    async def _let_go_of_volumes(ctx: Context, api: Api, inputs: WorkerInputs) -> None:
+    async def _require_no_volumes(api: Api, inputs: WorkerInputs) -> None:
+        """`forget` lets go of no data that is still there."""
         try:
             await volumes.require_none(api, inputs.name)
         except Conflict as error:
             if not inputs.forget:
                 raise
-            ctx.warn(f"{error.path} {error.what}: it goes all the same, as `forget` says")
+            do = f"take `forget` out again, which is for machines that do not answer, and `pulumi up`; {error.do}"
+            raise Conflict(error.path, error.what, do) from None
 
     async def _leave(self, ctx: Context, inputs: WorkerInputs, silence: AnytierError | None) -> None:
         """Out of the cluster. A control plane that is gone has nothing to be left; one that is silent may be let go."""
@@ -229,7 +233,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
                 do = "mend the way to it: its Node says that it is well"
                 raise Unreachable(silence.path, silence.what, do)
             if silence is None:
-                await self._let_go_of_volumes(ctx, api, inputs)
+                await self._require_no_volumes(api, inputs)
                 await empty(ctx, api, inputs)
             await api.delete(node_path(inputs.name))
         except NotFound:

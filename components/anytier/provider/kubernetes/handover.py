@@ -8,18 +8,16 @@ ours, nothing is done. The way back needs nothing: who applies by force takes th
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from anytier.errors import Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces
-from anytier.provider.kubernetes import kinds
-from anytier.provider.kubernetes.client import MANAGER, Json, api
+from anytier.provider.kubernetes.client import api
 from anytier.provider.kubernetes.kinds import Kind
 from anytier.provider.kubernetes.rollout import ClusterInputs
+from anytier.provider.kubernetes.workload import Workload
 from anytier.provider.resource import Context, Resource
-
-HOLDER = "anytier-handover"  # who has the number meanwhile
 
 
 class HandoverInputs(ClusterInputs):
@@ -39,10 +37,7 @@ class HandoverResource(Resource[HandoverInputs, HandoverOutputs]):
 
     async def create(self, ctx: Context, inputs: HandoverInputs) -> tuple[str, HandoverOutputs]:
         """Conflict where the number changes at this very moment."""
-        there, path = api(inputs.kubeconfig), kinds.path(inputs.kind, inputs.ns, inputs.name)
-        live = await there.find(path)
-        if live is not None and (body := held(live)) is not None:
-            await there.patch(path, body, "apply", manager=HOLDER)
+        await Workload(api(inputs.kubeconfig), inputs.kind, inputs.ns, inputs.name).hand_over()
         return f"{inputs.ns}/{inputs.kind}/{inputs.name}", HandoverOutputs()
 
     async def update(
@@ -60,12 +55,3 @@ class HandoverResource(Resource[HandoverInputs, HandoverOutputs]):
 
     async def delete(self, ctx: Context, id: str, inputs: HandoverInputs, state: HandoverOutputs) -> None:
         """By now the number is the object's own again, or both are gone."""
-
-
-def held(live: Json) -> dict[str, Any] | None:
-    """What HOLDER applies; None where the number is not ours to hand over. Pure."""
-    number = (live.get("spec") or {}).get("replicas")
-    if number is None or not kinds.owns(live, MANAGER, "f:spec", "f:replicas"):
-        return None
-    head = {key: kinds.meta(live)[key] for key in ("name", "namespace", "uid")}
-    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": head, "spec": {"replicas": number}}

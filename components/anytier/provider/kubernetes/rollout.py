@@ -19,6 +19,7 @@ from pydantic import Field
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, RolloutFailed, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces, secret
+from anytier.provider.kubernetes import scaler
 from anytier.provider.kubernetes.client import api
 from anytier.provider.kubernetes.kinds import Kind, Revision
 from anytier.provider.kubernetes.patience import Patience, Verdict
@@ -93,8 +94,8 @@ class RolloutResource(Resource[RolloutInputs, RolloutOutputs]):
         self, ctx: Context, id: str, old_inputs: RolloutInputs, state: RolloutOutputs, inputs: RolloutInputs
     ) -> RolloutOutputs:
         run = _Run(ctx, id, inputs, state)
-        if old_inputs.replicas is None and inputs.replicas is not None:
-            await run.work.unscale(await run.work.look())
+        if inputs.kind != "DaemonSet":
+            await run.scale()
         return await run.deploy()
 
     async def read(
@@ -121,6 +122,15 @@ class _Run:
         self.where = f"workloads.{inputs.name}"
         self.work = Workload(api(inputs.kubeconfig), inputs.kind, inputs.ns, inputs.name)
         self.began = time.monotonic()
+        self.scaled = False  # an autoscaler that the spec no longer has is there, held at the spec's number
+
+    async def scale(self) -> None:
+        """Who decides how many there are, from now on: the spec, or an autoscaler."""
+        live, number = (await self.work.look()).live, self.inputs.replicas
+        if number is None:
+            await scaler.release(self.work.there, self.work.ns, live)
+        else:
+            self.scaled = await scaler.hold(self.work.there, self.work.ns, live, number)
 
     async def deploy(self) -> RolloutOutputs:
         look = await self.work.look()
@@ -129,10 +139,18 @@ class _Run:
         wanted = self.wanted(look)
         goal = wanted.hash if wanted else self.inputs.hash
         await self.bring(look, wanted)
+        if self.scaled:
+            # Should this run fail, the next spec may say no number again, with a Handover that the state has already.
+            with contextlib.suppress(Conflict):  # it is not ours alone then
+                await self.work.hand_over()
         verdict = await self.reach(goal, look)
         look = await self.work.look()
         if verdict is not None:
-            raise await self.failed(verdict, goal, look, before)
+            error = await self.failed(verdict, goal, look, before)
+            if self.scaled:
+                with contextlib.suppress(AnytierError):  # else the next run does it
+                    await scaler.release(self.work.there, self.work.ns, look.live)
+            raise error
         reached = look.current
         await self.work.note(look, reached)
         await self.work.keep(look)
@@ -230,7 +248,7 @@ class _Run:
         if previous is None:
             return await self.emptied(reason, goal, look)
         number = before if before and self.inputs.replicas is not None else None
-        if self.inputs.kind == "DaemonSet":
+        if self.inputs.kind == "DaemonSet" or self.scaled:  # the autoscaler goes on from the number that is there
             number = None
         try:
             await self.work.put(look, previous.template, number)

@@ -3,14 +3,15 @@
 Class and access of a claim cannot change. pulumi-kubernetes then deletes the claim and makes another one of its name:
 the API server keeps it for as long as a pod has it, and it goes, with all that is in it, when that pod next restarts.
 So such a change is an error before anything is done, in a preview too. What a claim is, is told from the state; where
-that knows nothing of it yet, from the claim.
+that knows nothing of it yet, from the claim. One that no volume is bound to has no data: a refresh takes it out of the
+state again.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from anytier.errors import Denied, NotFound, Rejected
 from anytier.frozen import Frozen
@@ -45,15 +46,15 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
     def replaces(self, old: VolumeInputs, new: VolumeInputs) -> list[str]:
         """Rejected for what the same claim cannot become."""
         if (old.cluster, old.ns, old.name) == (new.cluster, new.ns, new.name):
-            unlike(old.access, old.storage_class, new)
+            unlike(old.access, old.storage_class, new, _UNBOUND)
             if amount(new.size) < amount(old.size):
                 what = f"cannot become {new.size}: the claim has {old.size}, and Kubernetes makes none smaller"
-                raise Rejected(f"{new.at}.params.size", what, _INSTEAD)
+                raise Rejected(f"{new.at}.params.size", what, f"{_INSTEAD}; {_UNBOUND}")
         return []
 
     async def create(self, ctx: Context, inputs: VolumeInputs) -> tuple[str, VolumeOutputs]:
         there = await api(inputs.kubeconfig).find(path_of(inputs))
-        if there is not None and (known := applied(there)) is not None:
+        if bound(there) and (known := applied(there)) is not None:
             unlike(*known, inputs)
         return f"{inputs.ns}/{inputs.name}", VolumeOutputs()
 
@@ -74,9 +75,11 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
     async def read(
         self, ctx: Context, id: str, inputs: VolumeInputs | None, state: VolumeOutputs | None
     ) -> tuple[VolumeInputs, VolumeOutputs] | None:
+        """None: there is nothing to stand before, for there is no data."""
         if inputs is None:
             raise Rejected(id, "what stands before a claim is not imported", "let `pulumi up` make it")
-        return inputs, VolumeOutputs()
+        there = await api(inputs.kubeconfig).find(path_of(inputs))
+        return (inputs, VolumeOutputs()) if bound(there) else None
 
     async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
         """The claim is another resource's."""
@@ -85,22 +88,30 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 # pure
 
 _INSTEAD = "put it back as it was; or give a new volume another name, and move the data there"
+_UNBOUND = "if the claim never was bound, or is gone: `pulumi up --refresh`"
 
 
 def path_of(inputs: VolumeInputs) -> str:
     return f"/api/v1/namespaces/{inputs.ns}/persistentvolumeclaims/{inputs.name}"
 
 
-def unlike(access: list[str], storage_class: str | None, wanted: VolumeInputs) -> None:
-    """Rejected where a claim with this access and class would have to go for the one that is wanted."""
+def bound(claim: Json | None) -> TypeGuard[Json]:
+    """Whether a claim is there and has a volume, with what may be in it."""
+    return claim is not None and (claim.get("status") or {}).get("phase") == "Bound"
+
+
+def unlike(access: list[str], storage_class: str | None, wanted: VolumeInputs, more: str = "") -> None:
+    """Rejected where a claim with this access and class would have to go for the one that is wanted. `more`: what else
+    may be done."""
+    do = f"{_INSTEAD}; {more}" if more else _INSTEAD
     if access != wanted.access:
         old, new = " ".join(access), " ".join(wanted.access)
         what = f"cannot become {new}: the claim has {old}, and would be deleted with its data"
-        raise Rejected(f"{wanted.at}.params.access", what, _INSTEAD)
+        raise Rejected(f"{wanted.at}.params.access", what, do)
     if storage_class != wanted.storage_class:
         old, new = (text or "the cluster's default" for text in (storage_class, wanted.storage_class))
         what = f"cannot become {new}: the claim has {old}, and would be deleted with its data"
-        raise Rejected(f"{wanted.at}.class", what, _INSTEAD)
+        raise Rejected(f"{wanted.at}.class", what, do)
 
 
 def applied(claim: Json) -> tuple[list[str], str | None] | None:

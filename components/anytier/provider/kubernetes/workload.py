@@ -17,6 +17,7 @@ from anytier.provider.kubernetes.kinds import HASH, NUMBER, SERVED, Json, Kind, 
 
 # On configs that stay for as long as a kept revision names them; whose they are is told by the labels of its pods.
 KEPT_FOR = "anytier.dev/kept-for"
+HOLDER = "anytier-handover"  # who has a workload's number where the object does not say it and no autoscaler has yet
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,12 @@ class Workload:
                 if not kinds.ready(pod):
                     await self.there.delete(f"{kinds.pods(self.ns)}/{kinds.meta(pod)['name']}")
 
-    async def unscale(self, look: Look) -> None:
-        """Takes an autoscaler of ours away at once: else it decides until the run's end how many there are."""
-        where = f"/apis/autoscaling/v2/namespaces/{self.ns}/horizontalpodautoscalers"
-        for item in await self.there.items(where, labelSelector=kinds.selector(look.live)):
-            await self.there.delete(f"{where}/{item['metadata']['name']}")
+    async def hand_over(self) -> None:
+        """Gives the number that is there to HOLDER, too: it stays when the object no longer says one. Nothing is done
+        where there is no such workload, or the number is not ours. Conflict where it changes at this very moment."""
+        live = await self.there.find(self.path)
+        if live is not None and (body := handed(live)) is not None:
+            await self.there.patch(self.path, body, "apply", manager=HOLDER)
 
     async def why(self, pods: Iterable[Json], look: Look) -> str:
         return await explained(self.there, self.ns, list(pods), [look.live, *look.sets])
@@ -138,6 +140,15 @@ async def keep(there: Api, ns: str, selector: str, owner: Json, users: Iterable[
                     await there.patch(one, {"metadata": {"ownerReferences": owners}})
 
 
+def handed(live: Json) -> dict[str, Any] | None:
+    """What HOLDER applies; None where the number is not ours to hand over. Pure."""
+    number = (live.get("spec") or {}).get("replicas")
+    if number is None or not kinds.owns(live, MANAGER, "f:spec", "f:replicas"):
+        return None
+    head = {key: kinds.meta(live)[key] for key in ("name", "namespace", "uid")}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": head, "spec": {"replicas": number}}
+
+
 def strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -149,4 +160,4 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
-__all__ = ["KEPT_FOR", "Look", "Workload", "keep"]
+__all__ = ["HOLDER", "KEPT_FOR", "Look", "Workload", "handed", "keep"]

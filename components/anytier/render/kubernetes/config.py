@@ -1,7 +1,8 @@
 """Files and secret variables of a pod as ConfigMaps and Secrets: immutable, their content's hash in the name.
 
 A changed content is another object, so that it rolls what uses it, and a revision that is gone back to finds what it
-had. What holds no secret goes into ConfigMaps. An object holds at most 1 MiB, so many files are several objects.
+had. Those that stay for that are their workload's or Job's own, and go with it: what a CronJob names are others, by key
+and by name. What holds no secret goes into ConfigMaps. An object holds at most 1 MiB, so many files are several.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ def carried(scope: Scope, part: Kind, name: str, containers: Iterable[Container]
     return made
 
 
+def kept(scope: Scope, part: Kind, name: str) -> bool:
+    """Whether they stay when their content changes, for revisions that name them. A CronJob has none."""
+    return part == "workload" or scope.app.jobs[name].trigger in ("preDeploy", "postDeploy")
+
+
 def _entries(item: Container, path: str) -> Iterator[Entry]:
     for key, secret in item.secret_env.items():
         yield Entry(item.name, f"{item.name}.{key}", Live(f"${{secrets.{secret}}}"), variable=key)
@@ -117,10 +123,11 @@ def packed(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 def _add(made: Carried, scope: Scope, part: Kind, name: str, kind: str, index: int, some: list[Entry]) -> None:
     content = _data(some) if kind == "config" else {"stringData": {entry.key: entry.content for entry in some}}
-    called = joined(f"{fitted(name, 40)}-{kind}-", content_hash(content))
+    word = kind if kept(scope, part, name) else f"cron{kind}"
+    called = joined(f"{fitted(name, 40)}-{word}-", content_hash(content))
     head = {"immutable": True} if kind == "config" else {"immutable": True, "type": "Opaque"}
     item = scope.of_part("v1", "ConfigMap" if kind == "config" else "Secret", called, part, name, **head, **content)
-    made.objects.append((f".{kind}" if index == 0 else f".{kind}.{index}", item))
+    made.objects.append((f".{word}" if index == 0 else f".{word}.{index}", item))
     for entry in some:
         if entry.variable is not None:
             reference = {"secretKeyRef": {"name": called, "key": entry.key}}

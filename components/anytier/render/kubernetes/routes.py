@@ -48,16 +48,20 @@ def by_the_cluster(scope: Scope, way: Way) -> list[Rendered]:
 
 
 def certificates(scope: Scope, *, kept: bool) -> list[Rendered]:
-    """The given pairs, each as a Secret of the kind that everybody knows. `kept`: a router's revisions name them."""
+    """The given pairs, each as a Secret of the kind that everybody knows. `kept`: a router's revisions name them.
+
+    They are the router's own then, and go with it: those of an Ingress are others, by key and by name.
+    """
     return [
-        Rendered(f"certificate/{name}", _pair(scope, name, *pair), (NAMESPACE,), kept=kept)
+        Rendered(f"{'certificate' if kept else 'ingress-certificate'}/{name}", item, (NAMESPACE,), kept=kept)
         for name, pair in certificate_pairs(scope.app).items()
+        for item in [_pair(scope, name, *pair, kept=kept)]
     ]
 
 
-def _pair(scope: Scope, name: str, certificate: str, key: str) -> Json:
+def _pair(scope: Scope, name: str, certificate: str, key: str, *, kept: bool) -> Json:
     data = {"tls.crt": Live(f"${{secrets.{certificate}}}"), "tls.key": Live(f"${{secrets.{key}}}")}
-    called = joined(f"{fitted(name, 40)}-tls-", content_hash(data))
+    called = joined(f"{fitted(name, 40)}-{'tls' if kept else 'ingress'}-", content_hash(data))
     return scope.of_router("v1", "Secret", called, type="kubernetes.io/tls", immutable=True, stringData=data)
 
 
@@ -133,7 +137,8 @@ def _secret(scope: Scope, index: int, route: Route) -> dict[str, Any]:
             "give one by tls.secretRef, or let the cluster offer neither Gateway nor Ingress: the app's router has some"
         )
         raise CapabilityError(f"routes[{index}].tls", what, do)
-    return {pair.certificate: _pair(scope, pair.certificate, pair.certificate, pair.key)["metadata"]["name"]}
+    made = _pair(scope, pair.certificate, pair.certificate, pair.key, kept=False)
+    return {pair.certificate: made["metadata"]["name"]}
 
 
 def _path(scope: Scope, index: int, route: Route) -> Json:

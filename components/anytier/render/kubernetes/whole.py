@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from anytier.errors import ConfigError
+from anytier.render.kubernetes.config import kept
 from anytier.render.kubernetes.finish import sealed
 from anytier.render.kubernetes.identity import role_of
 from anytier.render.kubernetes.jobs import job
@@ -108,11 +109,11 @@ class _Whole:
     def job(self, name: str, after: Iterable[str]) -> Iterator[Rendered]:
         scope, start = self.scope, (NAMESPACE,)
         trigger = scope.app.jobs[name].trigger
-        runs = trigger in ("preDeploy", "postDeploy")
+        runs = kept(scope, "job", name)
         item, pod = job(scope, name, self.revisions.values() if trigger == "postDeploy" else ())
         yield Rendered(f"job/{name}.account", account(scope, "job", name), start)
         for end, held in pod.config:
-            yield Rendered(f"job/{name}{end}", held, start, kept=runs)  # a CronJob has no revisions that would name it
+            yield Rendered(f"job/{name}{end}", held, start, kept=runs)
         parts = [f"job/{name}.account", *(f"job/{name}{end}" for end, _ in pod.config)]
         waits = [*self.needs(name, f"job/{name}.policy", parts, pod), *after]
         yield Rendered(f"job/{name}", item, tuple(dict.fromkeys(waits)), "job" if runs else None)
