@@ -101,7 +101,8 @@ def test_a_place_that_was_there_before_is_told_nothing() -> None:
 
 
 def test_what_changes_is_told_also_where_it_stands_far_above_the_end() -> None:
-    lines = [" +  kubernetes:core/v1:Service web create", *(f"    {number} unchanged" for number in range(60))]
+    looks = [" ~  anytier:index:App shop refreshing "] * 50
+    lines = [" +  kubernetes:core/v1:Service web create", *looks, *(f"    {number} unchanged" for number in range(60))]
     told = Run("preview", 1, "\n".join(lines), 1.0).tail(5)
     assert told.splitlines() == ["$ preview", lines[0], "...", *lines[-5:]]
     assert Run("preview", 1, "\n".join(lines[-5:]), 1.0).tail(5).splitlines() == ["$ preview", *lines[-5:]]

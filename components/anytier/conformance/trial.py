@@ -39,7 +39,8 @@ EMPTY = ("error: update failed", "error: Program failed", "error: preview failed
 ONE_ERROR = "error: 1 error occurred:"  # the engine's heading over the line that matters
 GRACE = 30.0  # seconds for a run of the engine that is asked to end
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-CHANGE = re.compile(r" *(\+|-|~|\+-|-\+|\+\+|--) ")  # how a line of the engine begins that tells of a change
+# How a line of the engine begins that tells of a change; what it only looks at has the same sign.
+CHANGE = re.compile(r" *(\+|-|~|\+-|-\+|\+\+|--) (?!.* refresh)")
 
 
 @dataclass(frozen=True)
