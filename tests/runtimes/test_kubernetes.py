@@ -102,6 +102,12 @@ def test_a_workload_waits_for_the_rollout_of_what_it_depends_on(conformance: Rec
     )
 
 
+def test_the_engine_takes_no_job_away(conformance: Recording) -> None:
+    """One that a failed run has put aside may be the wanted one again, by the same name."""
+    jobs = [item for item in conformance.resources if item.type == "kubernetes:batch/v1:Job"]
+    assert jobs and all(item.stays for item in jobs)
+
+
 def test_the_plugin_comes_to_the_cluster_once_it_has_let_us_in(conformance: Recording) -> None:
     """The claim waits for that; the plugin would not."""
     (claimed,) = conformance.of("kubernetes:Claim")

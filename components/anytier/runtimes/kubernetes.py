@@ -245,12 +245,14 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     def options(self, item: Rendered, needed: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         """All that is in the namespace goes with it, and need not be taken down piece by piece."""
         inside = item.object.get("metadata", {}).get("namespace") is not None and self.namespace is not None
+        # A Job that a failed run has put aside may be the wanted one again, by the same name: its Run prunes.
+        left = item.kept or item.waits == "job"
         return pulumi.ResourceOptions(
             parent=self,
             provider=self.provider,
             depends_on=[*needed, self.namespace if self.namespace is not None else self.claim],
             deleted_with=self.namespace if inside else None,
-            retain_on_delete=True if item.kept else None,
+            retain_on_delete=True if left else None,
             # The template stays as it is while a revision is pinned: see Rollout.
             ignore_changes=["spec.template"] if item.key in self.rollback else None,
         )

@@ -384,6 +384,24 @@ async def test_a_job_is_waited_for_told_why_it_failed_and_made_anew_by_the_next_
     again = await RunResource().update(ctx, "id", inputs, done, inputs)
     assert again.uid == done.uid
 
+    # one of another spec stays until the wanted one has ended well; the last goes with the run
+    labels = {"labels": {"anytier.dev/job": "migrate"}}
+    shop.kubelet.images |= {"job:2": "done"}
+    await shop.there.patch(f"{path}/migrate-1", {"metadata": labels})
+    await shop.there.post(path, job(shop.ns, "job:2", "migrate-2"))
+    await shop.there.patch(f"{path}/migrate-2", {"metadata": labels})
+    newer = inputs.model_copy(update={"name": "migrate-2"})
+    last = await RunResource().update(ctx, "id", inputs, again, newer)
+    assert await names(shop, path) == {"migrate-2"}
+    await RunResource().delete(ctx, "id", newer, last)
+    assert await names(shop, path) == set()
+
+
+async def names(shop: Shop, path: str) -> set[str]:
+    """Of those that are not on their way out."""
+    found = await shop.there.items(path)
+    return {item["metadata"]["name"] for item in found if "deletionTimestamp" not in item["metadata"]}
+
 
 async def test_a_namespace_of_somebody_else_is_refused(shop: Shop) -> None:
     ctx = Context("urn", "claim", shop.sink)

@@ -1,7 +1,8 @@
 """`anytier:kubernetes:Run`: waits for a Job to its end, and says with its last log lines why it failed.
 
 A Job runs once. One that failed in an earlier run is made anew, since the same spec has the same name; what is under
-way goes on.
+way goes on. The engine takes no Job away: one that it has put aside in a run that failed may be the wanted one again,
+by the same name. Those of another spec go when the wanted one has ended well, all of them with the run itself.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class RunResource(Resource[RunInputs, RunOutputs]):
         return inputs, state
 
     async def delete(self, ctx: Context, id: str, inputs: RunInputs, state: RunOutputs) -> None:
-        """The Job is another resource's."""
+        """With its Jobs. Where the cluster goes, or the namespace, this is not asked."""
+        await _prune(api(inputs.kubeconfig), inputs)
 
 
 async def _wait(ctx: Context, id: str, inputs: RunInputs, state: RunOutputs) -> RunOutputs:
@@ -88,6 +90,7 @@ async def _wait(ctx: Context, id: str, inputs: RunInputs, state: RunOutputs) -> 
         spent = time.monotonic() - began
         if well:
             await keep(there, inputs.ns, f"{JOB}={inputs.job}", job, [job])
+            await _prune(there, inputs, inputs.name)
             return RunOutputs(uid=kinds.uid(job), finished_at=round(time.time(), 3), seconds=duration(job))
         if well is False or spent > inputs.deadline:
             told = await _told(there, inputs, job) or said
@@ -121,6 +124,14 @@ async def _again(there: Api, path: str, job: Json) -> Json:
             break
         await asyncio.sleep(SOON)
     return await there.post(path.rpartition("/")[0], anew(job))
+
+
+async def _prune(there: Api, inputs: RunInputs, but: str = "") -> None:
+    """Takes away the Jobs of this job, but for the one of that name, and what a CronJob has started."""
+    where = f"/apis/batch/v1/namespaces/{inputs.ns}/jobs"
+    for item in await there.items(where, labelSelector=f"{JOB}={inputs.job}"):
+        if kinds.meta(item)["name"] != but and not kinds.meta(item).get("ownerReferences"):
+            await there.delete(f"{where}/{kinds.meta(item)['name']}")
 
 
 async def _told(there: Api, inputs: RunInputs, job: Json) -> str:
