@@ -27,7 +27,7 @@ def test_a_place_has_something_to_run(place: str) -> None:
 
 def test_a_command_is_for_the_stack_that_it_names_or_else_for_its_pages() -> None:
     assert place_of(Shown("README.md", "make up STACK=docker", "")) == "docker"
-    assert place_of(Shown("eks.md", "pulumi config set --path 'anytier:eks.access[0]' x", "")) == "eks"
+    assert place_of(Shown("eks.md", "pulumi stack output kubeconfig", "")) == "eks"
     assert place_of(Shown("shop.md", "curl -s -d x http://localhost:8082/", "")) == "shop"
     assert place_of(Shown("local.md", "anytier status -s docker", "")) == "docker"
     assert place_of(Shown("README.md", "anytier up -s elsewhere", "")) is None
