@@ -56,6 +56,8 @@ class RenamingSocket:
 
         class Server(socketserver.ThreadingUnixStreamServer):
             daemon_threads: ClassVar[bool] = True
+            # Where none is left a client's asyncio takes "later" for connected, and then is told that it is not.
+            request_queue_size = 128
 
         self.server = Server(str(self.path), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
