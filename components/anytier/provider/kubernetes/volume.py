@@ -3,8 +3,7 @@
 Class and access of a claim cannot change. pulumi-kubernetes then deletes the claim and makes another one of its name:
 the API server keeps it for as long as a pod has it, and it goes, with all that is in it, when that pod next restarts.
 So such a change is an error before anything is done, in a preview too. What a claim is, is told from the state; where
-that knows nothing of it yet, from the claim. One that no volume is bound to has no data: a refresh takes it out of the
-state again.
+that knows nothing of it yet, from the claim. One that is gone has no data: a refresh takes it out of the state again.
 """
 
 from __future__ import annotations
@@ -75,11 +74,11 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
     async def read(
         self, ctx: Context, id: str, inputs: VolumeInputs | None, state: VolumeOutputs | None
     ) -> tuple[VolumeInputs, VolumeOutputs] | None:
-        """None: there is nothing to stand before, for there is no data."""
+        """None: there is nothing to stand before. One that waits for a volume may get it at any moment."""
         if inputs is None:
             raise Rejected(id, "what stands before a claim is not imported", "let `pulumi up` make it")
         there = await api(inputs.kubeconfig).find(path_of(inputs))
-        return (inputs, VolumeOutputs()) if bound(there) else None
+        return (inputs, VolumeOutputs()) if there is not None else None
 
     async def delete(self, ctx: Context, id: str, inputs: VolumeInputs, state: VolumeOutputs) -> None:
         """The claim is another resource's."""
@@ -88,7 +87,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
 # pure
 
 _INSTEAD = "put it back as it was; or give a new volume another name, and move the data there"
-_UNBOUND = "if the claim never was bound, or is gone: `pulumi up --refresh`"
+_UNBOUND = "if it never was bound: `kubectl delete pvc` it, then `pulumi up --refresh`"
 
 
 def path_of(inputs: VolumeInputs) -> str:
