@@ -1,9 +1,11 @@
-"""The commands that documents show in their `console` blocks, read as a shell reads them. Pure."""
+"""The commands that documents show in their `console` blocks, read as a shell does, and a clone to run them in."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,6 +99,15 @@ def _programs(line: str) -> Iterator[list[str]]:
             words = []
         else:
             words.append(token)
+
+
+def copy_clone(folder: Path) -> None:
+    """What git keeps of this clone, as it lies here now."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 def agrees(shown: str, printed: str) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tests.docs.commands import PAGES, ROOT, Shown, agrees, all_shown, shown, spans
+from tests.docs.commands import PAGES, ROOT, Shown, agrees, all_shown, copy_clone, shown, spans
 from tests.docs.runs import PARSER, PLANS, parsed, runs_here
 
 from anytier.cli.completion import verbs_of
@@ -163,11 +162,7 @@ def quick(item: Shown) -> bool:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git keeps of this clone, as a repository of its own with a branch to compare with."""
     folder = tmp_path_factory.mktemp("clone") / "anytier"
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    copy_clone(folder)
     who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
     for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "all"]):
         subprocess.run(["git", *words], cwd=folder, check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.docs.commands import ROOT, Shown
+from tests.docs.commands import Shown, copy_clone
 from tests.docs.runs import plain
 
 GONE_ON = 6.0  # seconds after which whoever follows a log has seen enough
@@ -69,12 +68,7 @@ def clone_at(
     folder: Path, place: str, config: Mapping[str, Any], env: Mapping[str, str], **more: Any
 ) -> Iterator[Clone]:
     """What git keeps of this clone, with a stack under a name of its own, which goes in the end."""
-    folder.mkdir(parents=True)
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    copy_clone(folder)
     stack = f"anytier-test-{secrets.token_hex(2)}"
     (folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": dict(config)}))
     made = Clone(folder, place, stack, {**env, "NO_COLOR": "1", "PULUMI_STACK": stack}, **more)

@@ -8,12 +8,11 @@ a cloud would bring (tests/standins/cluster.py), and on it the app is as real as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.suite import AT_LENGTH, assert_conforms, conformance, table
-from tests.standins.cluster import RealCluster, real_cluster
+from tests.standins.cluster import RealCluster
 from tests.standins.installed import needs_sdks
 from tests.standins.stacks import NAME, STACKS, CloudProject
 
@@ -27,14 +26,6 @@ pytestmark = [
 LONGEST = 3000.0  # seconds: a stack of a hundred resources is gone through at each of its checks
 # Tier -> who is logged in to its registry.
 USERS = {"eks": "AWS", "gke": "oauth2accesstoken", "aks": "00000000-0000-0000-0000-000000000000"}
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, pulumi_env: dict[str, str], kubernetes_plugin: None
-) -> Iterator[RealCluster]:
-    with real_cluster(tmp_path_factory.mktemp("cluster"), pulumi_env) as made:
-        yield made
 
 
 @pytest.mark.parametrize("tier", STACKS)

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tests.e2e.suite import AT_LENGTH
 from tests.provider.host.corner import free_port
 from tests.provider.kubeadm.box import QUIRKS, kube_boxes
 from tests.provider.kubeadm.stack import bundle
-from tests.standins.cluster import RealCluster, real_cluster
+from tests.standins.cluster import RealCluster
 from tests.standins.installed import needs_sdks, sdks
 from tests.standins.project import commands, plugins, provider_lines
 from tests.standins.stacks import SOMEBODY, STACKS
@@ -75,14 +75,6 @@ def test_what_pages_show_of_a_cluster_is_what_happens(tmp_path: Path, pulumi_env
             for item in shown_for("kubeadm"):
                 clone.tells(item)
             shows(clone, "Guestbook")
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, pulumi_env: dict[str, str], kubernetes_plugin: None
-) -> Iterator[RealCluster]:
-    with real_cluster(tmp_path_factory.mktemp("cluster"), pulumi_env) as made:
-        yield made
 
 
 @managed
