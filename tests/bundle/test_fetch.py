@@ -227,7 +227,7 @@ def test_every_image_that_is_rendered_is_in_it() -> None:
     from anytier.render.kubernetes import addons
     from anytier.render.kubernetes.target import CADDY_IMAGE
 
-    every = addons.Choice("10.244.0.0/16", "flannel", "local-path", True, addons.VOLUMES, "traefik")
+    every = addons.Choice("10.244.0.0/16", metrics=True, ingress="traefik", network_policy="kube-router")
     rendered = {archive.canonical(item) for found in addons.images(every).values() for item in found}
     assert rendered | {archive.canonical(CADDY_IMAGE)} == set(software.IMAGES)
 

@@ -411,7 +411,7 @@ def test_what_the_machines_need_themselves_is_told_to_the_app(bundle: Bundle) ->
     inside = {"address": "10.0.0.14", "port": 2023, "ingress": False}
     asked = args({**THREE[0], "port": 2022}, THREE[1], inside, bundle="nowhere")
     found = KubeadmTier.offered(asked, port=8080, tls_port=8443, stack="dev")
-    assert found.reserved == {22, 2022, 2379, 2380, 6443, 10250, 10256}
+    assert found.reserved == {22, 2022, 2379, 2380, 6443, 10250, 10256, 20244}
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_the_usual_port_of_ssh_is_free_where_ssh_is_known_to_be_elsewhere(more: 
     found = KubeadmTier.offered(
         args(one, bundle="nowhere", endpoint="10.0.0.11:6443"), port=8080, tls_port=8443, stack="dev"
     )
-    assert found.reserved == {*ssh, 2379, 2380, 6443, 10250, 10256}
+    assert found.reserved == {*ssh, 2379, 2380, 6443, 10250, 10256, 20244}
 
 
 def test_an_ingress_controller_does_not_take_the_machines_own_ports(bundle: Bundle) -> None:

@@ -13,8 +13,9 @@ LOCAL_PATH = "0.0.30"
 METRICS = "0.8.0"
 CADDY = "2.11.2"
 TRAEFIK = "3.7.13"
+KUBE_ROUTER = "2.1.0"
 # Beside those that kubeadm names: the pods' network, volumes that are folders, the shell that makes such a folder, what
-# autoscaling goes by, the router of an app, what takes Ingresses. Tests hold the versions equal to those rendered.
+# autoscaling goes by, the router of an app, what takes Ingresses, what holds NetworkPolicies. Tests hold the versions equal to those rendered.
 IMAGES = (
     f"ghcr.io/flannel-io/flannel:v{FLANNEL}",
     f"docker.io/rancher/local-path-provisioner:v{LOCAL_PATH}",
@@ -22,6 +23,7 @@ IMAGES = (
     f"registry.k8s.io/metrics-server/metrics-server:v{METRICS}",
     f"docker.io/library/caddy:{CADDY}",
     f"docker.io/library/traefik:v{TRAEFIK}",
+    f"docker.io/cloudnativelabs/kube-router:v{KUBE_ROUTER}",
 )
 ARCHES = {"amd64": "x86_64", "arm64": "aarch64"}  # what `uname -m` says there
 

@@ -129,6 +129,7 @@ class KubeadmArgs(Frozen):
     service_subnet: Annotated[str, AfterValidator(_services)] = "10.96.0.0/12"
     dns_domain: Annotated[str, AfterValidator(_domain)] = "cluster.local"
     cni: Literal["flannel", "flannel-vxlan", "none"] = "flannel"
+    network_policy: Literal["kube-router", "none"] = "none"
     storage: Literal["local-path", "none"] = "local-path"
     volumes: Annotated[str, AfterValidator(_folder)] | None = None
     metrics: bool = False

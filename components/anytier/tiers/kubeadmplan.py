@@ -16,7 +16,7 @@ from anytier.errors import AnytierError, ConfigError
 from anytier.render.kubeadm.names import join_endpoint, node_name, split_endpoint
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
-from anytier.render.kubernetes.addons import Choice
+from anytier.render.kubernetes.addons import Choice, kube_router
 from anytier.render.kubernetes.service import routes_port
 from anytier.tiers import vmplan
 from anytier.tiers.baremetal import alike, takes_requests
@@ -27,8 +27,9 @@ from anytier.tiers.vmplan import Vm
 KEY = "anytier:kubeadm"
 PORT = 6443
 SSH = 22
-# On which a machine of a cluster is called itself: the API server, the kubelet, kube-proxy's health, etcd. And SSH.
-RESERVED = frozenset((PORT, 10250, 10256, 2379, 2380))
+# On which a machine of a cluster is called itself: the API server, the kubelet, kube-proxy's health, etcd, the health of
+# what holds network policies. And SSH.
+RESERVED = frozenset((PORT, 10250, 10256, 2379, 2380, kube_router.PORT))
 SECRET = {"length": 48}  # what the key of all that is at rest in etcd is made of
 Role = Literal["control-plane", "worker"]
 # Each machine's part of the pods' network.
@@ -93,6 +94,8 @@ class Plan:
             found.append("metrics")
         if self.args.ingress_controller != "none":
             found.append("ingress")
+        if self.args.network_policy != "none":
+            found.append("network-policy")
         return frozenset(found)
 
 
@@ -152,6 +155,8 @@ def choice(args: KubeadmArgs, members: Sequence[Member] = ()) -> Choice:
         ingress=args.ingress_controller,
         addresses=tuple(member.address for member in members if member.ingress),
         replicas=2 if sum(member.pods for member in members) > 1 else 1,
+        network_policy=args.network_policy,
+        services=args.service_subnet,
     )
 
 

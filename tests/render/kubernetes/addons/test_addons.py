@@ -19,10 +19,11 @@ from anytier.render.kubernetes.addons import Choice, flannel, local_path
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDRESSES = ("10.0.0.11", "10.0.0.12")
-ALL = Choice("10.244.0.0/16", metrics=True, ingress="traefik", addresses=ADDRESSES, replicas=2)
+ALL = Choice("10.244.0.0/16", metrics=True, ingress="traefik", addresses=ADDRESSES, replicas=2, network_policy="kube-router")
 CHOICES = {
     "flannel": Choice("10.244.0.0/16", storage="none"),
     "flannel-vxlan": Choice("10.244.0.0/16", cni="flannel-vxlan", storage="none"),
+    "kube-router": Choice("10.244.0.0/16", cni="none", storage="none", network_policy="kube-router"),
     "local-path": Choice("10.244.0.0/16", cni="none"),
     "metrics": Choice("10.244.0.0/16", cni="none", storage="none", metrics=True),
     "traefik": Choice("10.244.0.0/16", "none", "none", ingress="traefik", addresses=ADDRESSES, replicas=2),
@@ -122,11 +123,12 @@ def test_another_config_starts_the_pods_that_read_it_anew() -> None:
     st.text(max_size=40),
     st.sampled_from(["none", "traefik"]),
     st.integers(1, 65535),
+    st.sampled_from(["kube-router", "none"]),
 )
 def test_any_choice_is_json_and_yaml_and_asks_for_the_images_it_uses(
-    cni: Any, storage: Any, metrics: bool, volumes: str, ingress: Any, port: int
+    cni: Any, storage: Any, metrics: bool, volumes: str, ingress: Any, port: int, firewall: Any
 ) -> None:
-    choice = Choice("10.244.0.0/16", cni, storage, metrics, volumes, ingress, ADDRESSES, port, port)
+    choice = Choice("10.244.0.0/16", cni, storage, metrics, volumes, ingress, ADDRESSES, port, port, 1, firewall)
     made = objects(choice)
     assert json.loads(json.dumps(made)) == made
     asked = {*itertools.chain(*addons.images(choice).values())}

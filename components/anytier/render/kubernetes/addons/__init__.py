@@ -1,4 +1,4 @@
-"""What a cluster that we make needs before an app runs there: network, storage class, metrics, Ingress controller.
+"""What a cluster that we make needs before an app runs there: network, its policies, storage class, metrics, Ingress controller.
 
 Each is plain data, written from the projects' own documentation. Versions are pinned here, and nowhere else: a bundle
 holds what `images` names, under these very names.
@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from anytier.render.kubernetes.addons import flannel, local_path, metrics, traefik
+from anytier.render.kubernetes.addons import flannel, kube_router, local_path, metrics, traefik
 from anytier.render.kubernetes.addons.parts import Addon
 
 Cni = Literal["flannel", "flannel-vxlan", "none"]
 Storage = Literal["local-path", "none"]
 Controller = Literal["none", "traefik"]
+Firewall = Literal["kube-router", "none"]
 VOLUMES = "/var/lib/anytier/volumes"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which addons, and what they must know. `pods` is the CIDR of all pods, `volumes` a folder of each machine.
+    """Which addons, and what they must know. `pods` and `services` are the CIDRs of all pods and of all Services,
+    `volumes` is a folder of each machine.
 
     Of the Ingress controller: `addresses` of the machines that take requests, on `port` and `tls_port`; its `replicas`.
     """
@@ -36,6 +38,8 @@ class Choice:
     port: int = 80
     tls_port: int = 443
     replicas: int = 1
+    network_policy: Firewall = "none"
+    services: str = "10.96.0.0/12"
 
 
 def render(choice: Choice) -> list[Addon]:
@@ -48,6 +52,8 @@ def images(choice: Choice) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     if choice.cni != "none":
         found["cni"] = (flannel.IMAGE,)
+    if choice.network_policy != "none":
+        found["networkPolicy"] = (kube_router.IMAGE,)
     if choice.storage != "none":
         found["storage"] = (local_path.IMAGE, local_path.HELPER)
     if choice.metrics:
@@ -60,6 +66,8 @@ def images(choice: Choice) -> dict[str, tuple[str, ...]]:
 def _parts(choice: Choice) -> Iterator[list[Addon]]:
     if choice.cni != "none":
         yield flannel.render(choice.pods, "vxlan" if choice.cni == "flannel-vxlan" else "host-gw")
+    if choice.network_policy != "none":
+        yield kube_router.render(choice.services)
     if choice.storage != "none":
         yield local_path.render(choice.volumes)
     if choice.metrics:

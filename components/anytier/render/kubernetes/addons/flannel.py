@@ -114,9 +114,9 @@ def _daemon() -> dict[str, Any]:
         "command": [PROGRAM],
         "args": ["--ip-masq", "--kube-subnet-mgr", "--iface=$(NODE_IP)"],
         "env": [
-            _field("NODE_IP", "status.hostIP"),
-            _field("POD_NAME", "metadata.name"),
-            _field("POD_NAMESPACE", "metadata.namespace"),
+            parts.from_field("NODE_IP", "status.hostIP"),
+            parts.from_field("POD_NAME", "metadata.name"),
+            parts.from_field("POD_NAMESPACE", "metadata.namespace"),
             {"name": "EVENT_QUEUE_DEPTH", "value": "5000"},
         ],
         "securityContext": {
@@ -132,7 +132,3 @@ def _daemon() -> dict[str, Any]:
             {"name": "xtables-lock", "mountPath": "/run/xtables.lock"},
         ],
     }
-
-
-def _field(name: str, path: str) -> dict[str, Any]:
-    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

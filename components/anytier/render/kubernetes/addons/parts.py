@@ -110,3 +110,8 @@ def digest(object: Mapping[str, Any]) -> str:
 
 def host_folder(name: str, path: str, type_: str) -> dict[str, Any]:
     return {"name": name, "hostPath": {"path": path, "type": type_}}
+
+
+def from_field(name: str, path: str) -> dict[str, Any]:
+    """An environment variable that tells a pod what it cannot know itself, such as where it runs."""
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
