@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -300,12 +300,12 @@ def go_arch() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def debian(scratch: Path) -> Path:
-    """iptables and what it needs, unpacked from Debian's packages."""
+def debian(scratch: Path, packages: Sequence[str] = BASE_PACKAGES) -> Path:
+    """A layer of packages and what they need, unpacked from Debian's archive. SetupError if they cannot be had."""
     if shutil.which("mmdebstrap") is None:
         raise SetupError("mmdebstrap is not installed", "apt-get install mmdebstrap")
     target = scratch / "base.tar"
-    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(BASE_PACKAGES)}"]
+    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(packages)}"]
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info", "perl")]
     done = subprocess.run([*command, SUITE, str(target)], capture_output=True, text=True, check=False)
     if done.returncode:

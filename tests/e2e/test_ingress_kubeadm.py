@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.suite import AT_LENGTH, assert_conforms, conformance, table
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
-from tests.provider.kubeadm.stack import bundle_with_traefik, config, for_conformance
+from tests.provider.kubeadm.stack import bundle_with, config, for_conformance
 
 from bootstrap.paths import Paths
 
@@ -46,7 +46,7 @@ def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
 @pytest.fixture
 def stack(boxes: list[KubeBox]) -> Iterator[str]:
     """Of a control plane that takes pods, too, and a worker: the controller runs on both."""
-    with for_conformance(config(boxes, bundle_with_traefik(), ingressController="traefik")) as name:
+    with for_conformance(config(boxes, bundle_with("traefik"), ingressController="traefik")) as name:
         yield name
 
 

@@ -20,8 +20,8 @@ import pytest
 from tests.provider.docker.sshd import free_port
 from tests.provider.kubeadm.box import QUIRKS, KubeBox
 
+import addon_images
 import kubernetes_bundle
-import traefik_image
 from anytier.conformance.places import oncluster
 from bootstrap.paths import Paths
 from bootstrap.say import SetupError
@@ -39,12 +39,12 @@ def bundle(minor: str = kubernetes_bundle.NEWEST) -> Path:
         pytest.fail(f"no software for a cluster: {error}", pytrace=False)
 
 
-def bundle_with_traefik() -> Path:
-    """The same in a copy that also has an Ingress controller's image."""
+def bundle_with(*addons: str) -> Path:
+    """The same in a copy that also has these addons' images (tools/addon_images.py)."""
     try:
-        return traefik_image.added(Paths.here(), bundle())
+        return addon_images.added(Paths.here(), bundle(), addons)
     except SetupError as error:
-        pytest.fail(f"no Ingress controller for a cluster: {error}", pytrace=False)
+        pytest.fail(f"no {', '.join(addons)} for a cluster: {error}", pytrace=False)
 
 
 def config(boxes: Sequence[KubeBox], software: Path, **more: Any) -> dict[str, Any]:

@@ -24,12 +24,12 @@ from tests.render.kubernetes import apiserver
 from tests.render.kubernetes.samples import TARGET, objects, served, spec
 from tests.render.kubernetes.test_network import GIVEN, PAIR, TRAEFIK
 
-import traefik_image
+import addon_images
 from anytier.conformance.certificate import self_signed
 from anytier.render.kubernetes.addons import traefik
 from bootstrap.paths import Paths
 
-PROGRAM = traefik_image.place(Paths.here())
+PROGRAM = addon_images.place(Paths.here(), "traefik")
 SERVERS = list(apiserver.programs())[-1:]
 WHY = "no Traefik, or no kube-apiserver: make e2e-cluster builds them"
 
