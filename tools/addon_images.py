@@ -32,6 +32,7 @@ from bootstrap.engine import alone  # noqa: E402
 from bootstrap.paths import Paths  # noqa: E402
 from bootstrap.say import SetupError, clock, run  # noqa: E402
 
+KUBE_ROUTER = "github.com/cloudnativelabs/kube-router/v2"
 TRAEFIK = "github.com/traefik/traefik/v3"
 LEGO = "github.com/go-acme/lego/v5"
 NAMES = "providers/dns"  # in lego: the clients of all name services, which no test needs and not every proxy has
@@ -214,6 +215,16 @@ def replaced(lego: Path, own: Path, scratch: Path) -> Path:
 
 # Name, which is that of a folder in tools, too -> what is made there.
 ADDONS = {
+    "kube-router": Addon(
+        source=KUBE_ROUTER,
+        package=f"{KUBE_ROUTER}/cmd/kube-router",
+        image="docker.io/cloudnativelabs/kube-router",
+        place="usr/local/bin/kube-router",
+        stamp=f"{KUBE_ROUTER}/pkg/version.Version=v",
+        usual="5 minutes on two cores",
+        packages=("iptables", "ipset", "kmod"),
+        links=kubernetes_bundle.TABLE_LINKS | kubernetes_bundle.KMOD,
+    ),
     "traefik": Addon(
         source=TRAEFIK,
         package=f"{TRAEFIK}/cmd/traefik",

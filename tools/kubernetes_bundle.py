@@ -66,8 +66,9 @@ SUITE = "bookworm"
 # What kube-proxy and flannel call. Unpacked only: no shell and no package manager comes along.
 BASE_PACKAGES = ("iptables", "conntrack", "kmod", "busybox-static")
 TABLES = [f"{kind}{verb}" for kind in ("iptables", "ip6tables") for verb in ("", "-save", "-restore")]
+TABLE_LINKS = {f"usr/sbin/{name}": "xtables-nft-multi" for name in TABLES}
 BASE_LINKS = {
-    **{f"usr/sbin/{name}": "xtables-nft-multi" for name in TABLES},
+    **TABLE_LINKS,
     **{f"bin/{name}": "busybox" for name in ("sh", "cp", "ls", "cat")},
 }
 APPLETS = ("sh", "cat", "chmod", "cp", "du", "echo", "ls", "mkdir", "mv", "rm", "sleep", "stat", "test", "wget")

@@ -1,14 +1,19 @@
-"""Tier kubeadm conforms, on a control plane that takes pods and a worker, made of machines by the suite's own stack."""
+"""Tier kubeadm conforms, on machines that the suite's own stack makes a cluster of.
+
+In CI these are a control plane that takes pods and a worker. At length they are what people have: a control plane that
+takes none, two workers, and a network that holds the app's policies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.suite import AT_LENGTH, assert_conforms, conformance, table
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
-from tests.provider.kubeadm.stack import bundle, config, for_conformance
+from tests.provider.kubeadm.stack import bundle, bundle_with, config, for_conformance
 
 from bootstrap.paths import Paths
 
@@ -38,15 +43,21 @@ OF_A_CLUSTER = (
 
 @pytest.fixture
 def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
-    with kube_boxes(tmp_path, 2) as made:
+    with kube_boxes(tmp_path, 3 if AT_LENGTH else 2) as made:
         yield made
 
 
 @pytest.fixture
 def stack(boxes: list[KubeBox]) -> Iterator[str]:
     """A stack of this project whose machines are the boxes; their host keys are left to be learned."""
-    with for_conformance(config(boxes, bundle())) as name:
+    with for_conformance(at_length(boxes) if AT_LENGTH else config(boxes, bundle())) as name:
         yield name
+
+
+def at_length(boxes: list[KubeBox]) -> dict[str, Any]:
+    found = config(boxes, bundle_with("kube-router"), networkPolicy="kube-router")
+    del found["machines"][0]["taints"]
+    return found
 
 
 @pytest.fixture

@@ -141,6 +141,36 @@ def test_what_a_cluster_is_made_of_may_die(stack: KubeStack, boxes: list[KubeBox
 
 
 @at_length
+@pytest.mark.parametrize("boxes", [3], indirect=True)
+def test_a_node_may_die(stack: KubeStack, boxes: list[KubeBox], tmp_path: Path) -> None:
+    """A worker's power is cut. Its pods get requests until the cluster knows, which takes it 40 to 50 s; then the other
+    worker serves, and the app is whole again when the machine is back."""
+    whole = config(boxes, bundle())
+    del whole["machines"][0]["taints"]
+    stack.write(whole)
+    stack.up()
+    assert stack.post(name="Ada", message="before the power went") == 303
+    (dies,) = {"b", "c"} - {holder(stack, tmp_path)}
+    box = boxes["abc".index(dies)]
+    docker("kill", box.name)
+    eventually(lambda: serves_steadily(stack), 150)
+    assert not stack.status()["healthy"]
+    with Asking(stack) as asking:
+        time.sleep(10)
+    assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    docker("start", box.name)
+    eventually(lambda: well(stack), 180)
+    assert stack.serves("before the power went", within=10)
+    stack.up("--expect-no-changes", "--refresh")
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def serves_steadily(stack: KubeStack) -> bool:
+    """Whichever pod it comes to."""
+    return all(stack.serves("Guestbook") for _ in range(20))
+
+
+@at_length
 @pytest.mark.parametrize(
     ("at", "when"),
     [(0, "pgrep -f 'kubeadm init'"), (0, "test -e /etc/kubernetes/admin.conf"), (1, "pgrep -f 'kubeadm join'")],

@@ -25,7 +25,7 @@ from anytier.report.plan.graph import Graph
 from anytier.tiers.registry import REGISTRY
 
 MACHINES = ("local", "docker", "baremetal", "libvirt", "fleet")
-KUBEADM = {"machines": THREE, "metrics": True, "ingressController": "traefik"}
+KUBEADM = {"machines": THREE, "metrics": True, "ingressController": "traefik", "networkPolicy": "kube-router"}
 IN_VMS = {"libvirt": {**VM, "machines": 2}, "cni": "flannel"}
 
 

@@ -22,7 +22,7 @@ from bootstrap import modules
 from bootstrap.paths import Paths
 from bootstrap.say import SetupError
 
-ALL = addons.Choice("10.244.0.0/16", metrics=True, ingress="traefik", addresses=("10.0.0.11",))
+ALL = addons.Choice("10.244.0.0/16", metrics=True, ingress="traefik", network_policy="kube-router")
 IMAGES = {image for names in addons.images(ALL).values() for image in names}
 TRAEFIK = made.module("traefik")
 every = pytest.mark.parametrize("name", made.ADDONS)
@@ -37,6 +37,16 @@ def bundle(tmp_path: Path) -> Bundle:
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     return Paths(made.ROOT, tmp_path / "cache")
+
+
+@pytest.fixture(autouse=True)
+def _no_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are Debian's to give; a layer with one file stands for them."""
+
+    def layer(scratch: Path, _packages: tuple[str, ...]) -> Path:
+        return made.archive.layer(scratch / "base.tar", {"usr/sbin/xtables-nft-multi": b"iptables"})
+
+    monkeypatch.setattr(kubernetes_bundle, "debian", layer)
 
 
 def programs(folder: Path) -> dict[str, Path]:

@@ -15,7 +15,8 @@ CADDY = "2.11.2"
 TRAEFIK = "3.7.13"
 KUBE_ROUTER = "2.1.0"
 # Beside those that kubeadm names: the pods' network, volumes that are folders, the shell that makes such a folder, what
-# autoscaling goes by, the router of an app, what takes Ingresses, what holds NetworkPolicies. Tests hold the versions equal to those rendered.
+# autoscaling goes by, the router of an app, what takes Ingresses, what holds NetworkPolicies. Tests hold
+# the versions equal to those rendered.
 IMAGES = (
     f"ghcr.io/flannel-io/flannel:v{FLANNEL}",
     f"docker.io/rancher/local-path-provisioner:v{LOCAL_PATH}",

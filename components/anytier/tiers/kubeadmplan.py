@@ -27,8 +27,8 @@ from anytier.tiers.vmplan import Vm
 KEY = "anytier:kubeadm"
 PORT = 6443
 SSH = 22
-# On which a machine of a cluster is called itself: the API server, the kubelet, kube-proxy's health, etcd, the health of
-# what holds network policies. And SSH.
+# On which a machine of a cluster is called itself: the API server, the kubelet, kube-proxy's health, etcd, the
+# health of what holds network policies. And SSH.
 RESERVED = frozenset((PORT, 10250, 10256, 2379, 2380, kube_router.PORT))
 SECRET = {"length": 48}  # what the key of all that is at rest in etcd is made of
 Role = Literal["control-plane", "worker"]

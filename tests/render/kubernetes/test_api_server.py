@@ -77,7 +77,14 @@ def _settle(made: dict[str, Any]) -> None:
 def test_the_addons_are_taken_too(server: Any, cni: Any) -> None:
     refused: list[str] = []
     for item in addons.render(
-        addons.Choice("10.244.0.0/16", cni, metrics=True, ingress="traefik", addresses=("10.0.0.11",))
+        addons.Choice(
+            "10.244.0.0/16",
+            cni,
+            metrics=True,
+            ingress="traefik",
+            addresses=("10.0.0.11",),
+            network_policy="kube-router",
+        )
     ):
         try:
             if item.object["kind"] != "APIService":  # it leads to a server that is not there

@@ -19,7 +19,9 @@ from anytier.render.kubernetes.addons import Choice, flannel, local_path
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDRESSES = ("10.0.0.11", "10.0.0.12")
-ALL = Choice("10.244.0.0/16", metrics=True, ingress="traefik", addresses=ADDRESSES, replicas=2, network_policy="kube-router")
+ALL = Choice(
+    "10.244.0.0/16", metrics=True, ingress="traefik", addresses=ADDRESSES, replicas=2, network_policy="kube-router"
+)
 CHOICES = {
     "flannel": Choice("10.244.0.0/16", storage="none"),
     "flannel-vxlan": Choice("10.244.0.0/16", cni="flannel-vxlan", storage="none"),

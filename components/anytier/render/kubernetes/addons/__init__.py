@@ -1,4 +1,4 @@
-"""What a cluster that we make needs before an app runs there: network, its policies, storage class, metrics, Ingress controller.
+"""What a cluster that we make needs before an app runs there: network, storage, metrics, an Ingress controller.
 
 Each is plain data, written from the projects' own documentation. Versions are pinned here, and nowhere else: a bundle
 holds what `images` names, under these very names.

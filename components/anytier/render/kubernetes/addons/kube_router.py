@@ -37,7 +37,7 @@ def render(services: str) -> list[Addon]:
 
 
 def _rules() -> list[dict[str, Any]]:
-    """It only looks. Services and their endpoints it waits for before it does anything, though a firewall needs none."""
+    """It only looks. For Services and their endpoints it waits at its start, though a firewall has no need of them."""
     return [
         parts.rule("", ["namespaces", "pods", "services", "nodes", "endpoints"], _LOOK),
         parts.rule("networking.k8s.io", ["networkpolicies"], _LOOK),
