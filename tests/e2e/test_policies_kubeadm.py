@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 STRANGER = "anytier-test-stranger"
-# Connects as long as it takes an honest answer to come, and says what came of it.
+# Connects, if that can be done at once, and says what came of it.
 CALL = """
 import socket, sys
 try:

@@ -40,7 +40,8 @@ def args(*machines: Any, **more: Any) -> KubeadmArgs:
 
 def filled(folder: Path, version: str = "v1.34.2", without: str = "") -> Path:
     """A bundle's folder: its files hold next to nothing, as their checksums are the plugin's part."""
-    images = addons.images(addons.Choice("10.244.0.0/16", metrics=True, ingress="traefik")).values()
+    every = addons.Choice("10.244.0.0/16", metrics=True, ingress="traefik", network_policy="kube-router")
+    images = addons.images(every).values()
     names = [image for group in (*images, ("registry.k8s.io/pause:3.10",)) for image in group if image != without]
     archives = {f"images/{number}.tar": [name] for number, name in enumerate(names)}
     files = {}

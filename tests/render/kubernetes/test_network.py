@@ -286,11 +286,13 @@ def test_the_routers_name_is_its_own() -> None:
 
 
 def test_nothing_goes_in_and_only_what_must_goes_out() -> None:
-    made = objects(spec())["policy/default"]["spec"]
-    assert made["podSelector"] == {} and set(made["policyTypes"]) == {"Ingress", "Egress"} and "ingress" not in made
-    assert (
-        "169.254.0.0/16" in json.dumps(made["egress"]) and {"protocol": "UDP", "port": 53} in made["egress"][0]["ports"]
-    )
+    """By one policy a way: kube-router takes what one of both ways lets out for a permission to come in."""
+    made = objects(spec())
+    inward, outward = made["policy/default"]["spec"], made["policy/outward"]["spec"]
+    assert inward == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert (outward["podSelector"], outward["policyTypes"]) == ({}, ["Egress"])
+    assert "169.254.0.0/16" in json.dumps(outward["egress"])
+    assert {"protocol": "UDP", "port": 53} in outward["egress"][0]["ports"]
 
 
 def test_who_depends_on_a_workload_or_names_it_may_call_it() -> None:

@@ -6,6 +6,9 @@ cluster but link-local addresses, behind which a cloud keeps its machines' crede
 workload that has a role of its own. (Most networks take an address
 block for pods, too; a pod of another app is closed by its own policy.) A cluster whose network holds no policies takes
 the objects and does nothing with them.
+
+What is so of all pods is said by two policies, one for each way: of a policy that is for both, kube-router holds what
+may go out against what comes in as well, and so lets in whoever may go anywhere.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from anytier.render.traffic import port_name, service_ports, target_of
 from anytier.spec.model import ServicePort
 
 DEFAULT = "policy/default"
+OUTWARD = "policy/outward"
 _ANYWHERE = [
     {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
     {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128", "fe80::/10"]}},
@@ -31,13 +35,10 @@ _DNS = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
 
 
 def policies(scope: Scope, way: Way) -> list[Rendered]:
-    spec = {
-        "podSelector": {},
-        "policyTypes": ["Ingress", "Egress"],
-        "egress": [{"ports": _DNS}, {"to": _ANYWHERE}],
-    }
-    whole = scope.of_app("networking.k8s.io/v1", "NetworkPolicy", "default", spec=spec)
-    found = [Rendered(DEFAULT, whole, (NAMESPACE,))]
+    found = [
+        _of_all(scope, DEFAULT, "default", {"policyTypes": ["Ingress"]}),
+        _of_all(scope, OUTWARD, "outward", {"policyTypes": ["Egress"], "egress": [{"ports": _DNS}, {"to": _ANYWHERE}]}),
+    ]
     calls = _calls(scope)
     for name in scope.app.workloads:
         entered = _entered(scope, name, way)
@@ -51,6 +52,11 @@ def policies(scope: Scope, way: Way) -> list[Rendered]:
     if scope.app.routes and way == "router":
         found.append(Rendered("router/policy", _of_router(scope), (NAMESPACE,)))
     return found
+
+
+def _of_all(scope: Scope, key: str, name: str, says: Json) -> Rendered:
+    spec = {"podSelector": {}, **says}
+    return Rendered(key, scope.of_app("networking.k8s.io/v1", "NetworkPolicy", name, spec=spec), (NAMESPACE,))
 
 
 def _calls(scope: Scope) -> dict[tuple[Kind, str], list[str]]:

@@ -14,7 +14,7 @@ from anytier.render.kubernetes.jobs import job
 from anytier.render.kubernetes.names import app_labels, named, unique
 from anytier.render.kubernetes.passed import passed
 from anytier.render.kubernetes.pod import Pod
-from anytier.render.kubernetes.policy import DEFAULT, policies
+from anytier.render.kubernetes.policy import DEFAULT, OUTWARD, policies
 from anytier.render.kubernetes.router import PROXY, router
 from anytier.render.kubernetes.routes import by_the_cluster, way_of
 from anytier.render.kubernetes.scope import NAMESPACE, Scope, scope_of
@@ -60,7 +60,7 @@ class _Whole:
         rules = policies(self.scope, self.way)
         yield from rules
         self.rules = {item.key for item in rules}
-        self.base = (NAMESPACE, DEFAULT, *(item.key for item in raw))
+        self.base = (NAMESPACE, DEFAULT, OUTWARD, *(item.key for item in raw))
         for name in (name for name, item in app.resources.items() if item.type == "volume"):
             yield Rendered(f"volume/{name}", claim(self.scope, name), (NAMESPACE,))
         order, needs = workload_order(app), before_jobs(app)

@@ -13,23 +13,20 @@ from anytier.render.kubernetes.addons import parts
 from anytier.render.kubernetes.addons.parts import Addon
 
 IMAGE = "docker.io/cloudnativelabs/kube-router:v2.1.0"
-NAMESPACE, NAME = "kube-router", "kube-router"
+NAMESPACE, NAME = "kube-system", "kube-router"
 PORT = 20244  # of its health, on every address of the machine: it knows no option to have it elsewhere
 _LOOK = ["get", "list", "watch"]
 
 
 def render(services: str) -> list[Addon]:
     """`services`: the CIDR of the cluster's Services, to whose addresses pods may always send."""
-    home = "network-policy.namespace"
     made = {
-        home: parts.namespace(NAMESPACE, NAME, parts.PRIVILEGED),
         "network-policy.account": parts.account(NAME, NAME, NAMESPACE),
         "network-policy.role": parts.role(NAME, NAME, _rules()),
         "network-policy.binding": parts.binding(NAME, NAME, NAME, NAME, NAMESPACE),
         "network-policy": _agent(services),
     }
     needs = {
-        "network-policy.account": (home,),
         "network-policy.binding": ("network-policy.account", "network-policy.role"),
         "network-policy": ("network-policy.account", "network-policy.binding"),
     }
