@@ -137,11 +137,11 @@ def update_policy(app: App, name: str, replicas: int, single_writer_stops_first:
     )
 
 
-def absolute(max_parallel: int | str, replicas: int) -> int:
-    """`maxParallel` as a number: a percentage is of the replicas, rounded up, and never less than one."""
-    if isinstance(max_parallel, int):
-        return max(1, max_parallel)
-    return max(1, -(-replicas * int(max_parallel.rstrip("%")) // 100))
+def absolute(some: int | str, replicas: int) -> int:
+    """A count or percentage as a number: a percentage is of the replicas, rounded up, and never less than one."""
+    if isinstance(some, int):
+        return max(1, some)
+    return max(1, -(-replicas * int(some.rstrip("%")) // 100))
 
 
 def _exclusive(app: App, name: str) -> bool:

@@ -81,7 +81,7 @@ class Scale(Node):
     replicas: v.Replicas = 1
     """How many instances; where min and max are given, how many to begin with."""
     min: v.Replicas | None = None
-    """The least an autoscaler may choose."""
+    """The least an autoscaler may choose; `replicas` where it is left out."""
     max: v.Replicas | None = None
     """The most an autoscaler may choose."""
     metrics: list[Metric] = Field(default_factory=list)
@@ -142,7 +142,7 @@ class Disruption(Node):
     """What maintenance must leave running."""
 
     min_available: v.CountOrPercent
-    """Instances that must stay up: a number, or a percentage."""
+    """Instances that must stay up: a number, or a percentage; one at least has to be free to go."""
 
 
 class Identity(Node):
