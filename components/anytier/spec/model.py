@@ -70,9 +70,9 @@ class Metric(Node):
     exactly_one = ("cpu", "memory")
 
     cpu: v.Percentage | None = None
-    """Wanted CPU use in percent."""
+    """Wanted CPU use in percent of what the containers request."""
     memory: v.Percentage | None = None
-    """Wanted memory use in percent."""
+    """Wanted memory use in percent of what the containers request, or else of their limits."""
 
 
 class Scale(Node):
@@ -85,7 +85,7 @@ class Scale(Node):
     max: v.Replicas | None = None
     """The most an autoscaler may choose."""
     metrics: list[Metric] = Field(default_factory=list)
-    """What an autoscaler looks at."""
+    """What an autoscaler looks at; `cpu: 80` where it is left out."""
     mode: Literal["replicated", "global"] = "replicated"
     """`global`: one instance on every machine."""
 

@@ -130,6 +130,40 @@ def test_an_autoscaler_that_cannot_be_is_refused(
         rendered(spec({"web": workload(ASKED, scale=scale)}), replace(TARGET, **change))
 
 
+LIMITED = {"resources": {"limits": {"cpu": 1, "memory": "64Mi"}}}
+
+
+def test_a_share_of_a_memory_limit_is_one_of_what_is_set_aside() -> None:
+    made = objects(spec({"web": workload(LIMITED, scale={"max": 3, "metrics": [{"memory": 70}]})}))
+    assert made["web.scaler"]["spec"]["metrics"][0]["resource"]["name"] == "memory"
+
+
+@pytest.mark.parametrize("main", [{}, LIMITED], ids=["nothing", "a limit"])
+@pytest.mark.parametrize("metrics", [[], [{"memory": 70}, {"cpu": 70}]], ids=["by default", "as said"])
+def test_a_share_of_cpu_that_nobody_asks_for_is_refused(main: dict[str, Any], metrics: list[dict[str, int]]) -> None:
+    """What is set aside where the spec says nothing is so little that any load is more than a share of it."""
+    asked = {"resources": {**main.get("resources", {}), "requests": {"memory": "32Mi"}}}
+    with pytest.raises(SpecError, match="has no cpu") as told:
+        rendered(spec({"web": workload(asked, scale={"max": 3, "metrics": metrics})}))
+    assert told.value.path == "workloads.web.containers.main.resources.requests" and "cpu: 250m" in told.value.do
+
+
+def test_a_share_of_memory_that_nobody_asks_for_is_refused() -> None:
+    with pytest.raises(SpecError, match="has no memory"):
+        rendered(spec({"web": workload(scale={"max": 3, "metrics": [{"memory": 70}]})}))
+
+
+def test_each_container_that_goes_on_running_asks_for_what_is_scaled_by() -> None:
+    def beside(ready: str) -> Any:
+        both = {"main": {"image": "x", **ASKED}, "other": {"image": "x", "before": {"main": {"ready": ready}}}}
+        return rendered(spec({"web": {"containers": both, "scale": {"max": 3}}}))
+
+    assert "web.scaler" in beside("complete"), "it has ended when anything is measured"
+    with pytest.raises(SpecError) as told:
+        beside("started")
+    assert told.value.path == "workloads.web.containers.other.resources.requests"
+
+
 @given(st.integers(0, 9), st.none() | st.integers(0, 9), st.none() | st.integers(0, 9))
 def test_there_is_a_budget_where_an_autoscaler_leaves_more_than_one(
     replicas: int, least: int | None, most: int | None

@@ -26,7 +26,7 @@ from anytier.render.kubernetes.storage import many_writers
 from anytier.render.kubernetes.target import Json
 from anytier.render.template import UpdatePolicy
 from anytier.render.traffic import service_ports
-from anytier.render.workload import absolute, update_policy
+from anytier.render.workload import absolute, role, update_policy
 from anytier.spec import Workload
 
 Controller = Literal["Deployment", "StatefulSet", "DaemonSet"]
@@ -177,14 +177,20 @@ def _spread(name: str, body: Workload, kind: Controller, count: int) -> Json:
 
 
 def autoscaler(scope: Scope, name: str) -> Json | None:
-    """It owns the number of replicas, which the workload itself therefore does not say."""
+    """It owns the number of replicas, which the workload itself therefore does not say.
+
+    SpecError for a share of what nobody has asked for.
+    """
     scale = scope.app.workloads[name].scale
     if scale.max is None:
         return None
-    wanted = [("cpu", metric.cpu) if metric.cpu is not None else ("memory", metric.memory) for metric in scale.metrics]
+    said = [("cpu", metric.cpu) if metric.cpu is not None else ("memory", metric.memory) for metric in scale.metrics]
+    wanted = said or [("cpu", 80)]
+    for key, use in wanted:
+        _refuse_unasked(scope, name, key, use)
     metrics = [
         {"type": "Resource", "resource": {"name": key, "target": {"type": "Utilization", "averageUtilization": use}}}
-        for key, use in wanted or [("cpu", 80)]
+        for key, use in wanted
     ]
     kind = controller(scope, name)
     spec = {
@@ -194,6 +200,18 @@ def autoscaler(scope: Scope, name: str) -> Json | None:
         "metrics": metrics,
     }
     return scope.of_part("autoscaling/v2", "HorizontalPodAutoscaler", name, "workload", name, spec=spec)
+
+
+def _refuse_unasked(scope: Scope, name: str, key: str, use: int | None) -> None:
+    """What is set aside unasked is so little that the least load would bring as many as there may be."""
+    for inner, item in scope.app.workloads[name].containers.items():
+        if role(item) != "init" and not probes.asks_for(item.resources, key):
+            path = f"workloads.{name}.containers.{inner}.resources.requests"
+            what = f"has no {key}, and the autoscaler is to hold its use at {use}% of that"
+            raise SpecError(path, what, f"say what it needs when it is busy, such as `{_SUCH_AS[key]}`")
+
+
+_SUCH_AS = {"cpu": "cpu: 250m", "memory": "memory: 128Mi"}
 
 
 def budget(scope: Scope, name: str) -> Json | None:
