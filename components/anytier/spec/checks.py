@@ -207,10 +207,6 @@ def _scale(app: App) -> Iterator[Finding]:
             yield (*where, "mode"), "global is one on every machine, so a number has no meaning", "keep one of the two"
         for index, metric in enumerate(scale.metrics):
             yield from _exactly_one((*where, "metrics", index), metric)
-        disruption = body.disruption.min_available if body.disruption else None
-        if isinstance(disruption, int) and disruption > (high or scale.replicas):
-            what = f"{disruption} is more than there are replicas"
-            yield ("workloads", name, "disruption", "minAvailable"), what, "lower it"
 
 
 def _update(app: App) -> Iterator[Finding]:

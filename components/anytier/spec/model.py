@@ -70,9 +70,9 @@ class Metric(Node):
     exactly_one = ("cpu", "memory")
 
     cpu: v.Percentage | None = None
-    """Wanted CPU use in percent."""
+    """Wanted CPU use in percent of what the containers request."""
     memory: v.Percentage | None = None
-    """Wanted memory use in percent."""
+    """Wanted memory use in percent of what the containers request, or else of their limits."""
 
 
 class Scale(Node):
@@ -81,11 +81,11 @@ class Scale(Node):
     replicas: v.Replicas = 1
     """How many instances; where min and max are given, how many to begin with."""
     min: v.Replicas | None = None
-    """The least an autoscaler may choose."""
+    """The least an autoscaler may choose; `replicas` where it is left out."""
     max: v.Replicas | None = None
     """The most an autoscaler may choose."""
     metrics: list[Metric] = Field(default_factory=list)
-    """What an autoscaler looks at."""
+    """What an autoscaler looks at; `cpu: 80` where it is left out."""
     mode: Literal["replicated", "global"] = "replicated"
     """`global`: one instance on every machine."""
 
@@ -142,7 +142,7 @@ class Disruption(Node):
     """What maintenance must leave running."""
 
     min_available: v.CountOrPercent
-    """Instances that must stay up: a number, or a percentage."""
+    """Instances that must stay up: a number, or a percentage; one at least has to be free to go."""
 
 
 class Identity(Node):

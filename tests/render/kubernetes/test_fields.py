@@ -49,6 +49,10 @@ def with_it(field: str, value: Any) -> App:
     web, job = data["workloads"]["web"], data["jobs"]["job"]
     if field.startswith(("workloads.*.scale.min", "workloads.*.scale.metrics")):
         web["scale"]["max"] = 9
+    if "max" in web.get("scale", {}):
+        web["containers"]["main"]["resources"] = {"requests": {"cpu": "250m", "memory": "64Mi"}}
+    if field.startswith("workloads.*.disruption"):
+        web["scale"] = {"replicas": 3}
     if field in ("jobs.*.schedule", "jobs.*.timeZone", "jobs.*.concurrencyPolicy"):
         job |= {"trigger": "schedule", "schedule": job.get("schedule", "@daily")}
     return App.model_validate(data)

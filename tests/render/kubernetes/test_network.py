@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.render.kubernetes.samples import TARGET, finished, objects, pod, rendered, served, spec, workload
 
 from anytier.errors import CapabilityError, ConfigError, SpecError
@@ -148,9 +151,27 @@ def test_a_gateway_takes_prefixes_off_and_has_time_limits() -> None:
     assert made["kind"] == "HTTPRoute" and made["spec"]["parentRefs"] == [{"name": "main", "namespace": "infra"}]
     [rule] = made["spec"]["rules"]
     assert rule["filters"][0]["urlRewrite"]["path"] == {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
-    assert rule["timeouts"] == {"request": "1500ms"} and rule["backendRefs"] == [{"name": "web", "port": 80}]
+    assert rule["timeouts"] == {"request": "1s500ms"} and rule["backendRefs"] == [{"name": "web", "port": 80}]
     with pytest.raises(CapabilityError, match="a Gateway's own listeners"):
         routed({"host": "a.b", "tls": {}}, GATEWAY)
+
+
+SIZES = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+
+
+@given(st.floats(0, 366 * 86400) | st.integers(1, 366 * 86400))
+@example(120).via("minutes")
+@example(366 * 86400 - 0.001).via("every unit")
+def test_a_gateway_takes_every_time_limit(seconds: float) -> None:
+    """By the pattern of Gateway API's own definition of an HTTPRoute."""
+    [rule] = routed({"timeout": seconds}, GATEWAY)["route/any"]["spec"]["rules"]
+    if not seconds:
+        assert "timeouts" not in rule
+        return
+    text = rule["timeouts"]["request"]
+    assert re.fullmatch(r"([0-9]{1,5}(h|m|s|ms)){1,4}", text)
+    total = sum(int(count) * SIZES[unit] for count, unit in re.findall(r"([0-9]+)([a-z]+)", text))
+    assert total == max(1, round(seconds * 1000))
 
 
 # traefik

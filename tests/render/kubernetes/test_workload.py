@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.render.kubernetes.samples import TARGET, objects, rendered, served, spec, workload
 
 from anytier.errors import AnytierError, CapabilityError, ConfigError, SpecError
@@ -13,6 +15,7 @@ from anytier.errors import AnytierError, CapabilityError, ConfigError, SpecError
 VOLUME = {"volumes": {"/data": {"source": "data"}}}
 DATA: dict[str, Any] = {"resources": {"data": {"type": "volume"}}}
 SHARED: dict[str, Any] = {"resources": {"data": {"type": "volume", "params": {"access": "ReadWriteMany"}}}}
+ASKED: dict[str, Any] = {"resources": {"requests": {"cpu": "250m", "memory": "64Mi"}}}
 
 
 def test_a_rollout_starts_first_and_leaves_nobody_without() -> None:
@@ -102,13 +105,13 @@ def test_global_is_one_on_every_node() -> None:
 
 def test_an_autoscaler_owns_the_number() -> None:
     scale = {"min": 2, "max": 5, "metrics": [{"cpu": 60}, {"memory": 70}]}
-    made = objects(spec({"web": served(scale=scale, update={"maxParallel": "40%"})}))
+    made = objects(spec({"web": served(ASKED, scale=scale, update={"maxParallel": "40%"})}))
     assert "replicas" not in made["web"]["spec"]
     assert made["web"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == "40%"
     scaler = made["web.scaler"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"], len(scaler["metrics"])) == (2, 5, 2)
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-    scaler_of = rendered(spec({"web": served(scale=scale)}))["web.scaler"]
+    scaler_of = rendered(spec({"web": served(ASKED, scale=scale)}))["web.scaler"]
     assert scaler_of.on == "web" and "web" not in scaler_of.after, "a rollout that fails leaves it in charge"
 
 
@@ -124,16 +127,100 @@ def test_an_autoscaler_that_cannot_be_is_refused(
     change: dict[str, Any], scale: dict[str, Any], kind: type[AnytierError]
 ) -> None:
     with pytest.raises(kind):
-        rendered(spec({"web": workload(scale=scale)}), replace(TARGET, **change))
+        rendered(spec({"web": workload(ASKED, scale=scale)}), replace(TARGET, **change))
+
+
+LIMITED = {"resources": {"limits": {"cpu": 1, "memory": "64Mi"}}}
+
+
+def test_a_share_of_a_memory_limit_is_one_of_what_is_set_aside() -> None:
+    made = objects(spec({"web": workload(LIMITED, scale={"max": 3, "metrics": [{"memory": 70}]})}))
+    assert made["web.scaler"]["spec"]["metrics"][0]["resource"]["name"] == "memory"
+
+
+@pytest.mark.parametrize("main", [{}, LIMITED], ids=["nothing", "a limit"])
+@pytest.mark.parametrize("metrics", [[], [{"memory": 70}, {"cpu": 70}]], ids=["by default", "as said"])
+def test_a_share_of_cpu_that_nobody_asks_for_is_refused(main: dict[str, Any], metrics: list[dict[str, int]]) -> None:
+    """What is set aside where the spec says nothing is so little that any load is more than a share of it."""
+    asked = {"resources": {**main.get("resources", {}), "requests": {"memory": "32Mi"}}}
+    with pytest.raises(SpecError, match="has no cpu") as told:
+        rendered(spec({"web": workload(asked, scale={"max": 3, "metrics": metrics})}))
+    assert told.value.path == "workloads.web.containers.main.resources.requests" and "cpu: 250m" in told.value.do
+
+
+def test_a_share_of_memory_that_nobody_asks_for_is_refused() -> None:
+    with pytest.raises(SpecError, match="has no memory"):
+        rendered(spec({"web": workload(scale={"max": 3, "metrics": [{"memory": 70}]})}))
+
+
+def test_each_container_that_goes_on_running_asks_for_what_is_scaled_by() -> None:
+    def beside(ready: str) -> Any:
+        both = {"main": {"image": "x", **ASKED}, "other": {"image": "x", "before": {"main": {"ready": ready}}}}
+        return rendered(spec({"web": {"containers": both, "scale": {"max": 3}}}))
+
+    assert "web.scaler" in beside("complete"), "it has ended when anything is measured"
+    with pytest.raises(SpecError) as told:
+        beside("started")
+    assert told.value.path == "workloads.web.containers.other.resources.requests"
+
+
+@given(st.integers(0, 9), st.none() | st.integers(0, 9), st.none() | st.integers(0, 9))
+def test_there_is_a_budget_where_an_autoscaler_leaves_more_than_one(
+    replicas: int, least: int | None, most: int | None
+) -> None:
+    scale = {"replicas": replicas, "min": least, "max": most}
+    try:
+        made = objects(spec({"web": workload(ASKED, scale=scale)}))
+    except SpecError:
+        assert most is None and least is not None
+        return
+    there = made["web.scaler"]["spec"]["minReplicas"] if most is not None else replicas
+    assert ("web.budget" in made) == (there > 1)
 
 
 def test_a_drained_node_takes_one_at_a_time_unless_the_spec_says_more() -> None:
     assert "web.budget" not in objects(spec())
     assert objects(spec({"web": workload(scale={"replicas": 2})}))["web.budget"]["spec"]["maxUnavailable"] == 1
+    scaled = objects(spec({"web": workload(ASKED, scale={"replicas": 3, "max": 6})}))
+    assert scaled["web.scaler"]["spec"]["minReplicas"] == 3
+    assert scaled["web.budget"]["spec"]["maxUnavailable"] == 1
     told = objects(spec({"web": workload(scale={"replicas": 4}, disruption={"minAvailable": "75%"})}))
     assert told["web.budget"]["spec"]["minAvailable"] == "75%"
     with pytest.raises(CapabilityError):
         objects(spec({"web": workload(scale={"mode": "global"}, disruption={"minAvailable": 1})}))
+
+
+@pytest.mark.parametrize(
+    ("scale", "kept", "fits"),
+    [
+        ({"replicas": 3}, 2, True),
+        ({"replicas": 3}, 3, False),
+        ({"replicas": 1}, 1, False),
+        ({"min": 2, "max": 10}, 1, True),
+        ({"min": 2, "max": 10}, 5, False),
+        ({"replicas": 3, "max": 10}, 2, True),
+        ({"replicas": 4}, "75%", True),
+        ({"replicas": 3}, "75%", False),  # rounded up, as Kubernetes does
+        ({"replicas": 100}, "100%", False),
+        ({"replicas": 0}, 1, True),  # none is there that could be in the way
+    ],
+)
+def test_a_budget_that_lets_no_drain_end_is_refused(scale: dict[str, Any], kept: int | str, fits: bool) -> None:
+    app = spec({"web": workload(ASKED, scale=scale, disruption={"minAvailable": kept})})
+    if fits:
+        assert objects(app)["web.budget"]["spec"]["minAvailable"] == kept
+        return
+    with pytest.raises(SpecError, match="a drain of its machine never ends") as told:
+        objects(app)
+    assert told.value.path == "workloads.web.disruption.minAvailable"
+
+
+def test_a_budget_is_held_against_the_stacks_own_scale() -> None:
+    app = spec({"web": workload(scale={"replicas": 2}, disruption={"minAvailable": 2})})
+    assert "web.budget" in objects(app, replace(TARGET, scale={"web": 3}))
+    assert "web.budget" in objects(app, replace(TARGET, scale={"web": 0}))
+    with pytest.raises(SpecError):
+        objects(app, replace(TARGET, scale={"web": 2}))
 
 
 def test_instances_lie_apart_where_they_can_and_where_they_must() -> None:

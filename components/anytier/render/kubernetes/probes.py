@@ -82,6 +82,12 @@ def hook(item: Hook | None, path: str) -> Json | None:
     )
 
 
+def asks_for(given: Compute, key: str) -> bool:
+    """Whether what `compute` sets aside of `cpu` or `memory` is the spec's own word."""
+    limits, requests = given.limits or Amounts(), given.requests or Amounts()
+    return requests.cpu is not None if key == "cpu" else _first(requests.memory, limits.memory) is not None
+
+
 def compute(given: Compute) -> Json:
     """What is set aside: as said, else all of the memory that it may use and little CPU; what is not limited is not."""
     limits, requests = given.limits or Amounts(), given.requests or Amounts()

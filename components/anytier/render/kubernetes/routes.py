@@ -89,13 +89,22 @@ def _gateway(scope: Scope, host: str | None, routes: Iterable[tuple[int, Route]]
                 matches=[{"path": {"type": "PathPrefix", "value": route.path}}],
                 filters=strip,
                 backendRefs=[{"name": service, "port": port}],
-                timeouts={"request": f"{max(1, round(route.timeout * 1000))}ms"} if route.timeout else None,
+                timeouts={"request": _duration(route.timeout)} if route.timeout else None,
             )
         )
     spec = filled(
         parentRefs=[filled(name=name, namespace=namespace or None)], hostnames=[host] if host else None, rules=rules
     )
     return scope.of_app("gateway.networking.k8s.io/v1", "HTTPRoute", _called(host), spec=spec)
+
+
+def _duration(seconds: float) -> str:
+    """In Gateway API's form, which has at most five digits of each unit: 100 s are not `100000ms`."""
+    left, text = max(1, round(seconds * 1000)), ""
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        text += f"{count}{unit}" if count else ""
+    return text
 
 
 def _ingress(scope: Scope, host: str | None, routes: Iterable[tuple[int, Route]]) -> Json:

@@ -26,7 +26,7 @@ from anytier.render.kubernetes.storage import many_writers
 from anytier.render.kubernetes.target import Json
 from anytier.render.template import UpdatePolicy
 from anytier.render.traffic import service_ports
-from anytier.render.workload import update_policy
+from anytier.render.workload import absolute, role, update_policy
 from anytier.spec import Workload
 
 Controller = Literal["Deployment", "StatefulSet", "DaemonSet"]
@@ -62,6 +62,14 @@ def single_writers(scope: Scope, name: str) -> list[str]:
 def replicas(scope: Scope, name: str) -> int:
     scale = scope.app.workloads[name].scale
     return scope.target.scale.get(name, 1 if scale.mode == "global" else scale.replicas)
+
+
+def fewest(scope: Scope, name: str) -> int:
+    """The least number of instances: an autoscaler's, which is never none, else the number that is said."""
+    scale = scope.app.workloads[name].scale
+    if scale.max is None:
+        return replicas(scope, name)
+    return max(1, scale.min if scale.min is not None else min(scale.replicas, scale.max))
 
 
 def running(scope: Scope, name: str) -> Running:
@@ -169,35 +177,57 @@ def _spread(name: str, body: Workload, kind: Controller, count: int) -> Json:
 
 
 def autoscaler(scope: Scope, name: str) -> Json | None:
-    """It owns the number of replicas, which the workload itself therefore does not say."""
+    """It owns the number of replicas, which the workload itself therefore does not say.
+
+    SpecError for a share of what nobody has asked for.
+    """
     scale = scope.app.workloads[name].scale
     if scale.max is None:
         return None
-    wanted = [("cpu", metric.cpu) if metric.cpu is not None else ("memory", metric.memory) for metric in scale.metrics]
+    said = [("cpu", metric.cpu) if metric.cpu is not None else ("memory", metric.memory) for metric in scale.metrics]
+    wanted = said or [("cpu", 80)]
+    for key, use in wanted:
+        _refuse_unasked(scope, name, key, use)
     metrics = [
         {"type": "Resource", "resource": {"name": key, "target": {"type": "Utilization", "averageUtilization": use}}}
-        for key, use in wanted or [("cpu", 80)]
+        for key, use in wanted
     ]
     kind = controller(scope, name)
     spec = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": fitted(name, _MOST[kind])},
-        "minReplicas": max(1, scale.min if scale.min is not None else min(scale.replicas, scale.max)),
+        "minReplicas": fewest(scope, name),
         "maxReplicas": max(1, scale.max),
         "metrics": metrics,
     }
     return scope.of_part("autoscaling/v2", "HorizontalPodAutoscaler", name, "workload", name, spec=spec)
 
 
+def _refuse_unasked(scope: Scope, name: str, key: str, use: int | None) -> None:
+    """What is set aside unasked is so little that the least load would bring as many as there may be."""
+    for inner, item in scope.app.workloads[name].containers.items():
+        if role(item) != "init" and not probes.asks_for(item.resources, key):
+            path = f"workloads.{name}.containers.{inner}.resources.requests"
+            what = f"has no {key}, and the autoscaler is to hold its use at {use}% of that"
+            raise SpecError(path, what, f"say what it needs when it is busy, such as `{_SUCH_AS[key]}`")
+
+
+_SUCH_AS = {"cpu": "cpu: 250m", "memory": "memory: 128Mi"}
+
+
 def budget(scope: Scope, name: str) -> Json | None:
-    """What a drained node must leave: as said, else all but one. What is broken anyway never holds a drain up."""
+    """What a drained node must leave: as said, else all but one. What is broken anyway never holds a drain up.
+
+    SpecError where that leaves nothing that may go.
+    """
     body = scope.app.workloads[name]
     if controller(scope, name) == "DaemonSet":
         if body.disruption is not None:
             what = "is about instances that move, and a global workload's do not"
             raise CapabilityError(f"workloads.{name}.disruption", what, "leave it out")
         return None
-    least = (body.scale.min or 1) if body.scale.max is not None else replicas(scope, name)
+    least = fewest(scope, name)
     if body.disruption is not None:
+        _refuse_endless(scope, name, body.disruption.min_available, least)
         allowed: Json = {"minAvailable": body.disruption.min_available}
     elif least > 1:
         allowed = {"maxUnavailable": 1}
@@ -209,6 +239,18 @@ def budget(scope: Scope, name: str) -> Json | None:
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
     return scope.of_part("policy/v1", "PodDisruptionBudget", name, "workload", name, spec=spec)
+
+
+def _refuse_endless(scope: Scope, name: str, kept: int | str, least: int) -> None:
+    """The least number decides: of more, a percentage leaves no fewer to go. Where none runs, nothing is in the way."""
+    if least == 0 or absolute(kept, least) < least:
+        return
+    number = "scale.min" if scope.app.workloads[name].scale.max is not None else "scale.replicas"
+    if name in scope.target.scale:
+        number = f"anytier:scale.{name}"
+    what = f"{kept} must stay up of {least}, so that none may be moved: a drain of its machine never ends"
+    do = f"raise {number}, or lower this; leave it out where there is only one"
+    raise SpecError(f"workloads.{name}.disruption.minAvailable", what, do)
 
 
 def account(scope: Scope, part: Any, name: str) -> Json:
