@@ -14,7 +14,7 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NotFound, Rejected
 from anytier.frozen import Frozen
-from anytier.hypervisors.uri import driver, lacks
+from anytier.hypervisors.uri import driver, identity, lacks
 from anytier.provider.fields import delete_first, replaces
 from anytier.provider.libvirt import errors, power
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
@@ -28,6 +28,7 @@ from anytier.render.libvirt import machine as form
 from anytier.render.libvirt.domain import Domain, Placed
 from anytier.render.libvirt.plan import Plan, plan
 
+_IDE = 4  # disks: two channels of two
 _UNPLUG = 20.0  # seconds that a guest has to let go of a device
 _OWN = {"host", "generation", "autostart", "running", "restart", "stop_timeout", "wait"}
 
@@ -85,6 +86,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
             *_wrong_size(inputs),
             *_wrong_kind(inputs),
             *_wrong_disks(inputs),
+            *_wrong_buses(inputs),
             *_wrong_nics(inputs),
             *_wrong_order(inputs),
         ]
@@ -104,7 +106,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
     def planned(self, old: DomainOutputs | None, inputs: DomainInputs) -> Mapping[str, Any]:
         if old is None:
             return {"pending": [], "defined": True}
-        return {"uuid": old.uuid, "macs": parts.macs(inputs.nics, old.uuid), "defined": True}
+        return {"uuid": old.uuid, "macs": _macs(inputs, old.uuid), "defined": True}
 
     def foretold(self, old_inputs: DomainInputs, state: DomainOutputs, inputs: DomainInputs) -> list[str]:
         if not old_inputs.running or not inputs.running:
@@ -138,7 +140,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
             kept = await power.addresses(place, found.uuid, f"machine {name}") or kept
         order = [disk.path for disk in known.disks]
         targets = dict(zip((disk.path for disk in have.disks), placed.targets, strict=True))
-        macs = sorted(placed.macs, key=lambda mac: _place(mac, parts.macs(known.nics, found.uuid)))
+        macs = sorted(placed.macs, key=lambda mac: _place(mac, _macs(known, found.uuid)))
         placed = placed.model_copy(update={"targets": [targets[path] for path in order], "macs": macs})
         return known, _outputs(placed, kept, pending)
 
@@ -173,6 +175,8 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         outputs = _outputs(placed, list(addresses), [])
         ctx.made(inputs.name, outputs.model_copy(update={"defined": found is not None}))
         made = await self._define(place, path, wanted, placed, found)
+        uuid = str(made.findtext("uuid"))  # Hyper-V picks one itself
+        outputs = outputs.model_copy(update={"uuid": uuid})
         ctx.made(inputs.name, outputs)
         await place.call(path, lambda raw: _autostart(raw, uuid, inputs.autostart), 60)
         if not inputs.running:
@@ -255,7 +259,14 @@ async def _placed(place: There, inputs: DomainInputs, uuid: str, found: Found | 
         kind = await _type(place, wanted)
     wanted = dialect.spoken(wanted, kind)
     targets = parts.targets(wanted.disks, wanted.machine, known)
-    return wanted, Placed(uuid=uuid, type=kind, targets=targets, macs=parts.macs(wanted.nics, uuid))
+    return wanted, Placed(uuid=uuid, type=kind, targets=targets, macs=_macs(inputs, uuid))
+
+
+def _macs(inputs: DomainInputs, uuid: str) -> list[str]:
+    """By the machine's UUID. One that the hypervisor picks comes later than the cards: there by place and name."""
+    known = driver(inputs.host.uri)
+    own = known is not None and known.picks_uuids
+    return parts.macs(inputs.nics, f"{identity(inputs.host.uri)}\n{inputs.name}" if own else uuid)
 
 
 async def _type(place: There, wanted: Domain) -> str:
@@ -401,11 +412,13 @@ def _guess(inputs: DomainInputs, state: DomainOutputs) -> tuple[Domain, Placed]:
     """Without asking anybody."""
     domain = inputs.domain()
     targets = parts.targets(domain.disks, domain.machine)
-    return domain, Placed(uuid=state.uuid, type="", targets=targets, macs=parts.macs(domain.nics, state.uuid))
+    return domain, Placed(uuid=state.uuid, type="", targets=targets, macs=_macs(inputs, state.uuid))
 
 
 def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found: Found) -> DomainInputs:
     """What is there, in the words in which it was asked for: what was left open is no difference."""
+    if not dialect.of(str(found.lasting.get("type"))).emulated:
+        have = have.model_copy(update={"disks": _with_formats(asked, have, host)})
     if asked is None:
         return DomainInputs(**dict(have), host=host, autostart=found.autostart, running=found.live is not None)
     left_open = {
@@ -425,7 +438,7 @@ def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found:
         left_open["guest_agent"] = asked.guest_agent
     known = {disk.path: disk for disk in asked.disks}
     disks = [_disk_as_asked(known.get(item.path), item) for item in have.disks]
-    macs = dict(zip(parts.macs(asked.nics, found.uuid), asked.nics, strict=True))
+    macs = dict(zip(_macs(asked, found.uuid), asked.nics, strict=True))
     nics = [item if item.mac not in macs else _nic_as_asked(macs[item.mac], item) for item in have.nics]
     # libvirt sorts its devices; strangers come last
     disks.sort(key=lambda item: _place(item.path, known))
@@ -434,6 +447,14 @@ def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found:
     own = {name: getattr(asked, name) for name in _OWN}
     own |= {"autostart": found.autostart, "running": found.live is not None}
     return DomainInputs(**{**dict(seen), **own})
+
+
+def _with_formats(asked: DomainInputs | None, have: Domain, host: Hypervisor) -> list[parts.Disk]:
+    """Only QEMU is told a disk's format; elsewhere it is the one that was asked for, or the hypervisor's own."""
+    known = driver(host.uri)
+    own = known.formats[0] if known is not None else "qcow2"
+    said = {item.path: item.format for item in asked.disks} if asked is not None else {}
+    return [item.model_copy(update={"format": said.get(item.path, own)}) for item in have.disks]
 
 
 def _disk_as_asked(asked: parts.Disk | None, have: parts.Disk) -> parts.Disk:
@@ -513,6 +534,14 @@ def _wrong_disks(inputs: DomainInputs) -> Iterator[AnytierError]:
         yield from wrong_text(item.serial, f"disks[{index}].serial")
         if item.serial is not None and not 0 < len(item.serial) <= 20:
             yield Rejected(f"disks[{index}].serial", "has no more than 20 characters in a guest", "a shorter one")
+
+
+def _wrong_buses(inputs: DomainInputs) -> Iterator[AnytierError]:
+    known = driver(inputs.host.uri)
+    wanted = inputs.domain() if known is None else dialect.spoken(inputs.domain(), known.types[0])
+    on_ide = [index for index, item in enumerate(wanted.disks) if parts.bus(item, wanted.machine) == "ide"]
+    for index in on_ide[_IDE:]:
+        yield Rejected(f"disks[{index}].bus", f"is ide, which takes {_IDE}", "bus: scsi for what it does not boot from")
 
 
 def _wrong_nics(inputs: DomainInputs) -> Iterator[AnytierError]:
