@@ -11,7 +11,6 @@ from anytier.errors import Conflict, NotFound, Rejected, Unreachable
 from anytier.provider.fields import behaviour
 from anytier.provider.libvirt import domain as module
 from anytier.provider.libvirt.connection import Hypervisor
-from anytier.provider.libvirt.console import Console
 from anytier.provider.libvirt.domain import DomainInputs, DomainOutputs, DomainResource
 from anytier.provider.libvirt.power import Wait
 from anytier.render.libvirt.domain import Disk, Forward, Kernel, Nic
@@ -226,19 +225,6 @@ async def test_one_without_an_address_in_time_is_an_error_with_its_last_words(gr
     with pytest.raises(Rejected, match="it has no address after") as caught:
         await resource.create(ctx, wanted.model_copy(update={"nics": []}))
     assert ctx.last_made is not None and "wait.timeout" in caught.value.do
-
-
-def test_a_console_has_what_was_said_since_and_no_control_characters(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("an earlier boot\n")
-    console = Console(str(log), local=True)
-    console.mark()
-    assert console.lines() == []
-    with log.open("a") as out:
-        out.write("\x1b[0;32m[  OK  ]\x1b[0m Started\r\n\n\nKernel panic\x07\r\n")
-    assert console.lines() == ["[  OK  ] Started", "Kernel panic"]
-    assert console.lines(1) == ["Kernel panic"]
-    assert Console(str(log), local=False).lines() == [] == Console(None, local=True).lines()
 
 
 async def test_silence_is_not_absence(closed: None, tmp_path: Path) -> None:

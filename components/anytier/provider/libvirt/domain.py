@@ -18,7 +18,7 @@ from anytier.hypervisors.uri import driver, identity, lacks
 from anytier.provider.fields import delete_first, replaces
 from anytier.provider.libvirt import errors, power
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
-from anytier.provider.libvirt.console import Console
+from anytier.provider.libvirt.console import Console, Line
 from anytier.provider.libvirt.naming import not_ours, wrong_name, wrong_path, wrong_text
 from anytier.provider.libvirt.power import Wait
 from anytier.provider.resource import Context, Resource
@@ -185,11 +185,13 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         pending: list[str] = []
         if found is not None and found.live is not None:
             pending = await self._change(ctx, place, inputs, made, found.live)
-        console = Console(wanted.console_log, urlsplit(inputs.host.uri).hostname is None)
-        console.mark()
-        ctx.made(inputs.name, outputs.model_copy(update={"pending": pending}))
-        await power.start(place, uuid, path)
-        seen = await power.up(ctx, place, uuid, path, inputs.wait, console)
+        local = urlsplit(inputs.host.uri).hostname is None
+        line = Line(inputs.host, inputs.name) if inputs.wait.until != "running" else None
+        async with Console(wanted.console_log, local, line) as console:
+            console.mark()
+            ctx.made(inputs.name, outputs.model_copy(update={"pending": pending}))
+            await power.start(place, uuid, path)
+            seen = await power.up(ctx, place, uuid, path, inputs.wait, console)
         return outputs.model_copy(update={"addresses": seen or list(addresses), "pending": pending})
 
     async def _define(self, place: There, path: str, wanted: Domain, placed: Placed, found: Found | None) -> Element:
