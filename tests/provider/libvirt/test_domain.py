@@ -13,7 +13,8 @@ from anytier.provider.libvirt import domain as module
 from anytier.provider.libvirt.connection import Hypervisor
 from anytier.provider.libvirt.domain import DomainInputs, DomainOutputs, DomainResource
 from anytier.provider.libvirt.power import Wait
-from anytier.render.libvirt.domain import Disk, Forward, Kernel, Nic
+from anytier.render.libvirt import machine as form
+from anytier.render.libvirt.domain import Disk, Forward, Kernel, Nic, Placed, macs
 
 from .ground import Ground
 
@@ -171,6 +172,39 @@ async def test_a_machine_that_may_not_restart_keeps_running(ground: Ground) -> N
     assert after.pending and "needs a restart" in ground.sink.warnings[0]
     allowed = more.model_copy(update={"restart": "allow"})
     assert resource.drifted(more, after) == [] and resource.drifted(allowed, after) == ["name"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nics": [Nic(network="default"), Nic(network="other")]},
+        {"nics": []},
+        {"disks": [ROOT, Disk(path="/images/data.qcow2")]},
+        {"disks": []},
+    ],
+)
+async def test_what_waits_for_a_start_still_waits_after_a_refresh(ground: Ground, change: dict[str, Any]) -> None:
+    stays = inputs(restart="never")
+    id, made = await resource.create(ground.context(), stays)
+    after = await resource.update(ground.context(), id, stays, made, stays.model_copy(update=change))
+    assert len(after.pending) == 1
+    seen = await resource.read(ground.context(), id, stays.model_copy(update=change), after)
+    assert seen is not None and seen[1].pending == after.pending
+    assert resource.drifted(inputs(**change), seen[1]) == ["name"]
+
+
+def test_where_devices_are_plugged_what_a_guest_keeps_waits_and_what_somebody_else_plugged_does_not() -> None:
+    domain = inputs().domain()
+    more = domain.model_copy(update={"nics": [*domain.nics, Nic(network="other")], "disks": []})
+    lasting, live = (
+        form.render(item, Placed(uuid="a", type="qemu", targets=["vda"] * len(item.disks), macs=macs(item.nics, "a")))
+        for item in (more, domain)
+    )
+    found = module.Found("a", lasting, live, False)
+    absent = f"network card {macs(more.nics, 'a')[1]}: is not plugged in"
+    kept = f"disk {ROOT.path}: the guest keeps it"
+    assert module._pending(found, True, []) == [absent]
+    assert module._pending(found, True, [kept]) == [absent, kept]
 
 
 async def test_memory_within_its_bounds_changes_while_it_runs(ground: Ground) -> None:

@@ -134,7 +134,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
             return None
         have, placed = form.parse(found.lasting)
         known = _as_asked(inputs, have, host, found)
-        pending = _pending(found) if found.live is not None else []
+        pending = _pending(found, "hotplug" in place.abilities, state.pending if state else [])
         kept = state.addresses if state else []
         if found.live is not None and known.wait.until != "running":
             kept = await power.addresses(place, found.uuid, f"machine {name}") or kept
@@ -331,16 +331,9 @@ async def _unplugged(place: There, uuid: str, path: str, steps: Plan) -> list[st
     limit = loop.time() + _UNPLUG
     while steps.unplug_disks or steps.unplug_nics:
         root = await place.call(path, lambda raw: xml.read(raw.lookupByUUIDString(uuid).XMLDesc(0)))
-        left = [
-            f"disk {item}: the guest keeps it"
-            for item in steps.unplug_disks
-            if form.device(root, disk=item) is not None
-        ]
-        left += [
-            f"network card {item}: the guest keeps it"
-            for item in steps.unplug_nics
-            if form.device(root, mac=item) is not None
-        ]
+        disks = [item for item in steps.unplug_disks if form.device(root, disk=item) is not None]
+        nics = [item for item in steps.unplug_nics if form.device(root, mac=item) is not None]
+        left = _kept(Plan(unplug_disks=disks, unplug_nics=nics))
         if not left or loop.time() >= limit:
             return left
         await asyncio.sleep(0.5)
@@ -403,11 +396,20 @@ def _outputs(placed: Placed, addresses: list[str], pending: list[str]) -> Domain
     )
 
 
-def _pending(found: Found) -> list[str]:
-    """What is defined but does not run yet."""
-    assert found.live is not None
-    steps = plan(form.parse(found.live), form.parse(found.lasting))
-    return [*steps.restart, *(f"disk {item}: is not plugged in" for item in steps.plug_disks)]
+def _pending(found: Found, hotplug: bool, known: list[str]) -> list[str]:
+    """What is defined but does not run yet. What runs beyond that waits to go only if it did before (`known`): somebody
+    else may have plugged it in for a while."""
+    if found.live is None:
+        return []
+    steps = plan(form.parse(found.live), form.parse(found.lasting), hotplug)
+    absent = [f"disk {item}: is not plugged in" for item in steps.plug_disks]
+    absent += [f"network card {item}: is not plugged in" for item in steps.plug_nics]
+    return [*steps.restart, *absent, *(line for line in _kept(steps) if line in known)]
+
+
+def _kept(steps: Plan) -> list[str]:
+    disks = [f"disk {item}: the guest keeps it" for item in steps.unplug_disks]
+    return disks + [f"network card {item}: the guest keeps it" for item in steps.unplug_nics]
 
 
 def _guess(inputs: DomainInputs, state: DomainOutputs) -> tuple[Domain, Placed]:
