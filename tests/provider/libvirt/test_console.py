@@ -127,10 +127,10 @@ async def test_only_the_last_of_much_is_kept(away: Callable[[Driver], Driver], m
 
 
 async def test_a_line_that_cannot_be_had_is_no_fault(away: Callable[[Driver], Driver]) -> None:
-    away(Driver(Stream(), taken=error("Active console session exists for this domain")))
+    raw = away(Driver(Stream(), taken=error("Active console session exists for this domain")))
     async with Console(None, False, Line(AWAY, "web")) as heard:
         await asyncio.sleep(0.05)
-    assert heard.lines() == []
+    assert heard.lines() == [] and connection._PLACES[AWAY]._raw is raw
 
 
 async def test_one_that_is_opened_while_it_is_let_go_of_is_let_go_of(away: Callable[[Driver], Driver]) -> None:

@@ -50,9 +50,8 @@ class Line:
                     self._stream = None  # its end: the machine is off
                     return
                 self.said = (self.said + data)[-_MOST:]
-        except libvirt.libvirtError:
+        except libvirt.libvirtError:  # nobody's connection is given up for it
             self._stream = None
-            raise
         if self._over:
             self._hang_up()
 
