@@ -314,6 +314,10 @@ def test_what_a_mode_brings_by_itself_need_not_be_said(name: str, changes: Any, 
     assert alone(name, *changes) == broken
 
 
+def test_what_is_no_uri_is_the_plugins_to_refuse() -> None:
+    assert found(Flip("libvirt-verified", "vm", "host.uri", "qemu+ssh://[::/system?no_verify=1")) == []
+
+
 def test_every_rule_has_its_flip() -> None:
     assert {flip.rule for flip in FLIPS} == set(RULES)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from anytier.hypervisors import uri
 from anytier.marks import UNKNOWN
@@ -19,15 +19,21 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def _verified(resource: Resource, context: Context) -> Iterator[Wrong]:
+def _leads_there(resource: Resource, how: Callable[[str], bool]) -> bool:
     text = get(resource.props, "host.uri")
-    if isinstance(text, str) and uri.unchecked(text):
+    try:
+        return isinstance(text, str) and how(text)
+    except ValueError:  # it is no URI, and the plugin refuses it
+        return False
+
+
+def _verified(resource: Resource, context: Context) -> Iterator[Wrong]:
+    if _leads_there(resource, uri.unchecked):
         yield Wrong("host.uri", "turns the check of the hypervisor's identity off")
 
 
 def _encrypted(resource: Resource, context: Context) -> Iterator[Wrong]:
-    text = get(resource.props, "host.uri")
-    if isinstance(text, str) and uri.in_the_clear(text):
+    if _leads_there(resource, uri.in_the_clear):
         yield Wrong("host.uri", "is not encrypted")
 
 
