@@ -46,9 +46,11 @@ class Stack:
     def up(self, *args: str) -> float:
         return self.pulumi(*UP, *args)
 
-    def no_change(self, preview: bool = False) -> float:
-        """An `up` that must change nothing, as `make up` runs it; with `preview`, as `pulumi up --yes` does."""
-        return self.pulumi("up", "--yes", *([] if preview else ["--skip-preview"]), "--expect-no-changes")
+    def no_change(self, preview: bool = False, refresh: bool = False) -> float:
+        """An `up` that must change nothing, as `make up` runs it; with `preview`, as `pulumi up --yes` does. `refresh`:
+        it looks at all that is there first."""
+        options = [*([] if preview else ["--skip-preview"]), *(["--refresh"] if refresh else [])]
+        return self.pulumi("up", "--yes", *options, "--expect-no-changes")
 
     def destroy(self) -> float:
         return self.pulumi("destroy", "--yes", "--skip-preview")

@@ -27,6 +27,13 @@ why_no_libvirt() {
     fi
 }
 
+# Prints why no XML can be held against libvirt's schema; nothing if it can.
+why_no_schema() {
+    for tool in virt-xml-validate:libvirt-clients xmllint:libxml2-utils; do
+        command -v "${tool%%:*}" >/dev/null || echo "there is no ${tool%%:*} (apt-get install ${tool#*:})"
+    done | paste -sd';' -
+}
+
 # Prints why no tests on clusters can run here. Their software and the engine's plugin for them are built from two million
 # lines, which takes longer than all other tests together: that is done only where it is asked for.
 why_no_cluster() {
@@ -63,11 +70,20 @@ tools/pytest.sh -m "$marks" -n "${JOBS:-3}" --dist loadgroup -vv -rs --durations
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 if [ -n "$ANYTIER_WITHOUT_CLUSTER" ]; then echo "SKIPPED: every test on a Kubernetes cluster: $ANYTIER_WITHOUT_CLUSTER"; fi
 if [ -z "$ANYTIER_CLOUDS" ]; then echo "SKIPPED: tests with the clouds' SDKs: make test-clouds gets them"; fi
+# What `make test` left out if libvirt was not there yet: tests on its in-memory hypervisor, and its schema over our XML.
+again=
 reason=$(why_no_libvirt)
 if [ -n "$reason" ]; then
     echo "SKIPPED: every test on virtual machines: $reason"
-elif [ $# = 0 ]; then
-    # Those on libvirt's in-memory hypervisor, which `make test` left out if libvirt was not there yet.
-    tools/pytest.sh tests/provider/libvirt || code=$?
+else
+    again="tests/provider/libvirt"
 fi
+reason=$(why_no_schema)
+if [ -n "$reason" ]; then
+    echo "SKIPPED: our XML is not held against libvirt's schema: $reason"
+else
+    again="$again tests/render/libvirt/test_schema.py tests/tiers/test_libvirt.py"
+fi
+# shellcheck disable=SC2086 # a list of words
+if [ $# = 0 ] && [ -n "$again" ]; then tools/pytest.sh -rs $again || code=$?; fi
 exit "$code"

@@ -83,13 +83,20 @@ def run(options: Options) -> list[Row]:
 def rows(count: int, samples: Mapping[str, Sequence[Sample]]) -> list[Row]:
     what = f"{count} virtual machines with volumes"
     said = (("made", 0, MADE), ("refreshed", 1, LATER), ("destroyed", 2, LATER))
-    mine = {step: [found[step] for found in samples["anytier"]] for _, step, _ in said}
-    beside = [
-        Row(f"{what} {text}", "s", mine[step], "OpenTofu", [found[step] for found in samples["OpenTofu"]], most)
-        for text, step, most in said
+
+    def times(way: str, step: int) -> list[float]:
+        return [found[step] for found in samples[way]]
+
+    return [
+        *(
+            Row(f"{what} {text}", "s", times("anytier", step), "OpenTofu", times("OpenTofu", step), most)
+            for text, step, most in said
+        ),
+        *(
+            Row(f"{what} {text}", "s", times("anytier", step), "libvirt's calls alone", times("raw", step))
+            for text, step, _ in said
+        ),
     ]
-    raw = [found[0] for found in samples["raw"]]
-    return [*beside, Row(f"{what} made", "s", mine[0], "libvirt's calls alone", raw)]
 
 
 # anytier

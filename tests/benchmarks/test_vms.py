@@ -84,8 +84,10 @@ def test_what_is_not_there_is_no_figure() -> None:
 def test_the_limits_are_about_opentofu() -> None:
     samples = {"anytier": [(1.0, 1.0, 1.0)], "OpenTofu": [(5.0, 1.0, 0.5)], "raw": [(0.5, 0.1, 0.1)]}
     found = domains.rows(3, samples)
-    assert [row.verdict for row in found] == ["met", "met", "missed", "no limit"]
-    assert [row.beside for row in found] == ["OpenTofu"] * 3 + ["libvirt's calls alone"]
+    assert [row.verdict for row in found] == ["met", "met", "missed"] + ["no limit"] * 3
+    assert [row.limit.most for row in found if row.limit] == [0.25, 1.3, 1.3]
+    assert [row.beside for row in found] == ["OpenTofu"] * 3 + ["libvirt's calls alone"] * 3
+    assert [row.theirs[0] for row in found[3:]] == [0.5, 0.1, 0.1]
 
 
 def test_the_machine_by_hand_is_the_tiers(tmp_path: Path) -> None:

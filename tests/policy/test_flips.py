@@ -218,8 +218,11 @@ FLIPS = [
     Flip("docker-pids-limit", "contained", "HostConfig.PidsLimit", -1, seen=CONTAINER),
     Flip("docker-memory-limit", "contained", f"{_ONE}.limits.memory"),
     Flip("libvirt-verified", "vm", "host.uri", "qemu+tls://h/system?no_verify=1"),
+    Flip("libvirt-verified", "vm", "host.uri", "esx://h/?No_Verify=1"),
+    Flip("libvirt-verified", "vm", "host.uri", "qemu+libssh://h/system?known_hosts_verify=auto"),
     Flip("libvirt-no-exception", "seed", "host.unverified", True),
     Flip("libvirt-encrypted", "vm", "host.uri", "qemu+tcp://h/system"),
+    Flip("libvirt-encrypted", "vm", "host.uri", "hyperv://h/?transport=http"),
     Flip("libvirt-image-digest", "image", "source.sha256"),
     Flip("libvirt-no-remote-console", "vm", "graphics", [{"type": "vnc", "listen": "0.0.0.0"}], seen=DOMAIN),
     Flip("libvirt-private-files", "seed", "mode", "0644", seen=VOLUME),
@@ -309,6 +312,10 @@ OWN = ("clusterAutoscaling", {"autoProvisioningDefaults": {"serviceAccount": "no
 )  # fmt: skip
 def test_what_a_mode_brings_by_itself_need_not_be_said(name: str, changes: Any, broken: set[str]) -> None:
     assert alone(name, *changes) == broken
+
+
+def test_what_is_no_uri_is_the_plugins_to_refuse() -> None:
+    assert found(Flip("libvirt-verified", "vm", "host.uri", "qemu+ssh://[::/system?no_verify=1")) == []
 
 
 def test_every_rule_has_its_flip() -> None:

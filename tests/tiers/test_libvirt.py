@@ -280,14 +280,13 @@ def test_the_machine_of_every_hypervisor_is_valid_xml(uri: str) -> None:
 # what is registered
 
 
-def registered(**given: Any) -> Recording:
+def registered(app: Path = ROOT / "apps" / "guestbook" / "app.yaml", **given: Any) -> Recording:
     def run() -> None:
         stack = program.load()
         program.check(stack)
         program.deploy(stack)
 
-    spec = str(ROOT / "apps" / "guestbook" / "app.yaml")
-    config = {"anytier:app": spec, "anytier:tier": "libvirt", "anytier:libvirt": json.dumps(given)}
+    config = {"anytier:app": str(app), "anytier:tier": "libvirt", "anytier:libvirt": json.dumps(given)}
     return record(run, config)
 
 
@@ -326,6 +325,21 @@ def test_several_machines_are_a_fleet_on_one_network() -> None:
     (app,) = made.of("index:App")
     assert not app.gone_with, "it is on both"
     assert [item.gone_with for item in made.of("host:Machine")] == ["machine", "machine-2"]
+
+
+def test_more_memory_than_a_machine_gets_is_refused_before_there_is_one(tmp_path: Path) -> None:
+    """By the config, whatever a machine said that was there before: the first preview knows, and so does the one that
+    gives it more."""
+    web = {"containers": {"web": {"image": "x", "resources": {"requests": {"memory": "3Gi"}}}}}
+    app = {"apiVersion": "anytier.dev/v1", "kind": "App", "metadata": {"name": "big"}, "workloads": {"web": web}}
+    file = tmp_path / "app.yaml"
+    file.write_text(yaml.safe_dump(app))
+    with pytest.raises(
+        Exception, match=r"machine anytier-dev has 2\.00 GiB of memory, and 3\.00 GiB is asked for: web"
+    ):
+        registered(file, **MADE)
+    assert registered(file, **MADE, memory="4Gi")["web"]
+    assert registered(file, **MADE, machines=2, memory="4Gi")["web"]
 
 
 def test_with_a_key_of_ones_own_none_is_made(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ _GUESTS: Ability = "guests"
 class Driver:
     """`types`: the domain type that stands for each way to run; `formats`: of volumes. `tried`: in our own tests.
 
-    `limits`: sentences about what the driver does in its own way.
+    `picks_uuids`: what UUID a machine is defined with does not matter there. `limits`: sentences about what the driver
+    does in its own way.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Driver:
     types: tuple[str, ...]
     formats: tuple[str, ...] = ("qcow2", "raw")
     tried: bool = False
+    picks_uuids: bool = False
     limits: tuple[str, ...] = field(default=())
 
 
@@ -75,7 +77,15 @@ DRIVERS: dict[str, Driver] = {
         "VMware vCenter", _can("volumes", "snapshots"), ("vmware",), ("vmdk",),
         limits=(_PLACED, "memory in steps of 4 MiB; one CPU, or an even number"),
     ),
-    "hyperv": Driver("Hyper-V", _can("autostart"), ("hyperv",), ("vhdx",), limits=(_PLACED,)),
+    "hyperv": Driver(
+        "Hyper-V", _can("autostart"), ("hyperv",), ("vhdx",), picks_uuids=True,
+        limits=(
+            _PLACED,
+            "machines are of generation 1: no UEFI, and they boot from a disk on ide",
+            "a switch goes by the GUID that `Get-VMSwitch` shows as its Id, not by its name",
+            "it picks a machine's UUID: one whose making was cut off is known by nothing, and is to be removed there",
+        ),
+    ),
     "vbox": Driver("VirtualBox", _can("networks", "volumes", "snapshots"), ("vbox",), ("vdi", "vmdk"),
                    limits=(_PLACED,)),
     "vmwareplayer": Driver("VMware Player", _can("update"), ("vmware",), ("vmdk",), limits=_DESKTOP),

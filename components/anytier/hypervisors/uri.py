@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from anytier.hypervisors.drivers import DRIVERS, Ability, Driver, lacking
 
@@ -81,8 +81,23 @@ def lacks(uri: str, ability: Ability) -> tuple[str, str] | None:
     return None if known is None else lacking(known, ability)
 
 
+def unchecked(uri: str) -> bool:
+    """Whether nobody asks who the host is, or takes the first one that answers for it."""
+    return any(
+        (key == "no_verify" and value != "0") or (key == "known_hosts_verify" and value != "normal")
+        for key, value in _query(uri)
+    )
+
+
+def in_the_clear(uri: str) -> bool:
+    """Whether everybody on the way can read what goes there."""
+    name, transport = scheme(uri)
+    by_http = name in HOSTED and any(key == "transport" and value != "https" for key, value in _query(uri))
+    return transport == "tcp" or by_http
+
+
 def wrong(text: str, unverified: bool = False) -> tuple[str, str] | None:
-    """What is wrong with a URI, and what to do."""
+    """What is wrong with a URI, and what to do. `unverified`: the way there may be one that is not verified."""
     if text != text.strip() or any(ord(sign) < 33 or ord(sign) == 127 for sign in text):
         return f"{text!r} holds spaces or control characters", _ONE
     try:
@@ -94,7 +109,7 @@ def wrong(text: str, unverified: bool = False) -> tuple[str, str] | None:
         return f"{text!r} names no hypervisor that anytier knows", _ONE
     if password is not None:
         return "holds a password", "take it out of the URI, and set `password`"
-    return _wrong_way(text, found) or _wrong_path(text, found) or _unchecked(text, unverified)
+    return _wrong_way(text, found) or _wrong_path(text, found) or _unsafe(text, unverified)
 
 
 def identity(text: str) -> str:
@@ -129,9 +144,19 @@ def _wrong_path(text: str, found: Uri) -> tuple[str, str] | None:
     return None
 
 
-def _unchecked(text: str, unverified: bool) -> tuple[str, str] | None:
-    said = parse_qs(urlsplit(text).query, keep_blank_values=True)
-    off = any(value != "0" for value in said.get("no_verify", [])) or "ignore" in said.get("known_hosts_verify", [])
-    if off and not unverified:
-        return "turns the check of the host's identity off", "take no_verify out, or set unverified: true"
+def _unsafe(text: str, unverified: bool) -> tuple[str, str] | None:
+    if unverified:
+        return None
+    if unchecked(text):
+        do = "take no_verify and known_hosts_verify out, or set unverified: true"
+        return "turns the check of the host's identity off", do
+    if in_the_clear(text):
+        do = "+tls or +ssh for +tcp, and no transport=http; or set unverified: true"
+        return "is not encrypted: whoever is in between reads it all, a password too, and can change it", do
     return None
+
+
+def _query(text: str) -> list[tuple[str, str]]:
+    """Its words as libvirt reads them: in any case, and with `;` between them, too."""
+    query = urlsplit(text).query.replace(";", "&")
+    return [(key.lower(), value.lower()) for key, value in parse_qsl(query, keep_blank_values=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -170,7 +171,8 @@ class HostRuntime(Runtime[Hosts]):
         return super().replicas(name)
 
     def refuse_overload(self) -> None:
-        """As soon as a machine's memory is known: in a preview, once it has been looked at before."""
+        """As soon as a machine's memory is known: at once where the stack says it, else in a preview, once it has been
+        looked at before."""
         if not self.place.machines:
             return
         bodies = self.resolved.workloads
@@ -178,8 +180,10 @@ class HostRuntime(Runtime[Hosts]):
         replicas = {name: self.replicas(name) for name in bodies}
         wanted = machines.demands(self.app, templates, replicas, self.place.machines)
         for item in self.place.machines:
-            if item.memory is not None and wanted[item.name]:
-                item.memory.apply(lambda memory, name=item.name: refuse(name, memory, wanted[name]))
+            if isinstance(item.memory, pulumi.Output):
+                item.memory.apply(partial(refuse, item.name, wanted[item.name]))
+            elif item.memory is not None and (wrong := machines.overload(item.name, item.memory, wanted[item.name])):
+                raise wrong
 
     def release(self, body: Any) -> Release | None:
         """The folders that the containers are built from are what the native process runs from, too."""
@@ -217,7 +221,7 @@ def member(item: HostMachine) -> dict[str, Any]:
     }
 
 
-def refuse(machine: str, memory: float | None, demand: Mapping[str, int]) -> None:
+def refuse(machine: str, demand: Mapping[str, int], memory: float | None) -> None:
     wrong = machines.overload(machine, memory, demand) if memory else None
     if wrong is not None:
         raise pulumi.RunError(str(wrong))

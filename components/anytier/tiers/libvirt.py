@@ -19,7 +19,7 @@ from anytier.resources import Resource
 from anytier.tiers import vmplan
 from anytier.tiers.places import HostMachine, Hosts
 from anytier.tiers.vmplan import KEY, Vm
-from anytier.tiers.vms import LibvirtArgs
+from anytier.tiers.vms import LibvirtArgs, bytes_of
 
 _QCOW2 = b"QFI\xfb"
 # Whether the old one goes before the new one comes. One machine has its name, address and data disk at a time; its new
@@ -115,11 +115,11 @@ class LibvirtTier(pulumi.ComponentResource):
         """Its SSH, waited for."""
         given = {"machine": way, "firstBoot": vmplan.first_boot(vm), "hostKey": host_key}
         opts = pulumi.ResourceOptions(parent=self, depends_on=[domain], deleted_with=domain)
-        found = Resource("host:Machine", vm.net.address, given, ["hostKey", "jumpHostKey", "memory"], opts)
+        found = Resource("host:Machine", vm.net.address, given, ["hostKey", "jumpHostKey"], opts)
         jump = way.get("jump")
         known = way | {"hostKey": found.output("hostKey")}
         known |= {"jump": jump | {"hostKey": found.output("jumpHostKey")}} if jump else {}
-        return Made(domain, HostMachine(vm.hostname, known, vm.net.address, memory=found.output("memory")))
+        return Made(domain, HostMachine(vm.hostname, known, vm.net.address, memory=bytes_of(vm.args.memory)))
 
     def _new(
         self,

@@ -14,7 +14,7 @@ Cloud = Literal["aws", "gcp", "azure"]  # as in the spec's `identity.cloudRoles`
 @dataclass(frozen=True)
 class HostMachine:
     """A machine of a stack. `machine` is the way to it, `address` where the other machines reach it; `ingress`: whether
-    it takes requests from outside; `memory` in bytes, an output or None where nobody has looked."""
+    it takes requests from outside; `memory` in bytes, an output where it is looked for, None where nobody knows."""
 
     name: str
     machine: dict[str, Any]

@@ -284,7 +284,9 @@ def first_boot(vm: Vm) -> dict[str, Any]:
     kernel = vm.args.kernel.wire() if vm.args.kernel else None
     of = hashlib.sha256(json.dumps([*asked, kernel], sort_keys=True).encode()).hexdigest()[:12]
     console = {"console": vm.console} if vm.console and vm.uri.local else {}
-    return {"timeout": vm.args.boot_timeout, **console, "of": of}
+    heard = lacking(vm.driver, "console") is None
+    guest = {"guest": {"host": host(vm), "name": vm.name}} if heard else {}
+    return {"timeout": vm.args.boot_timeout, **console, **guest, "of": of}
 
 
 # what is decided

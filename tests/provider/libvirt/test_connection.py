@@ -105,6 +105,15 @@ def test_it_is_known_at_preview_by_the_uri_alone() -> None:
     assert "no_verify" in error.do
 
 
+@pytest.mark.parametrize("uri", ["test+tcp://127.0.0.1/default", "esx://127.0.0.1/?No_Verify=1"])
+async def test_a_way_that_is_not_verified_is_not_even_tried(closed: None, uri: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        await there(located(f"{uri}|a")[0])
+    assert "unverified: true" in caught.value.do
+    with pytest.raises((Unreachable, Denied)):
+        await there(Hypervisor(uri=uri, unverified=True))
+
+
 def test_a_uuid_says_who_made_it() -> None:
     host = Hypervisor()
     one = uuid_for("urn", host, "a")

@@ -11,10 +11,10 @@ from anytier.errors import Conflict, NotFound, Rejected, Unreachable
 from anytier.provider.fields import behaviour
 from anytier.provider.libvirt import domain as module
 from anytier.provider.libvirt.connection import Hypervisor
-from anytier.provider.libvirt.console import Console
 from anytier.provider.libvirt.domain import DomainInputs, DomainOutputs, DomainResource
 from anytier.provider.libvirt.power import Wait
-from anytier.render.libvirt.domain import Disk, Forward, Kernel, Nic
+from anytier.render.libvirt import machine as form
+from anytier.render.libvirt.domain import Disk, Forward, Kernel, Nic, Placed, macs
 
 from .ground import Ground
 
@@ -174,6 +174,39 @@ async def test_a_machine_that_may_not_restart_keeps_running(ground: Ground) -> N
     assert resource.drifted(more, after) == [] and resource.drifted(allowed, after) == ["name"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nics": [Nic(network="default"), Nic(network="other")]},
+        {"nics": []},
+        {"disks": [ROOT, Disk(path="/images/data.qcow2")]},
+        {"disks": []},
+    ],
+)
+async def test_what_waits_for_a_start_still_waits_after_a_refresh(ground: Ground, change: dict[str, Any]) -> None:
+    stays = inputs(restart="never")
+    id, made = await resource.create(ground.context(), stays)
+    after = await resource.update(ground.context(), id, stays, made, stays.model_copy(update=change))
+    assert len(after.pending) == 1
+    seen = await resource.read(ground.context(), id, stays.model_copy(update=change), after)
+    assert seen is not None and seen[1].pending == after.pending
+    assert resource.drifted(inputs(**change), seen[1]) == ["name"]
+
+
+def test_where_devices_are_plugged_what_a_guest_keeps_waits_and_what_somebody_else_plugged_does_not() -> None:
+    domain = inputs().domain()
+    more = domain.model_copy(update={"nics": [*domain.nics, Nic(network="other")], "disks": []})
+    lasting, live = (
+        form.render(item, Placed(uuid="a", type="qemu", targets=["vda"] * len(item.disks), macs=macs(item.nics, "a")))
+        for item in (more, domain)
+    )
+    found = module.Found("a", lasting, live, False)
+    absent = f"network card {macs(more.nics, 'a')[1]}: is not plugged in"
+    kept = f"disk {ROOT.path}: the guest keeps it"
+    assert module._pending(found, True, []) == [absent]
+    assert module._pending(found, True, [kept]) == [absent, kept]
+
+
 async def test_memory_within_its_bounds_changes_while_it_runs(ground: Ground) -> None:
     wanted = inputs(max_memory=2048, max_vcpus=4)
     id, made = await resource.create(ground.context(), wanted)
@@ -226,19 +259,6 @@ async def test_one_without_an_address_in_time_is_an_error_with_its_last_words(gr
     with pytest.raises(Rejected, match="it has no address after") as caught:
         await resource.create(ctx, wanted.model_copy(update={"nics": []}))
     assert ctx.last_made is not None and "wait.timeout" in caught.value.do
-
-
-def test_a_console_has_what_was_said_since_and_no_control_characters(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("an earlier boot\n")
-    console = Console(str(log), local=True)
-    console.mark()
-    assert console.lines() == []
-    with log.open("a") as out:
-        out.write("\x1b[0;32m[  OK  ]\x1b[0m Started\r\n\n\nKernel panic\x07\r\n")
-    assert console.lines() == ["[  OK  ] Started", "Kernel panic"]
-    assert console.lines(1) == ["Kernel panic"]
-    assert Console(str(log), local=False).lines() == [] == Console(None, local=True).lines()
 
 
 async def test_silence_is_not_absence(closed: None, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ DOMAINS = {
         Domain(
             name="placed",
             disks=[Disk(path="C:\\VMs\\placed.vhdx", format="vhdx"), Disk(path="C:\\VMs\\cd.iso", kind="cdrom")],
-            nics=[Nic(bridge="External switch")],
+            nics=[Nic(bridge="c08cb7b8-9b3c-408e-8e30-5e16a3aeb444")],
         ),
         "hyperv",
     ),

@@ -12,7 +12,7 @@ from anytier.render.libvirt import machine, xml
 from anytier.render.libvirt.domain import Disk, Domain, Nic, Placed, bus, macs, targets
 
 from . import samples
-from .schema import golden, valid
+from .schema import golden
 
 
 def normal(domain: Domain, placed: Placed) -> Domain:
@@ -43,12 +43,11 @@ def test_what_is_written_is_read_back(domain: Domain, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", samples.DOMAINS)
-def test_a_machine_is_written_as_it_was_and_as_libvirt_allows(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_machine_is_written_as_it_was(name: str, request: pytest.FixtureRequest) -> None:
     domain, kind = samples.DOMAINS[name]
     root = machine.with_spare_ports(machine.render(domain, samples.placed(domain, kind)))
     text = xml.written(root)
     golden(f"domain-{name}.xml", text, request)
-    valid(text, "domain")
 
 
 @pytest.mark.parametrize("value", ["a\0", "\x1b[31m", "\ufffe", "\ud800"])

@@ -10,7 +10,7 @@ from anytier.render.libvirt import network, xml
 from anytier.render.libvirt.network import Lease, Network, Subnet
 
 from . import samples
-from .schema import golden, valid
+from .schema import golden
 
 
 @st.composite
@@ -43,10 +43,9 @@ def test_what_is_written_is_read_back(one: Network) -> None:
 
 
 @pytest.mark.parametrize("name", samples.NETWORKS)
-def test_a_network_is_written_as_it_was_and_as_libvirt_allows(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_network_is_written_as_it_was(name: str, request: pytest.FixtureRequest) -> None:
     text = xml.written(network.render(samples.NETWORKS[name], samples.UUID))
     golden(f"network-{name}.xml", text, request)
-    valid(text, "network")
 
 
 def test_the_host_has_the_first_address_unless_told() -> None:

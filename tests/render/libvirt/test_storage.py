@@ -8,7 +8,7 @@ from anytier.render.libvirt import storage, xml
 from anytier.render.libvirt.storage import Backing, Pool, Volume
 
 from . import samples
-from .schema import golden, valid
+from .schema import golden
 
 volumes = st.builds(
     Volume,
@@ -33,16 +33,14 @@ def test_a_pool_is_read_back(name: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", samples.VOLUMES)
-def test_a_volume_is_written_as_it_was_and_as_libvirt_allows(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_volume_is_written_as_it_was(name: str, request: pytest.FixtureRequest) -> None:
     text = xml.written(storage.volume(samples.VOLUMES[name]))
     golden(f"volume-{name}.xml", text, request)
-    valid(text, "storagevol")
 
 
-def test_a_pool_is_written_as_it_was_and_as_libvirt_allows(request: pytest.FixtureRequest) -> None:
+def test_a_pool_is_written_as_it_was(request: pytest.FixtureRequest) -> None:
     text = xml.written(storage.pool(Pool(name="images", path=samples.POOL), samples.UUID))
     golden("pool.xml", text, request)
-    valid(text, "storagepool")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from anytier.hypervisors import uri
 from anytier.marks import UNKNOWN
@@ -19,16 +19,22 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def _verified(resource: Resource, context: Context) -> Iterator[Wrong]:
+def _leads_there(resource: Resource, how: Callable[[str], bool]) -> bool:
     text = get(resource.props, "host.uri")
-    if isinstance(text, str) and "turns the check" in (uri.wrong(text) or ("", ""))[0]:
+    try:
+        return isinstance(text, str) and how(text)
+    except ValueError:  # it is no URI, and the plugin refuses it
+        return False
+
+
+def _verified(resource: Resource, context: Context) -> Iterator[Wrong]:
+    if _leads_there(resource, uri.unchecked):
         yield Wrong("host.uri", "turns the check of the hypervisor's identity off")
 
 
 def _encrypted(resource: Resource, context: Context) -> Iterator[Wrong]:
-    text = get(resource.props, "host.uri")
-    if isinstance(text, str) and uri.scheme(text)[1] == "tcp":
-        yield Wrong("host.uri", "goes by plain TCP")
+    if _leads_there(resource, uri.in_the_clear):
+        yield Wrong("host.uri", "is not encrypted")
 
 
 def _digest(resource: Resource, context: Context) -> Iterator[Wrong]:
@@ -55,7 +61,7 @@ def _private(resource: Resource, context: Context) -> Iterator[Wrong]:
 RULES = (
     Rule(
         "libvirt-verified", "critical", "The hypervisor's identity is checked",
-        "take no_verify and known_hosts_verify=ignore out of the URI", ALL, _verified,
+        "take no_verify and known_hosts_verify out of the URI", ALL, _verified,
     ),
     Rule(
         "libvirt-no-exception", "high", "No stack says that it may go unchecked",
@@ -63,7 +69,7 @@ RULES = (
     ),
     Rule(
         "libvirt-encrypted", "critical", "The way to the hypervisor is encrypted",
-        "use +ssh or +tls in place of +tcp", ALL, _encrypted,
+        "use +ssh or +tls in place of +tcp, and no transport=http", ALL, _encrypted,
     ),
     Rule(
         "libvirt-image-digest", "high", "A base image is known by its digest",

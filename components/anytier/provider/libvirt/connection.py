@@ -32,7 +32,8 @@ _NAMES = uuid.UUID("5f0a1f3e-2f0e-5d0c-9d0e-0a9c1c6f4b11")
 class Hypervisor(Frozen):
     """Where. `user` and `password` are for hypervisors that ask (esx, hyperv); ssh:// has keys and known hosts.
 
-    `unverified`: the URI may say no_verify=1, so that whoever is in between can be the host.
+    `unverified`: the URI may lead there without a check of who the host is, or in the clear, so that whoever is in
+    between can be the host.
     """
 
     uri: Annotated[str, normalise(identity)] = "qemu:///system"
@@ -176,6 +177,9 @@ def wrong_host(host: Hypervisor, *needs: Ability) -> list[AnytierError]:
 
 
 def _open(host: Hypervisor) -> Any:
+    wrong = uris.wrong(host.uri, host.unverified)  # of an import, or a doctor, nobody has asked that yet
+    if wrong is not None:
+        raise Rejected(f"libvirt {identity(host.uri)}", *wrong)
     libvirt = library()
     _events()
     given = {libvirt.VIR_CRED_AUTHNAME: host.user, libvirt.VIR_CRED_PASSPHRASE: host.password}

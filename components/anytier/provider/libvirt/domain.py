@@ -14,11 +14,11 @@ from pydantic import Field
 
 from anytier.errors import AnytierError, NotFound, Rejected
 from anytier.frozen import Frozen
-from anytier.hypervisors.uri import driver, lacks
+from anytier.hypervisors.uri import driver, identity, lacks
 from anytier.provider.fields import delete_first, replaces
 from anytier.provider.libvirt import errors, power
 from anytier.provider.libvirt.connection import Hypervisor, There, library, located, there, uuid_for, wrong_host
-from anytier.provider.libvirt.console import Console
+from anytier.provider.libvirt.console import Console, Line
 from anytier.provider.libvirt.naming import not_ours, wrong_name, wrong_path, wrong_text
 from anytier.provider.libvirt.power import Wait
 from anytier.provider.resource import Context, Resource
@@ -28,6 +28,7 @@ from anytier.render.libvirt import machine as form
 from anytier.render.libvirt.domain import Domain, Placed
 from anytier.render.libvirt.plan import Plan, plan
 
+_IDE = 4  # disks: two channels of two
 _UNPLUG = 20.0  # seconds that a guest has to let go of a device
 _OWN = {"host", "generation", "autostart", "running", "restart", "stop_timeout", "wait"}
 
@@ -85,6 +86,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
             *_wrong_size(inputs),
             *_wrong_kind(inputs),
             *_wrong_disks(inputs),
+            *_wrong_buses(inputs),
             *_wrong_nics(inputs),
             *_wrong_order(inputs),
         ]
@@ -104,7 +106,7 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
     def planned(self, old: DomainOutputs | None, inputs: DomainInputs) -> Mapping[str, Any]:
         if old is None:
             return {"pending": [], "defined": True}
-        return {"uuid": old.uuid, "macs": parts.macs(inputs.nics, old.uuid), "defined": True}
+        return {"uuid": old.uuid, "macs": _macs(inputs, old.uuid), "defined": True}
 
     def foretold(self, old_inputs: DomainInputs, state: DomainOutputs, inputs: DomainInputs) -> list[str]:
         if not old_inputs.running or not inputs.running:
@@ -132,13 +134,13 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
             return None
         have, placed = form.parse(found.lasting)
         known = _as_asked(inputs, have, host, found)
-        pending = _pending(found) if found.live is not None else []
+        pending = _pending(found, "hotplug" in place.abilities, state.pending if state else [])
         kept = state.addresses if state else []
         if found.live is not None and known.wait.until != "running":
             kept = await power.addresses(place, found.uuid, f"machine {name}") or kept
         order = [disk.path for disk in known.disks]
         targets = dict(zip((disk.path for disk in have.disks), placed.targets, strict=True))
-        macs = sorted(placed.macs, key=lambda mac: _place(mac, parts.macs(known.nics, found.uuid)))
+        macs = sorted(placed.macs, key=lambda mac: _place(mac, _macs(known, found.uuid)))
         placed = placed.model_copy(update={"targets": [targets[path] for path in order], "macs": macs})
         return known, _outputs(placed, kept, pending)
 
@@ -173,6 +175,8 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         outputs = _outputs(placed, list(addresses), [])
         ctx.made(inputs.name, outputs.model_copy(update={"defined": found is not None}))
         made = await self._define(place, path, wanted, placed, found)
+        uuid = str(made.findtext("uuid"))  # Hyper-V picks one itself
+        outputs = outputs.model_copy(update={"uuid": uuid})
         ctx.made(inputs.name, outputs)
         await place.call(path, lambda raw: _autostart(raw, uuid, inputs.autostart), 60)
         if not inputs.running:
@@ -181,11 +185,13 @@ class DomainResource(Resource[DomainInputs, DomainOutputs]):
         pending: list[str] = []
         if found is not None and found.live is not None:
             pending = await self._change(ctx, place, inputs, made, found.live)
-        console = Console(wanted.console_log, urlsplit(inputs.host.uri).hostname is None)
-        console.mark()
-        ctx.made(inputs.name, outputs.model_copy(update={"pending": pending}))
-        await power.start(place, uuid, path)
-        seen = await power.up(ctx, place, uuid, path, inputs.wait, console)
+        local = urlsplit(inputs.host.uri).hostname is None
+        line = Line(inputs.host, inputs.name) if inputs.wait.until != "running" else None
+        async with Console(wanted.console_log, local, line) as console:
+            console.mark()
+            ctx.made(inputs.name, outputs.model_copy(update={"pending": pending}))
+            await power.start(place, uuid, path)
+            seen = await power.up(ctx, place, uuid, path, inputs.wait, console)
         return outputs.model_copy(update={"addresses": seen or list(addresses), "pending": pending})
 
     async def _define(self, place: There, path: str, wanted: Domain, placed: Placed, found: Found | None) -> Element:
@@ -255,7 +261,14 @@ async def _placed(place: There, inputs: DomainInputs, uuid: str, found: Found | 
         kind = await _type(place, wanted)
     wanted = dialect.spoken(wanted, kind)
     targets = parts.targets(wanted.disks, wanted.machine, known)
-    return wanted, Placed(uuid=uuid, type=kind, targets=targets, macs=parts.macs(wanted.nics, uuid))
+    return wanted, Placed(uuid=uuid, type=kind, targets=targets, macs=_macs(inputs, uuid))
+
+
+def _macs(inputs: DomainInputs, uuid: str) -> list[str]:
+    """By the machine's UUID. One that the hypervisor picks comes later than the cards: there by place and name."""
+    known = driver(inputs.host.uri)
+    own = known is not None and known.picks_uuids
+    return parts.macs(inputs.nics, f"{identity(inputs.host.uri)}\n{inputs.name}" if own else uuid)
 
 
 async def _type(place: There, wanted: Domain) -> str:
@@ -318,16 +331,9 @@ async def _unplugged(place: There, uuid: str, path: str, steps: Plan) -> list[st
     limit = loop.time() + _UNPLUG
     while steps.unplug_disks or steps.unplug_nics:
         root = await place.call(path, lambda raw: xml.read(raw.lookupByUUIDString(uuid).XMLDesc(0)))
-        left = [
-            f"disk {item}: the guest keeps it"
-            for item in steps.unplug_disks
-            if form.device(root, disk=item) is not None
-        ]
-        left += [
-            f"network card {item}: the guest keeps it"
-            for item in steps.unplug_nics
-            if form.device(root, mac=item) is not None
-        ]
+        disks = [item for item in steps.unplug_disks if form.device(root, disk=item) is not None]
+        nics = [item for item in steps.unplug_nics if form.device(root, mac=item) is not None]
+        left = _kept(Plan(unplug_disks=disks, unplug_nics=nics))
         if not left or loop.time() >= limit:
             return left
         await asyncio.sleep(0.5)
@@ -390,22 +396,33 @@ def _outputs(placed: Placed, addresses: list[str], pending: list[str]) -> Domain
     )
 
 
-def _pending(found: Found) -> list[str]:
-    """What is defined but does not run yet."""
-    assert found.live is not None
-    steps = plan(form.parse(found.live), form.parse(found.lasting))
-    return [*steps.restart, *(f"disk {item}: is not plugged in" for item in steps.plug_disks)]
+def _pending(found: Found, hotplug: bool, known: list[str]) -> list[str]:
+    """What is defined but does not run yet. What runs beyond that waits to go only if it did before (`known`): somebody
+    else may have plugged it in for a while."""
+    if found.live is None:
+        return []
+    steps = plan(form.parse(found.live), form.parse(found.lasting), hotplug)
+    absent = [f"disk {item}: is not plugged in" for item in steps.plug_disks]
+    absent += [f"network card {item}: is not plugged in" for item in steps.plug_nics]
+    return [*steps.restart, *absent, *(line for line in _kept(steps) if line in known)]
+
+
+def _kept(steps: Plan) -> list[str]:
+    disks = [f"disk {item}: the guest keeps it" for item in steps.unplug_disks]
+    return disks + [f"network card {item}: the guest keeps it" for item in steps.unplug_nics]
 
 
 def _guess(inputs: DomainInputs, state: DomainOutputs) -> tuple[Domain, Placed]:
     """Without asking anybody."""
     domain = inputs.domain()
     targets = parts.targets(domain.disks, domain.machine)
-    return domain, Placed(uuid=state.uuid, type="", targets=targets, macs=parts.macs(domain.nics, state.uuid))
+    return domain, Placed(uuid=state.uuid, type="", targets=targets, macs=_macs(inputs, state.uuid))
 
 
 def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found: Found) -> DomainInputs:
     """What is there, in the words in which it was asked for: what was left open is no difference."""
+    if not dialect.of(str(found.lasting.get("type"))).emulated:
+        have = have.model_copy(update={"disks": _with_formats(asked, have, host)})
     if asked is None:
         return DomainInputs(**dict(have), host=host, autostart=found.autostart, running=found.live is not None)
     left_open = {
@@ -425,7 +442,7 @@ def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found:
         left_open["guest_agent"] = asked.guest_agent
     known = {disk.path: disk for disk in asked.disks}
     disks = [_disk_as_asked(known.get(item.path), item) for item in have.disks]
-    macs = dict(zip(parts.macs(asked.nics, found.uuid), asked.nics, strict=True))
+    macs = dict(zip(_macs(asked, found.uuid), asked.nics, strict=True))
     nics = [item if item.mac not in macs else _nic_as_asked(macs[item.mac], item) for item in have.nics]
     # libvirt sorts its devices; strangers come last
     disks.sort(key=lambda item: _place(item.path, known))
@@ -434,6 +451,14 @@ def _as_asked(asked: DomainInputs | None, have: Domain, host: Hypervisor, found:
     own = {name: getattr(asked, name) for name in _OWN}
     own |= {"autostart": found.autostart, "running": found.live is not None}
     return DomainInputs(**{**dict(seen), **own})
+
+
+def _with_formats(asked: DomainInputs | None, have: Domain, host: Hypervisor) -> list[parts.Disk]:
+    """Only QEMU is told a disk's format; elsewhere it is the one that was asked for, or the hypervisor's own."""
+    known = driver(host.uri)
+    own = known.formats[0] if known is not None else "qcow2"
+    said = {item.path: item.format for item in asked.disks} if asked is not None else {}
+    return [item.model_copy(update={"format": said.get(item.path, own)}) for item in have.disks]
 
 
 def _disk_as_asked(asked: parts.Disk | None, have: parts.Disk) -> parts.Disk:
@@ -513,6 +538,14 @@ def _wrong_disks(inputs: DomainInputs) -> Iterator[AnytierError]:
         yield from wrong_text(item.serial, f"disks[{index}].serial")
         if item.serial is not None and not 0 < len(item.serial) <= 20:
             yield Rejected(f"disks[{index}].serial", "has no more than 20 characters in a guest", "a shorter one")
+
+
+def _wrong_buses(inputs: DomainInputs) -> Iterator[AnytierError]:
+    known = driver(inputs.host.uri)
+    wanted = inputs.domain() if known is None else dialect.spoken(inputs.domain(), known.types[0])
+    on_ide = [index for index, item in enumerate(wanted.disks) if parts.bus(item, wanted.machine) == "ide"]
+    for index in on_ide[_IDE:]:
+        yield Rejected(f"disks[{index}].bus", f"is ide, which takes {_IDE}", "bus: scsi for what it does not boot from")
 
 
 def _wrong_nics(inputs: DomainInputs) -> Iterator[AnytierError]:

@@ -33,7 +33,8 @@ DIALECTS: Mapping[str, Dialect] = {
     # every guest since 2010 has drivers for these, and VMware's own docs choose them
     "vmware": Dialect(disk="scsi", cdrom="ide", nic="vmxnet3", scsi="lsilogic", serial=False, features=False),
     "vbox": Dialect(disk="sata", cdrom="sata", nic="82540EM", serial=False),
-    "hyperv": Dialect(disk="scsi", cdrom="scsi", nic=None, serial=False, features=False),
+    # libvirt makes machines of generation 1 there, whose BIOS reads IDE only
+    "hyperv": Dialect(disk="ide", cdrom="ide", nic=None, serial=False, features=False),
 }
 
 
