@@ -32,6 +32,7 @@ from bootstrap.engine import alone  # noqa: E402
 from bootstrap.paths import Paths  # noqa: E402
 from bootstrap.say import SetupError, clock, run  # noqa: E402
 
+METRICS = "sigs.k8s.io/metrics-server"
 TRAEFIK = "github.com/traefik/traefik/v3"
 LEGO = "github.com/go-acme/lego/v5"
 NAMES = "providers/dns"  # in lego: the clients of all name services, which no test needs and not every proxy has
@@ -222,6 +223,14 @@ ADDONS = {
         stamp=f"{TRAEFIK}/pkg/version.Version=",
         usual="10 minutes on two cores",
         prepare=without_names,
+    ),
+    "metrics-server": Addon(
+        source=METRICS,
+        package=f"{METRICS}/cmd/metrics-server",
+        image="registry.k8s.io/metrics-server/metrics-server",
+        place="metrics-server",
+        stamp="k8s.io/client-go/pkg/version.gitVersion=v",  # it tells this one of its own
+        usual="3 minutes on two cores",
     ),
 }
 
