@@ -70,9 +70,9 @@ class Metric(Node):
     exactly_one = ("cpu", "memory")
 
     cpu: v.Percentage | None = None
-    """Wanted CPU use in percent."""
+    """Wanted CPU use, in percent of `resources.requests.cpu`."""
     memory: v.Percentage | None = None
-    """Wanted memory use in percent."""
+    """Wanted memory use, in percent of `resources.requests.memory`."""
 
 
 class Scale(Node):
