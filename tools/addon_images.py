@@ -168,7 +168,7 @@ def place(paths: Paths, name: str) -> Path:
 def ensure(paths: Paths, name: str) -> Path:
     """The program, built now if the cache does not have it. SetupError says what is in the way."""
     target = place(paths, name)
-    with alone(target.parent.parent):
+    with alone(target.parent):  # not of all the cache: who wants none of this does not wait for it
         if not target.is_file():
             build(paths, name, target)
     return target
@@ -177,7 +177,6 @@ def ensure(paths: Paths, name: str) -> Path:
 def build(paths: Paths, name: str, target: Path) -> None:
     addon, go, own = ADDONS[name], modules.toolchain(paths, [name]), module(name)
     stamp = f"-ldflags=-s -w -X {addon.stamp}{version(name)}"
-    target.parent.mkdir(parents=True, exist_ok=True)
     with (
         clock("addons", f"building {name} {version(name)} from pinned Go modules", addon.usual),
         tempfile.TemporaryDirectory(dir=target.parent) as scratch,
