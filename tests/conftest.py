@@ -31,6 +31,7 @@ CLUSTERS = (
     "e2e/test_kubeadm",
     "conformance_kubeadm",
     "ingress_kubeadm",
+    "metrics_kubeadm",
     "conformance_managed",
     "measure_kubeadm",
     "shop_kubeadm",
