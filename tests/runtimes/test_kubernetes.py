@@ -262,8 +262,7 @@ def test_the_app_is_told_of_the_ports_that_the_machines_need_themselves() -> Non
 
 def test_a_workload_that_no_longer_says_its_number_comes_after_its_handover() -> None:
     web = {"containers": {"main": {"image": "x:1"}}}
-    asks = {"image": "x:1", "resources": {"requests": {"cpu": 0.1}}}
-    scaled = {"containers": {"main": asks}, "scale": {"min": 2, "max": 5}}
+    scaled = {**web, "scale": {"min": 2, "max": 5}}
     agent = {**web, "scale": {"mode": "global"}}
     app = spec(workloads={"scaled": scaled, "fixed": web, "agent": agent})
     found = registered(app, replace(PLACE, offers=PLACE.offers | {"metrics"}))

@@ -109,7 +109,7 @@ def main_container(name: str, body: Body) -> tuple[str, Container | None]:
     """The container that stands for the workload: the one of its name, else the first that runs on and on."""
     if name in body.containers:
         return name, body.containers[name]
-    mains = [key for key, item in body.containers.items() if container_role(item) == "main"]
+    mains = [key for key, item in body.containers.items() if _role(item) == "main"]
     return (mains[0], body.containers[mains[0]]) if mains else ("", None)
 
 
@@ -174,12 +174,12 @@ def _container(body: Body, key: str, item: Container, app_dir: Path, path: str) 
         run_as_non_root=bool(security and security.run_as_non_root),
         cap_add=list(security.cap_add) if security else [],
         cap_drop=list(security.cap_drop) if security else [],
-        role=container_role(item),
+        role=_role(item),
         after={other: waits.before[key].ready for other, waits in body.containers.items() if key in waits.before},
     )
 
 
-def container_role(item: Container) -> Any:
+def _role(item: Container) -> Any:
     """A container that others wait to see complete is an init container, another that stands before some a sidecar."""
     states = {condition.ready for condition in item.before.values()}
     return "init" if "complete" in states else "sidecar" if states else "main"

@@ -70,9 +70,9 @@ class Metric(Node):
     exactly_one = ("cpu", "memory")
 
     cpu: v.Percentage | None = None
-    """Wanted CPU use, in percent of `resources.requests.cpu`."""
+    """Wanted CPU use in percent."""
     memory: v.Percentage | None = None
-    """Wanted memory use, in percent of `resources.requests.memory`."""
+    """Wanted memory use in percent."""
 
 
 class Scale(Node):

@@ -49,8 +49,6 @@ def with_it(field: str, value: Any) -> App:
     web, job = data["workloads"]["web"], data["jobs"]["job"]
     if field.startswith(("workloads.*.scale.min", "workloads.*.scale.metrics")):
         web["scale"]["max"] = 9
-    if field.startswith("workloads.*.scale.m"):
-        web["containers"]["main"].setdefault("resources", {})["requests"] = {"cpu": 1, "memory": "64Mi"}
     if field in ("jobs.*.schedule", "jobs.*.timeZone", "jobs.*.concurrencyPolicy"):
         job |= {"trigger": "schedule", "schedule": job.get("schedule", "@daily")}
     return App.model_validate(data)

@@ -102,14 +102,13 @@ def test_global_is_one_on_every_node() -> None:
 
 def test_an_autoscaler_owns_the_number() -> None:
     scale = {"min": 2, "max": 5, "metrics": [{"cpu": 60}, {"memory": 70}]}
-    main = {"resources": {"requests": {"cpu": 0.1}, "limits": {"memory": "64Mi"}}}
-    made = objects(spec({"web": served(main, scale=scale, update={"maxParallel": "40%"})}))
+    made = objects(spec({"web": served(scale=scale, update={"maxParallel": "40%"})}))
     assert "replicas" not in made["web"]["spec"]
     assert made["web"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == "40%"
     scaler = made["web.scaler"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"], len(scaler["metrics"])) == (2, 5, 2)
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-    scaler_of = rendered(spec({"web": served(main, scale=scale)}))["web.scaler"]
+    scaler_of = rendered(spec({"web": served(scale=scale)}))["web.scaler"]
     assert scaler_of.on == "web" and "web" not in scaler_of.after, "a rollout that fails leaves it in charge"
 
 
@@ -126,32 +125,6 @@ def test_an_autoscaler_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(kind):
         rendered(spec({"web": workload(scale=scale)}), replace(TARGET, **change))
-
-
-@pytest.mark.parametrize(
-    ("metrics", "given", "missing"),
-    [
-        ([{"cpu": 50}], {"limits": {"cpu": 1, "memory": "64Mi"}}, "cpu"),
-        ([{"cpu": 50}, {"memory": 50}], {"requests": {"cpu": 0.1}}, "memory"),
-        ([], {}, "cpu"),
-    ],
-    ids=["only a limit", "the other", "the default metric"],
-)
-def test_an_autoscaler_goes_by_what_the_spec_requests_and_never_by_what_is_set_aside_where_it_says_nothing(
-    metrics: list[dict[str, int]], given: dict[str, Any], missing: str
-) -> None:
-    first = {
-        "image": "x",
-        "resources": {"requests": {"cpu": 1, "memory": "1Gi"}},
-        "before": {"main": {"ready": "complete"}},
-    }
-    web = workload({"resources": given}, scale={"max": 3, "metrics": metrics})
-    web["containers"]["first"] = first  # which has ended when anything is measured
-    with pytest.raises(SpecError, match="is missing") as told:
-        rendered(spec({"web": web}))
-    assert told.value.path == f"workloads.web.containers.main.resources.requests.{missing}"
-    sidecar = {**first, "before": {"main": {"ready": "started"}}}
-    assert "web.scaler" in objects(spec({"web": {**web, "containers": {**web["containers"], "first": sidecar}}}))
 
 
 def test_a_drained_node_takes_one_at_a_time_unless_the_spec_says_more() -> None:

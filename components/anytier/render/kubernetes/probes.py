@@ -101,13 +101,6 @@ def compute(given: Compute) -> Json:
     )
 
 
-def said(given: Compute) -> set[str]:
-    """Of cpu and memory, what is set aside because the spec says it: a limit of memory says it, too."""
-    limits, requests = given.limits or Amounts(), given.requests or Amounts()
-    found = {"cpu": requests.cpu, "memory": _first(requests.memory, limits.memory)}
-    return {name for name, amount in found.items() if amount is not None}
-
-
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 

@@ -26,7 +26,7 @@ from anytier.render.kubernetes.storage import many_writers
 from anytier.render.kubernetes.target import Json
 from anytier.render.template import UpdatePolicy
 from anytier.render.traffic import service_ports
-from anytier.render.workload import container_role, main_container, update_policy
+from anytier.render.workload import update_policy
 from anytier.spec import Workload
 
 Controller = Literal["Deployment", "StatefulSet", "DaemonSet"]
@@ -116,19 +116,6 @@ def _refuse(scope: Scope, name: str, body: Workload) -> None:
     if volumes and most > 1:
         what = f"{most} instances share volume {volumes[0]}, which has one writer on Kubernetes"
         raise SpecError(f"{path}.{'max' if scale.max is not None else 'replicas'}", what, _SHARE)
-    if scale.max is not None and body.containers:
-        _refuse_unmeasured(name, body)
-
-
-def _refuse_unmeasured(name: str, body: Workload) -> None:
-    """What a container sets aside where the spec says nothing is so little that any use of it is too much."""
-    running_on = [item.resources for item in body.containers.values() if container_role(item) != "init"]
-    asked = set[str]().union(*map(probes.said, running_on))
-    for what, _ in _measures(body):
-        if what not in asked:
-            main, _ = main_container(name, body)
-            path = f"workloads.{name}.containers.{main}.resources.requests.{what}"
-            raise SpecError(path, "is missing, and an autoscaler goes by percent of it", "say what one instance needs")
 
 
 _SHARE = (
@@ -186,9 +173,10 @@ def autoscaler(scope: Scope, name: str) -> Json | None:
     scale = scope.app.workloads[name].scale
     if scale.max is None:
         return None
+    wanted = [("cpu", metric.cpu) if metric.cpu is not None else ("memory", metric.memory) for metric in scale.metrics]
     metrics = [
         {"type": "Resource", "resource": {"name": key, "target": {"type": "Utilization", "averageUtilization": use}}}
-        for key, use in _measures(scope.app.workloads[name])
+        for key, use in wanted or [("cpu", 80)]
     ]
     kind = controller(scope, name)
     spec = {
@@ -198,12 +186,6 @@ def autoscaler(scope: Scope, name: str) -> Json | None:
         "metrics": metrics,
     }
     return scope.of_part("autoscaling/v2", "HorizontalPodAutoscaler", name, "workload", name, spec=spec)
-
-
-def _measures(body: Workload) -> list[tuple[str, int | None]]:
-    """(what an autoscaler looks at, the percent of it that is wanted)"""
-    given = body.scale.metrics
-    return [("cpu", item.cpu) if item.cpu is not None else ("memory", item.memory) for item in given] or [("cpu", 80)]
 
 
 def budget(scope: Scope, name: str) -> Json | None:
