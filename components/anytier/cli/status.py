@@ -16,19 +16,21 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
     import json
 
-    from anytier.cli.day2 import backend, deployed
+    from anytier.cli.day2 import at_this_moment, backend, deployed
     from anytier.cli.terminal import room
     from anytier.report.status import as_json, as_text, complete
 
-    workloads = deployed(args.stack)
+    found = deployed(args.stack)
 
-    async def look() -> list[object]:
-        place = backend(workloads)
+    async def look() -> tuple[list[object], dict[str, int]]:
+        place = backend(found)
         try:
-            return list(await place.instances())
+            wanted = await place.wanted() if any(item.counted for item in found) else {}
+            return list(await place.instances()), dict(wanted)
         finally:
             await place.close()
 
-    instances = asyncio.run(look())
+    instances, wanted = asyncio.run(look())
+    workloads = at_this_moment(found, wanted)
     print(json.dumps(as_json(workloads, instances), indent=2) if args.json else as_text(workloads, instances, room()))
     return 0 if complete(workloads, instances) else 1

@@ -10,7 +10,7 @@ from tests.provider.kubernetes.objects import container, ended, pod, replica_set
 
 from anytier.cli import day2, stack
 from anytier.errors import Rejected, Unreachable
-from anytier.provider.kubernetes.day2 import begun, rows
+from anytier.provider.kubernetes.day2 import begun, numbers, rows
 from anytier.provider.kubernetes.kinds import NUMBER
 from anytier.provider.kubernetes.terminal import exit_code
 from anytier.report.status import complete
@@ -81,4 +81,25 @@ def test_a_workload_on_a_cluster_is_its_rollout_and_the_router_is_none(monkeypat
     monkeypatch.setattr(stack, "stack_state", lambda name, secrets=False: state(secrets))
     (web,) = day2.deployed("dev")
     assert (web.name, web.kind, web.revision, web.inputs["kubeconfig"]) == ("web", "kubernetes", 2, "the config")
-    assert not complete([web], rows([pod()], [holder("web-a", 1, "new", 2)]))  # the autoscaler wants three
+    assert not complete([web], rows([pod()], [holder("web-a", 1, "new", 2)]))  # the autoscaler wanted three
+
+
+def test_what_an_autoscaler_has_decided_since_the_last_run_is_what_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "stack_state", lambda name, secrets=False: state(secrets))
+    live = {"metadata": {"labels": {"anytier.dev/workload": "web"}}, "spec": {"replicas": 1}}
+    assert numbers("Deployment", [live]) == {"web": 1}
+    on_nodes = {**live, "status": {"desiredNumberScheduled": 4}}
+    assert numbers("DaemonSet", [on_nodes]) == {"web": 4}
+    (web,) = day2.deployed("dev")
+    (now,) = day2.at_this_moment([web], numbers("Deployment", [live]))
+    assert complete([now], rows([pod()], [holder("web-a", 1, "new", 2)]))
+    assert day2.at_this_moment([web], {}) == [web], "it is gone: what was reached is all that is known"
+
+
+def test_a_number_of_the_specs_own_is_wanted_whoever_has_changed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = state(True)
+    for item in said["resources"]:
+        item["inputs"]["replicas"] = 3
+    monkeypatch.setattr(stack, "stack_state", lambda name, secrets=False: said)
+    (web,) = day2.deployed("dev")
+    assert day2.at_this_moment([web], {"web": 5}) == [web]

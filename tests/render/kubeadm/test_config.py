@@ -59,6 +59,7 @@ def test_safe_by_default() -> None:
     assert server["audit-log-maxage"] == "30"
     assert server["encryption-provider-config"].endswith("/encryption-0123456789.yaml")
     assert server["kubelet-certificate-authority"] == "/etc/kubernetes/pki/ca.crt"
+    assert server["enable-aggregator-routing"] == "true"
     assert arguments(cluster["controllerManager"])["profiling"] == "false"
     assert arguments(cluster["scheduler"])["profiling"] == "false"
     assert agent["authentication"] == {"anonymous": {"enabled": False}, "webhook": {"enabled": True}}

@@ -51,6 +51,9 @@ class DockerBackend:
         rows = await asyncio.gather(*(self._row(item) for item in groups))
         return sorted(rows, key=lambda row: (row.workload, row.revision, row.index))
 
+    async def wanted(self) -> dict[str, int]:
+        return {}  # nobody but the spec decides
+
     async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
         """Lines as they are written, of all containers of the instance; with `follow` until the caller stops."""
         there = await self._there()

@@ -64,6 +64,9 @@ class FleetBackend:
         ]
         return sorted(rows, key=lambda row: (row.workload, row.revision, row.index, row.machine))
 
+    async def wanted(self) -> dict[str, int]:
+        return {}  # nobody but the spec decides
+
     def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
         return self.parts[instance.machine].logs(_alone(instance), follow, tail)
 
@@ -95,6 +98,9 @@ class HostBackend:
             records = await Store(place, workload).instances()
             rows += await asyncio.gather(*(self._row(place, record, states.get(record.unit)) for record in records))
         return rows
+
+    async def wanted(self) -> dict[str, int]:
+        return {}  # nobody but the spec decides
 
     async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
         """Lines as they are written; with `follow` until the caller stops."""

@@ -10,7 +10,7 @@ from typing import Any
 from anytier.errors import NotFound
 from anytier.provider.kubernetes import kinds, terminal
 from anytier.provider.kubernetes.client import Api
-from anytier.provider.kubernetes.kinds import HASH, Json
+from anytier.provider.kubernetes.kinds import HASH, KINDS, Json, Kind
 from anytier.provider.kubernetes.reasons import containers
 
 WORKLOAD = "anytier.dev/workload"  # the label by which a workload's pods are found
@@ -45,6 +45,13 @@ class KubernetesBackend:
             self.there.items(f"{base}/controllerrevisions", labelSelector=WORKLOAD),
         )
         return rows(pods, [*sets, *revisions])
+
+    async def wanted(self) -> dict[str, int]:
+        found = await asyncio.gather(*map(self._running, KINDS))
+        return {name: number for numbers in found for name, number in numbers.items()}
+
+    async def _running(self, kind: Kind) -> dict[str, int]:
+        return numbers(kind, await self.there.items(kinds.all_of(kind, self.ns), labelSelector=WORKLOAD))
 
     async def logs(self, instance: Any, follow: bool, tail: int) -> AsyncGenerator[str, None]:
         """Lines as they are written, of all containers of the pod that have begun."""
@@ -99,6 +106,11 @@ def rows(pods: Iterable[Json], holders: Iterable[Json]) -> list[PodInfo]:
         index = seen[workload] = seen.get(workload, -1) + 1
         made.append(_row(pod, workload, _ordinal(pod, index), numbers.get((workload, kinds.note(pod, HASH)), 0)))
     return sorted(made, key=lambda row: (row.workload, row.revision, row.index, row.id))
+
+
+def numbers(kind: Kind, found: Iterable[Json]) -> dict[str, int]:
+    """Workload -> how many pods it is to have by now, whoever has decided that."""
+    return {str(kinds.meta(live)["labels"][WORKLOAD]): kinds.seen(kind, live).wanted for live in found}
 
 
 def _numbers(holders: Iterable[Json]) -> dict[tuple[str, str], int]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 Json = Mapping[str, Any]
 Kind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+KINDS: tuple[Kind, ...] = ("Deployment", "StatefulSet", "DaemonSet")
 
 HASH = "anytier.dev/revision-hash"  # on a pod template, and so on its pods: which template it is
 NUMBER = "anytier.dev/revision"  # on what keeps a template: our number of it
@@ -55,7 +56,11 @@ class Seen:
 
 
 def path(kind: Kind, ns: str, name: str) -> str:
-    return f"/apis/apps/v1/namespaces/{ns}/{_PLURALS[kind]}/{name}"
+    return f"{all_of(kind, ns)}/{name}"
+
+
+def all_of(kind: Kind, ns: str) -> str:
+    return f"/apis/apps/v1/namespaces/{ns}/{_PLURALS[kind]}"
 
 
 def keepers(kind: Kind, ns: str) -> str:

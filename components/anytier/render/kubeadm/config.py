@@ -101,6 +101,9 @@ def cluster(control: Control) -> dict[str, Any]:
         "authentication-config": f"{FOLDER}/authentication.yaml",
         "encryption-provider-config": f"{FOLDER}/encryption-{control.encryption}.yaml",
         "kubelet-certificate-authority": "/etc/kubernetes/pki/ca.crt",
+        # To pods that are ready. A Service's address leaves the machine before kube-proxy knows it, and whoever answers
+        # there is taken for the pod as long as that connection lasts.
+        "enable-aggregator-routing": "true",
         **(_audited() if control.audit else {}),
         **control.api_server,
     }

@@ -120,7 +120,7 @@ def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
 
 
 def _api() -> dict[str, Any]:
-    """Its certificate is its own: the API server reaches it inside of the cluster only, and so takes it as it is."""
+    """Its certificate is its own, and taken as it is: the API server asks ready pods, by their own addresses."""
     return {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
