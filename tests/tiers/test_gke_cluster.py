@@ -42,6 +42,7 @@ GOOGLE = {
     "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
     "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:agent@gke.example"},
     "gcp:compute/address:Address": {"address": "203.0.113.20"},
+    "gcp:compute/globalAddress:GlobalAddress": {"address": "203.0.113.21"},
     "anytier:kubernetes:Rollout": {"revision": 3, "replicas": 2},
 }
 APP = """
@@ -411,6 +412,23 @@ def test_the_routes_have_an_address_that_stays_and_is_told(shop: Recording) -> N
     assert notes["networking.gke.io/load-balancer-ip-addresses"] == shop["address"].inputs["name"] == NAME
     assert notes["cloud.google.com/l4-rbs"] == "enabled"
     assert shop.exports["url"] == "http://203.0.113.20/"
+
+
+def test_a_gateway_of_googles_has_an_address_that_stays_and_is_told(tmp_path: Path) -> None:
+    wanted = {**STACK, "anytier:gke": json.dumps({"gateway": {"className": "gke-l7-global-external-managed"}})}
+    made = deployed(tmp_path, wanted)
+    assert made["address"].type == "gcp:compute/globalAddress:GlobalAddress"
+    found = made["app/gateway"].inputs["spec"]
+    assert found["addresses"] == [{"type": "NamedAddress", "value": made["address"].inputs["name"]}]
+    assert [item["port"] for item in found["listeners"]] == [80]
+    assert {"web.health-check", "web.backend", "app/gateway"} <= set(made["route/any"].depends)
+    assert made.exports["url"] == "http://203.0.113.21/" == f"http://{made.exports['address']}/"
+    assert not [item for item in made.resources if item.name.startswith("router/")]
+
+
+def test_a_gateway_that_is_there_has_an_address_of_its_own() -> None:
+    made = tier(gateway={"name": "web", "namespace": "infra"})
+    assert not [item for item in made.resources if item.name == "address"] and "address" not in made.exports
 
 
 def test_what_is_built_goes_to_the_stacks_own_registry(tmp_path: Path) -> None:
