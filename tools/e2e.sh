@@ -41,7 +41,7 @@ why_no_cluster() {
         for minor in 1.34 1.33; do
             .venv/bin/python tools/kubernetes_bundle.py --minor "$minor" >&2 || echo "its software ($minor) cannot be had"
         done
-        for addon in traefik metrics-server; do
+        for addon in traefik metrics-server kube-router; do
             .venv/bin/python tools/addon_images.py "$addon" >&2 || true # one test each wants it, and says so
         done
         .venv/bin/python tools/setup.py --extra kubernetes >&2 || echo "the engine's plugin for it cannot be had"

@@ -392,11 +392,16 @@ TABLE: dict[str, dict[str, Support]] = {
     # routes
     "routes": _both(
         _emulated("a Caddy proxy beside the app"),
-        _emulated("a Gateway's or an Ingress controller's where the cluster has one, else Caddy beside the app"),
+        _emulated(
+            "a Gateway's that the stack names, an Ingress controller's of the cluster, else Caddy beside the app"
+        ),
     ),
     "routes.*.tls": _both(
         _emulated("the Caddy proxy holds the certificates"),
-        _emulated("given ones are Secrets; for automatic ones Caddy beside the app runs once, with a volume"),
+        _emulated(
+            "given ones are Secrets; for automatic ones Caddy beside the app runs once, with a volume; a Gateway that"
+            " is there has its own"
+        ),
     ),
     # jobs
     "workloads.*.host=absent": _row(_NO_BUILD, NATIVE),
@@ -481,6 +486,7 @@ _column(
             autopilot=_emulated("labels that GKE gives, such as cloud.google.com/gke-spot; no machine has others"),
         ),
         "workloads.*.identity": _noted("workload identity: the service account is bound to the workload's own account"),
+        "routes.*.timeout": _emulated("with a Gateway of Google's one for all routes to a workload, in whole seconds"),
         "objects": _but(
             NATIVE, autopilot=_emulated("but Autopilot refuses privileged pods, paths of the machine and its network")
         ),

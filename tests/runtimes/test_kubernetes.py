@@ -391,6 +391,18 @@ def test_what_the_cluster_removes_with_its_owner_is_not_what_others_name_afterwa
     assert len(after) == 6 and not before & after
 
 
+def test_an_apps_own_gateway_is_waited_for_and_no_other() -> None:
+    web = {"containers": {"main": {"image": "x:1"}}, "service": {"ports": {"http": {"port": 80}}}}
+    app = spec(workloads={"web": web}, routes=[{"workload": "web", "port": "http"}])
+    place = replace(PLACE, offers=PLACE.offers | {"gateway"}, gateway_class="eg")
+    found = registered(app, place)
+    (waited,) = found.of("kubernetes:Address")
+    assert waited.inputs["gateway"] == "gateway" and "app/gateway" in waited.depends
+    assert not found.of("kubernetes:Entrance"), "no machine of the cluster takes its requests"
+    there = registered(app, replace(place, gateway="infra/web"))
+    assert not there.of("kubernetes:Address")
+
+
 @given(st.text())
 def test_a_text_reveals_a_secret_only_where_its_value_stands(text: str) -> None:
     assert not runtime.reveals(text.replace("{secrets.", "{"))

@@ -356,6 +356,7 @@ KEPT_CHANGING: list[dict[str, Any]] = [
     {"admins": [{"group": PERSON}]},
     {"login": "spn"},
     {"ingress": "app-routing", **NAMED},
+    {"gateway": {"className": "approuting-istio"}},
     {"upgrades": "stable"},
     {"nodeOs": "security-patch"},
     {"maintenance": {"day": "Monday"}},

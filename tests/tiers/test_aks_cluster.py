@@ -85,6 +85,21 @@ def of(recording: Recording, kind: str) -> list[Registered]:
     return [item for item in recording.resources if item.type == kind]
 
 
+def test_what_is_supported_no_longer_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, resource=None: said.append(text))
+    made(ingress="app-routing", address="www.example.org")
+    assert len(said) == 1 and said[0].startswith("anytier:aks.ingress: ") and "docs/aks.md" in said[0]
+    made(gateway={"className": "approuting-istio"})
+    assert len(said) == 1
+
+
+def test_with_a_gateway_no_address_is_made() -> None:
+    recording, place = made(gateway={"className": "approuting-istio"})
+    assert not of(recording, "azure-native:network:PublicIPAddress") and "address" not in recording.exports
+    assert "address" in made()[0].exports and place.gateway_class == "approuting-istio"
+
+
 def cluster(recording: Recording) -> Any:
     (found,) = of(recording, CLUSTER)
     return found.inputs

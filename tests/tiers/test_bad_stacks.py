@@ -59,6 +59,14 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"mode": "autopilto"}, "mode", "input should be 'standard' or", "docs/stacks.md"),
     ({"nods": [{}]}, "nods", "did you mean 'nodes'?", "one of "),
     ({"access": ["0.0.0.0/0"]}, "access.0", "is (nearly) everybody", "the addresses that you come from"),
+    ({"gateway": {}}, "gateway", "names no Gateway", "give `name` and `namespace` of one"),
+    ({"gateway": {"name": "web"}}, "gateway", "is there by half", "such as {name: web, namespace: infra}"),
+    ({"gateway": {"namespace": "infra"}}, "gateway", "is there by half", "give both"),
+    ({"gateway": {"name": "Web", "namespace": "infra"}}, "gateway.name", "is no name of an object", "docs/stacks.md"),
+    ({"gateway": {"name": "web", "namespace": "in.fra"}}, "gateway.namespace", "is no namespace", "docs/stacks.md"),
+    ({"gateway": {"className": "a..b"}}, "gateway.className", "is no name of an object", "docs/stacks.md"),
+    ({"gateway": {"clasName": "eg"}}, "gateway.clasName", "did you mean 'className'?", "one of "),
+    ({"gateway": "traefik"}, "gateway", "should be a valid dictionary", "docs/stacks.md"),
 ]
 
 

@@ -628,6 +628,19 @@ def test_a_public_service_asks_for_a_network_load_balancer(app_file: Path) -> No
         assert [port["port"] for port in router["spec"]["ports"]] == [80]
 
 
+@pytest.mark.parametrize("gateway", [{"className": "eg"}, {"name": "web", "namespace": "infra", "className": "eg"}])
+def test_a_gateway_takes_the_routes_and_tells_where_it_is_if_it_is_the_apps(
+    gateway: dict[str, str], app_file: Path
+) -> None:
+    made = whole(app_file, **{"anytier:eks": json.dumps({"gateway": gateway})})
+    kinds = {item.type.rpartition(":")[2] for item in made.resources}
+    assert ("Gateway" in kinds) is ("name" not in gateway) and "HTTPRoute" in kinds
+    assert not [item for item in made.resources if item.name.startswith("router/")]
+    if "name" not in gateway:
+        assert made.exports["url"] == "http://lb.example.org/"
+        assert made["app/address"].inputs["gateway"] == "gateway"
+
+
 def test_what_the_app_builds_is_pushed_to_repositories_of_its_own() -> None:
     made = whole(ROOT / "apps" / "guestbook" / "app.yaml")
     found = of(made, "ecr/repository:Repository")

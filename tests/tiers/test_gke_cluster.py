@@ -20,7 +20,7 @@ from anytier import config, program
 from anytier.errors import AnytierError, leaves
 from anytier.tiers.gke import GkeTier
 from anytier.tiers.gkeargs import GkeArgs
-from anytier.tiers.gkeplan import IGNORED, REPLACES, called
+from anytier.tiers.gkeplan import GATEWAY, IGNORED, REPLACES, called
 from anytier.tiers.places import Binding
 
 pytest.importorskip("pulumi_gcp", reason="make test-clouds")
@@ -42,6 +42,7 @@ GOOGLE = {
     "gcp:serviceaccount/account:Account": {"email": "nodes@my-project.iam.gserviceaccount.com"},
     "gcp:projects/serviceIdentity:ServiceIdentity": {"member": "serviceAccount:agent@gke.example"},
     "gcp:compute/address:Address": {"address": "203.0.113.20"},
+    "gcp:compute/globalAddress:GlobalAddress": {"address": "203.0.113.21"},
     "anytier:kubernetes:Rollout": {"revision": 3, "replicas": 2},
 }
 APP = """
@@ -325,12 +326,17 @@ def test_ranges_that_are_in_use_are_another_cluster_and_the_preview_says_so(chan
 
 
 def test_every_property_that_replaces_is_one_that_is_set_here() -> None:
-    both = [*tier(nodes=[{"spot": True}]).resources, *tier(mode="autopilot").resources]
+    ways: list[dict[str, Any]] = [
+        {"nodes": [{"spot": True}]},
+        {"mode": "autopilot"},
+        {"gateway": {"className": GATEWAY}},
+    ]
+    all_ = [item for way in ways for item in tier(**way).resources]
     for kind, keys in REPLACES.items():
-        there = {path for item in both if item.type == kind for path, _ in paths(item.inputs)}
+        there = {path for item in all_ if item.type == kind for path, _ in paths(item.inputs)}
         for key in keys:
             assert any(path == key or path.startswith(f"{key}.") for path in there), f"{kind} {key}"
-    assert {item.type for item in both if item.type.startswith(("gcp:compute", "gcp:container"))} <= set(REPLACES)
+    assert {item.type for item in all_ if item.type.startswith(("gcp:compute", "gcp:container"))} <= set(REPLACES)
 
 
 def test_what_only_began_so_is_not_held_against_a_cluster_later() -> None:
@@ -411,6 +417,23 @@ def test_the_routes_have_an_address_that_stays_and_is_told(shop: Recording) -> N
     assert notes["networking.gke.io/load-balancer-ip-addresses"] == shop["address"].inputs["name"] == NAME
     assert notes["cloud.google.com/l4-rbs"] == "enabled"
     assert shop.exports["url"] == "http://203.0.113.20/"
+
+
+def test_a_gateway_of_googles_has_an_address_that_stays_and_is_told(tmp_path: Path) -> None:
+    wanted = {**STACK, "anytier:gke": json.dumps({"gateway": {"className": GATEWAY}})}
+    made = deployed(tmp_path, wanted)
+    assert made["address"].type == "gcp:compute/globalAddress:GlobalAddress"
+    found = made["app/gateway"].inputs["spec"]
+    assert found["addresses"] == [{"type": "NamedAddress", "value": made["address"].inputs["name"]}]
+    assert [item["port"] for item in found["listeners"]] == [80]
+    assert {"web.health-check", "web.backend", "app/gateway"} <= set(made["route/any"].depends)
+    assert made.exports["url"] == "http://203.0.113.21/" == f"http://{made.exports['address']}/"
+    assert not [item for item in made.resources if item.name.startswith("router/")]
+
+
+def test_a_gateway_that_is_there_has_an_address_of_its_own() -> None:
+    made = tier(gateway={"name": "web", "namespace": "infra"})
+    assert not [item for item in made.resources if item.name == "address"] and "address" not in made.exports
 
 
 def test_what_is_built_goes_to_the_stacks_own_registry(tmp_path: Path) -> None:

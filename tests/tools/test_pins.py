@@ -39,7 +39,7 @@ def test_the_language_host_is_of_its_pinned_version() -> None:
     assert required("language-python")[modules.HOST_MODULE] == f"v{LANGUAGE_HOST}"
 
 
-@pytest.mark.parametrize("module", ["pulumi", "language-python", "pulumi-kubernetes", *ADDONS])
+@pytest.mark.parametrize("module", ["pulumi", "language-python", "pulumi-kubernetes", "gateway-api", *ADDONS])
 def test_every_go_module_has_its_hash(module: str) -> None:
     """A module that is required but not in go.sum would stop the build; only go.mod's own hash may stand for it."""
     hashed = {tuple(line.split()[:2]) for line in (ROOT / "tools" / module / "go.sum").read_text().splitlines()}
@@ -63,6 +63,10 @@ def test_the_kubernetes_plugin_is_one_version_everywhere() -> None:
     main = (ROOT / "tools" / "pulumi-kubernetes" / "main.go").read_text()
     assert f'provider.Serve("kubernetes", "{KUBERNETES_PLUGIN}", schema, mapping)' in main
     assert required("pulumi-kubernetes")[plugin.MODULE] == "v4.0.0-20260115033456-f47bc2d6f199"
+
+
+def test_gateway_api_is_of_the_version_that_traefik_knows() -> None:
+    assert required("gateway-api")["sigs.k8s.io/gateway-api"] == required("traefik")["sigs.k8s.io/gateway-api"]
 
 
 def test_pre_commit_and_make_use_the_same_tools() -> None:

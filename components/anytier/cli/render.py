@@ -93,6 +93,8 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         storage_class=place.storage_class,
         ingress_class=place.ingress_class,
         gateway=place.gateway,
+        gateway_class=place.gateway_class,
+        gateway_address=place.gateway_address,
         entrance=place.entrance,
         scale=settings.scale,
         cloud=place.cloud,

@@ -32,6 +32,7 @@ OWNER = "anytier.dev/owner"
 PARTS = ("anytier.dev/workload", "anytier.dev/job", "anytier.dev/router")
 
 NAMESPACE = "app/namespace"
+GATEWAY = "app/gateway"
 PASSED = "object/"  # such keys has what the spec passes through
 VOLUME = "volume/"  # ... and the claims of volumes
 _WAITED_FOR = ("Namespace", "CustomResourceDefinition")  # these are there only once the server says so
@@ -72,13 +73,17 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         self.opened(rendered)
 
     def balanced(self, rendered: Iterable[Rendered]) -> Resource | None:
-        """Waits for the load balancer of the app's router, where that is the app's address."""
-        service = next((item for item in rendered if item.key == "router/service"), None)
-        if service is None or self.place.address != BALANCER:
-            return None
-        props = {**self.place_props(), "service": service.object["metadata"]["name"]}
-        after = self.waiting(self.there["router/service"])
-        return Resource("kubernetes:Address", "router/address", props, ("address",), after)
+        """Waits for the load balancer of the app's router, where that is the app's address; or for its own Gateway."""
+        names = {item.key: item.object["metadata"]["name"] for item in rendered}
+        if GATEWAY in names:
+            return self.address(GATEWAY, "gateway", names[GATEWAY])
+        if "router/service" in names and self.place.address == BALANCER:
+            return self.address("router/service", "service", names["router/service"])
+        return None
+
+    def address(self, key: str, kind: str, name: str) -> Resource:
+        props, after = {**self.place_props(), kind: name}, self.waiting(self.there[key])
+        return Resource("kubernetes:Address", f"{key.partition('/')[0]}/address", props, ("address",), after)
 
     def opened(self, rendered: Iterable[Rendered]) -> None:
         """Waits, when all else is there, for what the cluster's own machines take requests by."""
@@ -119,6 +124,8 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             storage_class=place.storage_class,
             ingress_class=place.ingress_class,
             gateway=place.gateway,
+            gateway_class=place.gateway_class,
+            gateway_address=place.gateway_address,
             images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
             scale=self.scale,
             cloud=place.cloud,

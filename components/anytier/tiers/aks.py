@@ -23,7 +23,7 @@ from anytier.tiers import aksinputs, aksplan, managed
 from anytier.tiers.aksargs import AksArgs
 from anytier.tiers.aksfacts import CREDENTIALS, wrong_login
 from anytier.tiers.aksplan import KEY, LOCATION, Plan
-from anytier.tiers.places import Cluster
+from anytier.tiers.places import BALANCER, Cluster
 
 
 class AksTier(pulumi.ComponentResource):
@@ -38,6 +38,9 @@ class AksTier(pulumi.ComponentResource):
     ) -> None:
         plan = decided(args, pulumi.get_stack())  # first: what is wrong registers nothing
         super().__init__("anytier:tier:Aks", name, {}, opts)
+        if args.ingress == "app-routing":
+            what = "is AKS's managed NGINX, which Microsoft supports until November 2026 only"
+            pulumi.log.warn(f"{KEY}.ingress: {what}; docs/aks.md says what to take instead", self)
         from anytier.tiers.akscluster import AksCluster
 
         made = AksCluster(plan, self)
@@ -58,7 +61,7 @@ class AksTier(pulumi.ComponentResource):
             "console": pulumi.Output.all(made.tenant, made.cluster.id).apply(lambda both: aksinputs.portal(*both)),
             "cluster": made.cluster.name,
             "resourceGroup": made.group.name,
-            "address": self.place.address,
+            **({} if self.place.address == BALANCER else {"address": self.place.address}),
             "costs": aksinputs.costs(plan),
             "deletion": managed.protection(KEY, args.protect),
             **({"access": managed.PRIVATE_API.format(key=KEY)} if plan.private else {}),

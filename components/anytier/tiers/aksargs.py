@@ -15,6 +15,7 @@ from anytier import logins
 from anytier.frozen import Frozen
 from anytier.tiers import managed
 from anytier.tiers.aksfacts import VERSIONS
+from anytier.tiers.gateways import GatewayArgs
 from anytier.tiers.managed import Nodes
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -135,6 +136,7 @@ class AksArgs(Frozen):
     admins: list[Admin] = Field(default_factory=list)
     login: Literal["azurecli", "azd", "msi", "spn", "workloadidentity"] = "azurecli"
     ingress: Literal["router", "app-routing"] = "router"
+    gateway: GatewayArgs | None = None
     upgrades: Literal["patch", "stable", "rapid", "node-image", "none"] = "patch"
     node_os: Literal["node-image", "security-patch", "none"] = "node-image"
     maintenance: Maintenance = Maintenance()

@@ -20,8 +20,9 @@ from anytier.tiers.aksfacts import (
     VERSIONS,
     arch_of,
 )
+from anytier.tiers.gateways import offering
 from anytier.tiers.managed import Arch, Nodes
-from anytier.tiers.places import Cluster, Offer
+from anytier.tiers.places import BALANCER, Cluster, Offer
 
 KEY = "anytier:aks"
 LOCATION = "azure-native:location"
@@ -175,12 +176,12 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
     """What the app may count on, as far as it is known without making the cluster."""
     offers: set[Offer] = {"load-balancer", "metrics", "network-policy", "storage"}
     routed = plan.args.ingress == "app-routing"
-    return Cluster(
+    cluster = Cluster(
         kubeconfig="",
         version=plan.version,
         port=port,
         tls_port=tls_port,
-        address=plan.args.address or "localhost",
+        address=plan.args.address or (BALANCER if plan.args.gateway else "localhost"),
         entrance=entrance(plan),
         builder={"host": plan.args.builder or os.environ.get("DOCKER_HOST") or _DAEMON},
         offers=frozenset(offers | ({"ingress"} if routed else set())),
@@ -192,11 +193,12 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         mode=plan.args.mode,
         tier="aks",
     )
+    return offering(cluster, plan.args.gateway)
 
 
 def own_address(plan: Plan) -> bool:
     """Whether the app's router gets an address that is made for it."""
-    return plan.args.address is None
+    return plan.args.address is None and plan.args.gateway is None
 
 
 def entrance(plan: Plan) -> dict[str, str]:
@@ -231,7 +233,10 @@ def _wrong_options(args: AksArgs) -> Iterator[ConfigError]:
     for name in ("managed-by", "anytier-stack"):
         if name in args.tags:
             yield ConfigError(f"{KEY}.tags.{name}", "is a tag of anytier's own", "choose another name")
-    if args.address is None and (args.mode == "automatic" or args.ingress == "app-routing"):
+    if args.gateway is not None and args.ingress == "app-routing":
+        what = "is given beside `ingress: app-routing`: which of them takes the app's routes?"
+        yield ConfigError(f"{KEY}.gateway", what, "keep one of the two")
+    elif args.gateway is None and args.address is None and (args.mode == "automatic" or args.ingress == "app-routing"):
         why = "mode automatic" if args.mode == "automatic" else "ingress: app-routing"
         what = f"is not given, and with `{why}` nobody knows the app's address before it has one"
         do = (

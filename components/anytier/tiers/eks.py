@@ -22,6 +22,7 @@ from anytier.clusterobjects import cluster_provider, register
 from anytier.tiers import eksplan, managed
 from anytier.tiers.eksargs import CREDENTIALS, KEY, EksArgs, assumed, wrong_login
 from anytier.tiers.eksplan import Plan
+from anytier.tiers.gateways import offering
 from anytier.tiers.managed import Exec
 from anytier.tiers.places import BALANCER, Cluster
 
@@ -112,7 +113,7 @@ class EksTier(pulumi.ComponentResource):
 
 
 def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **made: Any) -> Cluster:
-    return Cluster(
+    cluster = Cluster(
         kubeconfig=kubeconfig,
         version=args.version,
         port=port,
@@ -128,6 +129,7 @@ def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **m
         tier="eks",
         **made,
     )
+    return offering(cluster, args.gateway)
 
 
 def kubeconfig_of(region: str, name: str, server: str, authority: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from anytier.errors import ConfigError
 from anytier.frozen import Frozen
 from anytier.tiers import managed
+from anytier.tiers.gateways import GatewayArgs
 from anytier.tiers.managed import Access, Arch, Credentials, Minor, Nodes, Types, Versions
 
 KEY = "anytier:eks"
@@ -258,6 +259,7 @@ class EksArgs(Frozen):
     access: Access = Field(default_factory=list, max_length=40)
     admins: list[Annotated[str, AfterValidator(_principal)]] = Field(default_factory=list)
     load_balancer: Literal["public", "internal"] = "public"
+    gateway: GatewayArgs | None = None
     addons: dict[Addon, Annotated[str, AfterValidator(_addon)]] = Field(default_factory=dict)
     support: Literal["standard", "extended"] = "extended"
     log_days: Days = 90

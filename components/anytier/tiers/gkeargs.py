@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from anytier.frozen import Frozen
 from anytier.render.kubeadm import names
 from anytier.tiers import managed
+from anytier.tiers.gateways import GatewayArgs
 from anytier.tiers.managed import Access, Arch, Minor, Nodes, Versions
 
 KEY = "anytier:gke"
@@ -176,6 +177,7 @@ class GkeArgs(Frozen):
     endpoint: Literal["dns", "public", "private"] = "dns"
     access: Access = Field(default_factory=list)
     maintenance: Maintenance = Maintenance()
+    gateway: GatewayArgs | None = None
     builder: Annotated[str, AfterValidator(_docker)] | None = None
     protect: bool = False
     enable_apis: bool = True

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pulumi_gcp.compute import (
     Address,
+    GlobalAddress,
     Network,
     Router,
     RouterNat,
@@ -28,7 +30,7 @@ class Nets:
     network: Network
     subnet: Subnetwork
     nat: RouterNat
-    address: Address
+    address: Address | GlobalAddress | None
 
 
 def make(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) -> Nets:
@@ -64,18 +66,22 @@ def make(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) 
         network=network.id,
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    address = Address(
-        "address",
-        name=plan.name,
-        project=plan.project,
-        region=plan.region,
-        address_type="EXTERNAL",
-        network_tier="PREMIUM",
-        description="of the routes of the app",
-        labels=dict(plan.labels),
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=plan.args.protect or None),
-    )
-    return Nets(network, subnet, _way_out(plan, parent, router), address)
+    return Nets(network, subnet, _way_out(plan, parent, router), _address(plan, parent, after))
+
+
+def _address(plan: Plan, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) -> Address | GlobalAddress | None:
+    """Of the app's routes; a Gateway that is not the app's, or of nobody knows what class, has an address itself."""
+    said: dict[str, Any] = {
+        "name": plan.name,
+        "project": plan.project,
+        "address_type": "EXTERNAL",
+        "description": "of the routes of the app",
+        "labels": dict(plan.labels),
+        "opts": pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=plan.args.protect or None),
+    }
+    if plan.own_gateway:
+        return GlobalAddress("address", **said)
+    return Address("address", region=plan.region, network_tier="PREMIUM", **said) if plan.own_router else None
 
 
 def _flow_logs() -> SubnetworkLogConfigArgs:

@@ -41,6 +41,8 @@ APIS = ("artifactregistry", "cloudkms", "cloudresourcemanager", "compute", "cont
 NODE_ROLES = ("roles/container.defaultNodeServiceAccount", "roles/artifactregistry.reader")
 PODS, SERVICES = "pods", "services"  # the subnet's ranges
 STANDARD, HYPERDISK = "standard-rwo", "anytier-hyperdisk"  # storage classes: GKE's own, and ours
+# A class of Google's Gateways that wants no network of its own; the others' do, and no stack makes one.
+GATEWAY = "gke-l7-global-external-managed"
 BALANCER = {"cloud.google.com/l4-rbs": "enabled"}  # GKE's newer kind, which can have an address by its name
 STORAGE: Mapping[str, Any] = {
     "apiVersion": "storage.k8s.io/v1",
@@ -93,6 +95,7 @@ REPLACES: Mapping[str, frozenset[str]] = {
     "gcp:compute/address:Address": frozenset(
         {"name", "project", "region", "addressType", "networkTier", "description"}
     ),
+    "gcp:compute/globalAddress:GlobalAddress": frozenset({"name", "project", "addressType", "description"}),
     "gcp:kms/keyRing:KeyRing": frozenset({"project", "location"}),
     "gcp:kms/cryptoKey:CryptoKey": frozenset({"keyRing", "purpose"}),
     "gcp:serviceaccount/account:Account": frozenset({"accountId", "project"}),
@@ -178,6 +181,16 @@ class Plan:
     def hyperdisk(self) -> bool:
         """Whether volumes must be Hyperdisks, since the machines take no other."""
         return any(pool.disk == "hyperdisk-balanced" for pool in self.pools)
+
+    @property
+    def own_gateway(self) -> bool:
+        """Whether the app has a Gateway of Google's for itself, whose address can be made before."""
+        wanted = self.args.gateway
+        return wanted is not None and wanted.name is None and wanted.class_name == GATEWAY
+
+    @property
+    def own_router(self) -> bool:
+        return self.args.gateway is None
 
     @property
     def console(self) -> str:
@@ -266,6 +279,13 @@ def _wrong(args: GkeArgs, today: datetime.date) -> Iterator[ConfigError]:
             if given:
                 what = f"is for mode standard: in mode autopilot GKE makes {option} by itself, as pods ask for them"
                 yield ConfigError(f"{KEY}.{option}", what, "leave it out, or let `mode` be standard")
+    wanted = args.gateway
+    if wanted and wanted.name is None and wanted.class_name != GATEWAY and str(wanted.class_name).startswith("gke-"):
+        what = (
+            f"{wanted.class_name} is none that this tier can prepare: it wants a network of its own, or is an old one"
+        )
+        do = f"{GATEWAY}; or make a Gateway of that class yourself, and give its name, namespace and class"
+        yield ConfigError(f"{KEY}.gateway.className", what, do)
     if args.endpoint == "public" and not args.access:
         what = "is public, and nobody may come in by it"
         do = f"`pulumi config set --path '{KEY}.access[0]' ADDRESS/32`, or `endpoint: dns`: Google checks who you are"
@@ -407,7 +427,7 @@ def costs(plan: Plan) -> dict[str, Any]:
         "machines": machines,
         "billedBy": "pod requests" if plan.autopilot else "machines",
         "natGateways": 1,
-        "addresses": 1,
+        "addresses": 1 if plan.own_router or plan.own_gateway else 0,
         "kmsKeys": 1,
         "loadBalancers": "one for each exposed Service",
     }

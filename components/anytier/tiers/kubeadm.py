@@ -24,10 +24,11 @@ from anytier.render.kubernetes.addons import local_path, traefik
 from anytier.resources import Resource, owned_by
 from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.baremetal import looked_at
+from anytier.tiers.gateways import offering
 from anytier.tiers.inventory import read
 from anytier.tiers.kubeadmargs import DEFAULT_VERSION, KubeadmArgs, NodeArgs
 from anytier.tiers.kubeadmplan import KEY, Member, Plan
-from anytier.tiers.places import Cluster, HostMachine
+from anytier.tiers.places import BALANCER, Cluster, HostMachine
 from anytier.tiers.vmplan import Vm
 from anytier.tiers.vms import LibvirtArgs
 
@@ -137,12 +138,13 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
     """What the app may count on."""
     args = plan.args
     major, second = minor(plan.version)
-    return Cluster(
+    cluster = Cluster(
         kubeconfig="",
         version=f"{major}.{second}",
         port=port,
         tls_port=tls_port,
-        address=plan.address,
+        # Where a Gateway is reached its own status tells, or the stack.
+        address=BALANCER if args.gateway and args.address is None else plan.address,
         addresses=tuple(member.address for member in plan.members if member.ingress),
         reserved=plan.reserved,
         offers=plan.offers,
@@ -153,6 +155,7 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         dns_domain=args.dns_domain,
         tier="kubeadm",
     )
+    return offering(cluster, args.gateway)
 
 
 class Here:

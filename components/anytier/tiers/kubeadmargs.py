@@ -17,6 +17,7 @@ from anytier import logins
 from anytier.frozen import Frozen
 from anytier.render.kubeadm import names, versions
 from anytier.tiers.baremetal import MachineArgs
+from anytier.tiers.gateways import GatewayArgs
 from anytier.tiers.vms import LibvirtArgs
 
 DEFAULT_VERSION = "v1.34.2"
@@ -134,6 +135,7 @@ class KubeadmArgs(Frozen):
     volumes: Annotated[str, AfterValidator(_folder)] | None = None
     metrics: bool = False
     ingress_controller: Literal["none", "traefik"] = "none"
+    gateway: GatewayArgs | None = None
     builder: Annotated[str, AfterValidator(_docker)] | None = None
     caddy_image: str | None = None
     address: Annotated[str, AfterValidator(logins.address)] | None = None

@@ -338,7 +338,7 @@ def _endpoint(
 
 
 def _ways(args: KubeadmArgs) -> Iterator[ConfigError]:
-    """Machines come from one place."""
+    """Machines come from one place, and requests by one door."""
     given = {"machines": args.machines, "inventory": args.inventory, "libvirt": args.libvirt}
     said = [name for name, value in given.items() if value]
     for other in said[1:]:
@@ -347,6 +347,9 @@ def _ways(args: KubeadmArgs) -> Iterator[ConfigError]:
     if not said:
         do = f"`pulumi config set --path '{KEY}.machines[0].address' ADDRESS`, or name an `inventory` or `libvirt`"
         yield ConfigError(f"{KEY}.machines", "names no machine", do)
+    if args.gateway is not None and args.ingress_controller != "none":
+        what = f"is given beside `ingressController: {args.ingress_controller}`: which of them takes the app's routes?"
+        yield ConfigError(f"{KEY}.gateway", what, "keep one of the two")
 
 
 def _wrong_bundle(args: KubeadmArgs, bundle: Bundle) -> Iterator[AnytierError]:

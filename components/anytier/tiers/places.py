@@ -111,11 +111,12 @@ class Cluster:
     `kubeconfig` is its text (secret, output). `version` is the minor, such as `1.34`. `address`, `port` and `tls_port`
     are where users reach the app's routes (`address` may be an output, or BALANCER); `addresses` the machines' own ones
     on which the cluster takes such requests (outputs; none where it has load balancers), and `reserved` the TCP ports
-    there that the machines need themselves. `entrance`: annotations by
-    which the Service of the app's own router gets `address`. `ingress_class` and `gateway` (`namespace/name`) name what
-    takes routes where the cluster offers it. Images are built by the Docker daemon `builder` (the provider's wire form)
-    and sent to `nodes`, or to the `registry`, or where `push` says: it registers a repository for an image of that name
-    by the `ResourceOptions` that it is given, and returns its address and a login (`user:password`, secret). `ready`:
+    there that the machines need themselves. `entrance`: annotations by which the Service of the app's own router gets
+    `address`. `ingress_class`, `gateway` (`namespace/name`) and `gateway_class` name what takes routes where the
+    cluster offers it: without `gateway` the app has one of its own of that class, at the address that is called
+    `gateway_address` there. Images are built by the Docker daemon `builder` (the provider's wire form) and sent to
+    `nodes`, or to the `registry`, or where `push` says: it registers a repository for an image of that name by the
+    `ResourceOptions` that it is given, and returns its address and a login (`user:password`, secret). `ready`:
     resources that must stand before an app is put there. `lives_on`: with it all that is there goes. `identity` tells
     one cluster from another (an output), by more than its address; without, that is its certificate authority in the
     kubeconfig, which a preview may not know. `cloud`: whose roles its workloads can have; `bind` registers, under the
@@ -139,6 +140,8 @@ class Cluster:
     storage_class: str | None = None
     ingress_class: str | None = None
     gateway: str | None = None
+    gateway_class: str | None = None
+    gateway_address: str | None = None
     builder: Mapping[str, Any] | None = None
     nodes: tuple[HostMachine, ...] = ()
     registry: Registry | None = None

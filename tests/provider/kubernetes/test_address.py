@@ -1,4 +1,4 @@
-"""A load balancer's address: waited for, named when it does not come, gone when the Service is."""
+"""The address of a load balancer or a Gateway: waited for, named when it does not come, gone when what has it is."""
 
 from __future__ import annotations
 
@@ -12,18 +12,28 @@ from anytier.provider.kubernetes.address import AddressInputs, AddressOutputs, A
 from anytier.provider.resource import Context
 
 GIVEN = AddressInputs(kubeconfig="x", ns="anytier-dev-shop", service="anytier-router")
+GATEWAY = AddressInputs(kubeconfig="x", ns="anytier-dev-shop", gateway="gateway")
 
 
 def service(*entries: dict[str, str]) -> dict[str, Any]:
     return {"status": {"loadBalancer": {"ingress": [*entries]}}}
 
 
+def gateway(*addresses: str, **conditions: str) -> dict[str, Any]:
+    """`conditions`: what each says that is not so; an empty text is one that holds."""
+    said = [{"type": kind, "status": "False" if text else "True", "message": text} for kind, text in conditions.items()]
+    listed = [{"type": "IPAddress", "value": text} for text in addresses]
+    return {"status": {"addresses": listed, "conditions": said}}
+
+
 class Api:
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
+    def __init__(
+        self, *answers: Any, path: str = "/api/v1/namespaces/anytier-dev-shop/services/anytier-router"
+    ) -> None:
+        self.answers, self.path = list(answers), path
 
     async def find(self, path: str) -> Any:
-        assert path == "/api/v1/namespaces/anytier-dev-shop/services/anytier-router"
+        assert path == self.path
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -54,6 +64,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
         (service({"ip": "203.0.113.7"}), "203.0.113.7"),
         (service({}, {"ip": "203.0.113.8"}), "203.0.113.8"),
         ({"status": {"loadBalancer": None}}, None),
+        (gateway(), None),
+        (gateway("203.0.113.9"), "203.0.113.9"),
     ],
 )
 def test_the_status_tells_it(found: dict[str, Any], told: str | None) -> None:
@@ -74,6 +86,19 @@ async def test_one_that_never_comes_is_told_with_where_to_look() -> None:
         await address.awaited(Api(service()), ctx, GIVEN, patience=0)  # type: ignore[arg-type]
     with pytest.raises(NotFound):
         await address.awaited(Api(None), ctx, GIVEN)  # type: ignore[arg-type]
+
+
+async def test_a_gateway_is_waited_for_until_it_serves_and_its_controllers_word_is_told() -> None:
+    ctx, path = (
+        Context("urn", "x", Sink()),
+        "/apis/gateway.networking.k8s.io/v1/namespaces/anytier-dev-shop/gateways/gateway",
+    )
+    late = [gateway(), gateway("1.2.3.4", Programmed="soon"), gateway("1.2.3.4", Accepted="", Programmed="", Odd="x")]
+    assert await address.awaited(Api(*late, path=path), ctx, GATEWAY) == "1.2.3.4"  # type: ignore[arg-type]
+    for found, why in ((gateway(Accepted="", Programmed="no quota"), "no quota"), (gateway(), "it has no address")):
+        with pytest.raises(RolloutFailed, match=f"does not serve after 0 s: {why}") as caught:
+            await address.awaited(Api(found, path=path), ctx, GATEWAY, patience=0)  # type: ignore[arg-type]
+        assert "describe gateway gateway" in caught.value.do
 
 
 async def test_another_address_is_seen_and_a_service_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:

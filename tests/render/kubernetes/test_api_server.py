@@ -2,6 +2,7 @@
 
 Nothing but namespaces and definitions is really made: all else is a dry run of server-side apply. The server warns
 where a pod would break the namespace's PodSecurity level, and of what is deprecated: no example may make it.
+Objects of Gateway API and GKE's policies are judged by their projects' own definitions.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.render.kubernetes import apiserver
-from tests.render.kubernetes.samples import OFFERS, SPECS, TARGET, finished
+from tests.render.kubernetes import apiserver, gatewayapi
+from tests.render.kubernetes.samples import OFFERS, SPECS, TARGET, finished, objects, served, spec
+from tests.render.kubernetes.test_network import GIVEN, PAIR
 
 from anytier.render.kubernetes import Rendered, Target, addons, render
 from anytier.spec.load import load
@@ -27,6 +29,7 @@ WHY = "no kube-apiserver: make e2e-cluster builds it, or ANYTIER_KUBERNETES_BIN 
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with apiserver.running(request.param, tmp_path_factory.mktemp("api")) as found:
         found.version = request.param.rpartition(".")[0]
+        gatewayapi.define(found)
         yield found
 
 
@@ -35,9 +38,19 @@ TARGETS = {
     "ingress": {"offers": OFFERS | {"ingress"}, "ingress_class": "nginx"},
     "traefik": {"offers": OFFERS | {"ingress"}, "ingress_class": "traefik"},
     "load-balancer": {"offers": OFFERS | {"load-balancer"}, "addresses": ()},
+    "gateway": {"offers": OFFERS | {"gateway"}, "gateway": "infra/web"},
+    "own-gateway": {"offers": OFFERS | {"gateway"}, "gateway_class": "eg"},
+    "gke-gateway": {
+        "offers": OFFERS | {"gateway"},
+        "gateway_class": "gke-l7-global-external-managed",
+        "gateway_address": "shop",
+    },
 }
-# What an Ingress has no words for, and what Traefik cannot do.
-LEFT_OUT = {"ingress": ("conformance", "everything"), "traefik": ("everything",)}
+# What an Ingress has no words for, and what neither Traefik nor a Gateway can do.
+LEFT_OUT = {
+    "ingress": ("conformance", "everything"),
+    **dict.fromkeys(TARGETS.keys() - {"router", "ingress", "load-balancer"}, ("everything",)),
+}
 
 
 def items(name: str, way: str, version: str) -> list[Rendered]:
@@ -64,6 +77,36 @@ def test_every_object_is_taken_and_nothing_is_warned_of(server: Any, name: str, 
     # A certificate's value is made up here.
     said = [warning for warning in server.warnings if "failed to find any PEM data" not in warning]
     assert (refused, said) == ([], [])
+
+
+@pytest.mark.parametrize("way", [way for way in TARGETS if "gateway" in way])
+def test_whatever_routes_say_is_taken_by_the_definitions_of_gateway_api(server: Any, way: str) -> None:
+    probe = {"readinessProbe": {"httpGet": {"port": 8080, "path": "/ready?a=b"}}}
+    routes: list[dict[str, Any]] = [
+        {},
+        {"path": "/x", "stripPrefix": True, "timeout": 0.5},
+        {"host": "*.test", "path": "/a%20b/~c/"},
+        *({"path": f"/{number}"} for number in range(40)),
+    ]
+    if way != "gateway":
+        routes += [{"host": host, "tls": GIVEN} for host in ("a.test", "*.a.test", "localhost")]
+        routes.append({"path": "/any", "tls": {**GIVEN, "redirect": False}})
+    if way == "gke-gateway":
+        routes = [{**route, "timeout": 100} for route in routes]
+    given: dict[str, Any] = TARGETS[way]
+    target = replace(TARGET, namespace=f"anytier-{way}-routes", version=server.version, **given)
+    app = spec(
+        {"web": served(probe)}, routes=[{"workload": "web", "port": "http", **route} for route in routes], **PAIR
+    )
+    made = objects(app, target)
+    server.apply(made["app/namespace"], dry=False)
+    kinds = {"Gateway", "HTTPRoute", "HealthCheckPolicy", "GCPBackendPolicy"}
+    judged = [item for item in made.values() if item["kind"] in kinds]
+    for item in judged:
+        server.apply(item)
+    assert {item["kind"] for item in judged} == {
+        "gateway": {"HTTPRoute"}, "own-gateway": {"Gateway", "HTTPRoute"}, "gke-gateway": kinds,
+    }[way]  # fmt: skip
 
 
 def _settle(made: dict[str, Any]) -> None:

@@ -28,6 +28,8 @@ TRAEFIK = offering("ingress", ingress_class="traefik")
 PAIR = {"secrets": {"c": {"from": "config"}, "k": {"from": "config"}}}
 GIVEN = {"secretRef": {"certificate": "c", "key": "k"}}
 GATEWAY = offering("gateway", gateway="infra/main")
+OWN = offering("gateway", gateway_class="eg")
+GOOGLES = offering("gateway", gateway_class="gke-l7-global-external-managed")
 
 
 def routed(route: dict[str, Any], target: Target = TARGET, **more: Any) -> dict[str, Any]:
@@ -146,9 +148,21 @@ def test_what_an_ingress_cannot_say_is_refused(field: dict[str, Any]) -> None:
         routed(field, INGRESS)
 
 
+def by_gateway(*routes: dict[str, Any], target: Target = OWN, **more: Any) -> dict[str, Any]:
+    return objects(spec({"web": served()}, routes=[{**ROUTE, **route} for route in routes], **more), target)
+
+
+def http_routes(made: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item["spec"] for key, item in made.items() if key.startswith("route/")]
+
+
 def test_a_gateway_takes_prefixes_off_and_has_time_limits() -> None:
-    made = routed({"path": "/x", "stripPrefix": True, "timeout": 1.5}, GATEWAY)["route/any"]
-    assert made["kind"] == "HTTPRoute" and made["spec"]["parentRefs"] == [{"name": "main", "namespace": "infra"}]
+    made = next(
+        item
+        for item in routed({"path": "/x", "stripPrefix": True, "timeout": 1.5}, GATEWAY).values()
+        if item["kind"] == "HTTPRoute"
+    )
+    assert made["spec"]["parentRefs"] == [{"name": "main", "namespace": "infra"}]
     [rule] = made["spec"]["rules"]
     assert rule["filters"][0]["urlRewrite"]["path"] == {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
     assert rule["timeouts"] == {"request": "1s500ms"} and rule["backendRefs"] == [{"name": "web", "port": 80}]
@@ -164,7 +178,8 @@ SIZES = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 @example(366 * 86400 - 0.001).via("every unit")
 def test_a_gateway_takes_every_time_limit(seconds: float) -> None:
     """By the pattern of Gateway API's own definition of an HTTPRoute."""
-    [rule] = routed({"timeout": seconds}, GATEWAY)["route/any"]["spec"]["rules"]
+    [route] = http_routes(routed({"timeout": seconds}, GATEWAY))
+    [rule] = route["rules"]
     if not seconds:
         assert "timeouts" not in rule
         return
@@ -172,6 +187,111 @@ def test_a_gateway_takes_every_time_limit(seconds: float) -> None:
     assert re.fullmatch(r"([0-9]{1,5}(h|m|s|ms)){1,4}", text)
     total = sum(int(count) * SIZES[unit] for count, unit in re.findall(r"([0-9]+)([a-z]+)", text))
     assert total == max(1, round(seconds * 1000))
+
+
+def test_a_gateway_that_is_there_is_all_that_an_app_names() -> None:
+    made = by_gateway({}, {"host": "a.test"}, target=GATEWAY)
+    assert {item["kind"] for item in made.values()} & {"Gateway", "HTTPRoute"} == {"HTTPRoute"}
+    assert [each.get("hostnames") for each in http_routes(made)] == [None, ["a.test"]]
+    assert "router/proxy" not in made and "policy/gateway" not in made
+
+
+def test_an_app_has_a_gateway_of_its_own_with_a_listener_for_each_encrypted_host() -> None:
+    made = by_gateway({}, {"host": "a.test", "tls": GIVEN}, {"host": "*.test", "tls": GIVEN}, **PAIR)
+    found = made["app/gateway"]["spec"]
+    assert found["gatewayClassName"] == "eg" and "addresses" not in found
+    secret = made["ingress-certificate/c"]["metadata"]["name"]
+    assert [(item["name"], item["protocol"], item["port"], item.get("hostname")) for item in found["listeners"]] == [
+        ("http", "HTTP", 8080, None),
+        ("https-a.test", "HTTPS", 8443, "a.test"),
+        ("https-wildcard.test", "HTTPS", 8443, "*.test"),
+    ]
+    assert found["listeners"][1]["tls"] == {"mode": "Terminate", "certificateRefs": [{"name": secret}]}
+    after = rendered(spec({"web": served()}, routes=[{**ROUTE, "host": "a.test", "tls": GIVEN}], **PAIR), OWN)
+    assert "app/gateway" in after["route/a.test"].after and "ingress-certificate/c" in after["app/gateway"].after
+
+
+def test_plain_requests_for_an_encrypted_route_are_sent_there() -> None:
+    for port, said in ((8443, {"port": 8443}), (443, {})):
+        encrypted, plain = http_routes(
+            by_gateway({"host": "a.test", "tls": GIVEN}, target=replace(OWN, tls_port=port), **PAIR)
+        )
+        assert encrypted["parentRefs"] == [{"name": "gateway", "sectionName": "https-a.test"}]
+        assert plain["parentRefs"] == [{"name": "gateway", "sectionName": "http"}]
+        [rule] = plain["rules"]
+        assert rule["filters"][0]["requestRedirect"] == {"scheme": "https", "statusCode": 301, **said}
+        assert "backendRefs" not in rule
+    alone = by_gateway({"host": "a.test", "tls": {**GIVEN, "redirect": False}}, **PAIR)
+    assert len(http_routes(alone)) == 1 and len(alone["app/gateway"]["spec"]["listeners"]) == 1
+
+
+def test_pods_of_ones_own_gateway_are_called_by_everybody() -> None:
+    found = by_gateway({})["policy/gateway"]["spec"]
+    assert found["podSelector"] == {"matchLabels": {"gateway.networking.k8s.io/gateway-name": "gateway"}}
+    assert found["ingress"] == found["egress"] == [{}]
+    assert not {"policy/gateway", "app/gateway"} & objects(spec({"web": served()}), OWN).keys()
+
+
+@pytest.mark.parametrize(
+    ("routes", "path", "said"),
+    [
+        ([{"host": "a.b", "tls": {}}], "routes[0].tls", "fetches certificates for a Gateway"),
+        ([{}, {"path": "/a//b"}], "routes[1].path", "no path of an HTTPRoute"),
+        ([{"path": "/a/./b"}], "routes[0].path", "no path of an HTTPRoute"),
+        ([{"path": "/a{b}"}], "routes[0].path", "no path of an HTTPRoute"),
+        ([{"path": "/" + "a" * 1024}], "routes[0].path", "no path of an HTTPRoute"),
+        ([{"host": f"{n}.test", "tls": GIVEN} for n in range(64)], "routes", "at most 64 listeners"),
+    ],
+)
+def test_what_a_gateway_cannot_do_is_refused_by_name(routes: list[dict[str, Any]], path: str, said: str) -> None:
+    with pytest.raises(CapabilityError, match=said) as caught:
+        by_gateway(*routes, **PAIR)
+    assert caught.value.path == path and "router" in caught.value.do
+
+
+# google's gateways
+
+
+def test_googles_load_balancer_sees_that_a_pod_serves_by_its_readiness_probe() -> None:
+    probe = {
+        "httpGet": {"port": 8081, "path": "/ready", "host": "shop.test"},
+        "periodSeconds": 30,
+        "failureThreshold": 20,
+    }
+    app = spec({"web": served({"readinessProbe": probe})}, routes=[ROUTE])
+    for target in (GOOGLES, replace(GOOGLES, gateway="infra/web")):
+        found = objects(app, target)["web.health-check"]["spec"]
+        assert found["targetRef"] == {"group": "", "kind": "Service", "name": "web"}
+        assert found["default"] == {
+            "checkIntervalSec": 5,
+            "timeoutSec": 1,
+            "healthyThreshold": 1,
+            "unhealthyThreshold": 10,
+            "config": {
+                "type": "HTTP",
+                "httpHealthCheck": {
+                    "portSpecification": "USE_FIXED_PORT", "port": 8081, "host": "shop.test", "requestPath": "/ready",
+                },
+            },
+        }  # fmt: skip
+    [bare] = [item for key, item in by_gateway({}, target=GOOGLES).items() if key == "web.health-check"]
+    assert bare["spec"]["default"]["config"]["type"] == "TCP"
+    assert "web.health-check" not in by_gateway({})
+
+
+def test_googles_load_balancer_waits_as_long_as_the_routes_say() -> None:
+    made = by_gateway({"timeout": 90.5}, {"path": "/x", "timeout": 90.5}, target=GOOGLES)
+    assert made["web.backend"]["spec"]["default"]["timeoutSec"] == 91
+    assert all("timeouts" not in each["rules"][0] for each in http_routes(made))
+    assert by_gateway({}, target=GOOGLES)["web.backend"]["spec"]["default"]["timeoutSec"] == 86_400
+    with pytest.raises(CapabilityError, match=r"routes\[1\].timeout: .*one time limit"):
+        by_gateway({"timeout": 90}, {"path": "/x"}, target=GOOGLES)
+
+
+def test_googles_gateway_gets_the_address_that_was_made_for_it() -> None:
+    found = by_gateway({}, target=replace(GOOGLES, gateway_address="shop"))
+    assert found["app/gateway"]["spec"]["addresses"] == [{"type": "NamedAddress", "value": "shop"}]
+    assert "policy/gateway" not in found, "its pods are nowhere"
 
 
 # traefik

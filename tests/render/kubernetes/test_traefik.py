@@ -135,13 +135,19 @@ def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]
                 server.apply(item, dry=False)
         for name, port in ports.items():
             server.apply(endpoints(TARGET.namespace, name, address, port), dry=False)
-        with running(folder, server, addon) as found:
+        with running(folder, server, addon, free_numbers()) as found:
             found.ports |= ports
             yield found
 
 
+def free_numbers() -> dict[int, int]:
+    return {number: apiserver._free() for number in (traefik.PLAIN, traefik.ENCRYPTED, traefik.HEALTH)}
+
+
 @contextlib.contextmanager
-def running(folder: Path, server: apiserver.Server, addon: list[dict[str, Any]]) -> Iterator[Controller]:
+def running(
+    folder: Path, server: apiserver.Server, addon: list[dict[str, Any]], numbers: Mapping[int, int]
+) -> Iterator[Controller]:
     """Traefik with the arguments and the config of its addon; its numbers are others, as is where its files are."""
     config, deployment = (next(item for item in addon if item["kind"] == kind) for kind in ("ConfigMap", "Deployment"))
     (folder / "routing").mkdir()
@@ -159,7 +165,6 @@ def running(folder: Path, server: apiserver.Server, addon: list[dict[str, Any]])
         "users": [{"name": "it", "user": {"token": apiserver.TOKEN, "as": account}}],
     }
     (folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    numbers = {number: apiserver._free() for number in (traefik.PLAIN, traefik.ENCRYPTED, traefik.HEALTH)}
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     mount = deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"][0]["mountPath"]
     given = [text.replace(mount, str(folder / "routing")) for text in arguments]

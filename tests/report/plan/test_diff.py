@@ -122,6 +122,12 @@ def test_pods_go_before_others_come_or_not(type: str, spec: dict[str, Any], effe
     assert changed(type, template("a", **spec), template("b", **spec)) == ("change", effect)
 
 
+@pytest.mark.parametrize("kind", ["networking.k8s.io/v1:Ingress", "gateway.networking.k8s.io/v1:HTTPRoute"])
+def test_who_reaches_an_app_and_how_is_no_quiet_change(kind: str) -> None:
+    before, after = ({"spec": {"rules": [path]}} for path in ("a", "b"))
+    assert changed(f"kubernetes:{kind}", before, after) == ("change", "disruptive")
+
+
 @pytest.mark.parametrize(
     ("type", "before", "after", "kind"),
     [

@@ -1,4 +1,5 @@
-"""`anytier:kubernetes:Address`: where a Service's load balancer is reached, once its cloud has made one."""
+"""`anytier:kubernetes:Address`: where a Service's load balancer is reached, once its cloud has made one; or a Gateway,
+once its controller has."""
 
 from __future__ import annotations
 
@@ -15,10 +16,14 @@ from anytier.provider.resource import Context, Resource
 
 PATIENCE = 600.0  # seconds; the clouds take from ten seconds to a few minutes
 PAUSE = 2.0
+_WANTED = ("Accepted", "Programmed")  # conditions of a Gateway
 
 
 class AddressInputs(ClusterInputs):
-    service: Annotated[str, replaces]
+    """The name of the one or the other."""
+
+    service: Annotated[str | None, replaces] = None
+    gateway: Annotated[str | None, replaces] = None
 
 
 class AddressOutputs(Frozen):
@@ -31,7 +36,7 @@ class AddressResource(Resource[AddressInputs, AddressOutputs]):
 
     async def create(self, ctx: Context, inputs: AddressInputs) -> tuple[str, AddressOutputs]:
         found = await awaited(api(inputs.kubeconfig), ctx, inputs)
-        return f"{inputs.ns}/{inputs.service}", AddressOutputs(address=found)
+        return f"{inputs.ns}/{inputs.gateway or inputs.service}", AddressOutputs(address=found)
 
     async def update(
         self, ctx: Context, id: str, old_inputs: AddressInputs, state: AddressOutputs, inputs: AddressInputs
@@ -43,37 +48,58 @@ class AddressResource(Resource[AddressInputs, AddressOutputs]):
     ) -> tuple[AddressInputs, AddressOutputs] | None:
         if inputs is None:
             raise Rejected(id, "an address is not imported", "let `pulumi up` find it")
-        service = await api(inputs.kubeconfig).find(path_of(inputs))
-        address = address_in(service) if service is not None else None
+        found = await api(inputs.kubeconfig).find(path_of(inputs))
+        address = address_in(found) if found is not None else None
         return (inputs, AddressOutputs(address=address)) if address else None
 
     async def delete(self, ctx: Context, id: str, inputs: AddressInputs, state: AddressOutputs) -> None:
-        """It goes with the Service."""
+        """It goes with what it is of."""
 
 
 def path_of(inputs: AddressInputs) -> str:
+    if inputs.gateway:
+        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{inputs.ns}/gateways/{inputs.gateway}"
     return f"/api/v1/namespaces/{inputs.ns}/services/{inputs.service}"
 
 
 async def awaited(there: Api, ctx: Context, inputs: AddressInputs, patience: float = PATIENCE) -> str:
-    """RolloutFailed where nobody makes a load balancer; NotFound where the Service is gone."""
-    where, until = f"service {inputs.service}", time.monotonic() + patience
+    """RolloutFailed where nobody makes a load balancer; NotFound where what wants one is gone."""
+    where = f"gateway {inputs.gateway}" if inputs.gateway else f"service {inputs.service}"
+    until = time.monotonic() + patience
     while True:
-        service = await there.find(path_of(inputs))
-        if service is None:
+        found = await there.find(path_of(inputs))
+        if found is None:
             raise NotFound(where, f"is not there in namespace {inputs.ns}", "run again")
-        if address := address_in(service):
+        wrong = unprogrammed(found)
+        if (address := address_in(found)) and not wrong:
             return address
         if time.monotonic() >= until:
-            what = f"has no load balancer after {patience:.0f} s"
-            do = f"`kubectl -n {inputs.ns} describe service {inputs.service}` says what the cloud answered"
-            raise RolloutFailed(where, what, do)
-        ctx.status("waiting for the cloud's load balancer")
+            raise _late(inputs, wrong, patience)
+        ctx.status("waiting for the Gateway" if inputs.gateway else "waiting for the cloud's load balancer")
         await asyncio.sleep(PAUSE)
 
 
-def address_in(service: Json) -> str | None:
+def _late(inputs: AddressInputs, wrong: str | None, patience: float) -> RolloutFailed:
+    if name := inputs.gateway:
+        what = f"does not serve after {patience:.0f} s: {wrong or 'it has no address'}"
+        do = f"`kubectl -n {inputs.ns} describe gateway {name}` says more; is there a controller for its class?"
+        return RolloutFailed(f"gateway {name}", what, do)
+    what = f"has no load balancer after {patience:.0f} s"
+    do = f"`kubectl -n {inputs.ns} describe service {inputs.service}` says what the cloud answered"
+    return RolloutFailed(f"service {inputs.service}", what, do)
+
+
+def unprogrammed(found: Json) -> str | None:
+    """What a Gateway's controller says is in the way; None for nothing, and for a Service."""
+    conditions = (found.get("status") or {}).get("conditions") or []
+    wrong = [item for item in conditions if item.get("type") in _WANTED and item.get("status") != "True"]
+    return next((str(item.get("message") or item.get("reason")) for item in wrong), None)
+
+
+def address_in(found: Json) -> str | None:
     """The host name or the IP address that the status tells first; None before it does."""
-    entries = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    found = [entry.get("hostname") or entry.get("ip") for entry in entries if isinstance(entry, dict)]
-    return next((str(each) for each in found if each), None)
+    status = found.get("status") or {}
+    of_service = (status.get("loadBalancer") or {}).get("ingress") or []
+    told = [entry.get("hostname") or entry.get("ip") for entry in of_service if isinstance(entry, dict)]
+    told += [entry.get("value") for entry in status.get("addresses") or [] if isinstance(entry, dict)]
+    return next((str(each) for each in told if each), None)

@@ -3,9 +3,9 @@
 Who may call a workload is told by the spec: what depends on it or names its host or one of its ports, the router where
 a route leads to it, everybody where a port is exposed. Out goes DNS, what the edges say, and anything outside the
 cluster but link-local addresses, behind which a cloud keeps its machines' credentials; one of these is open for a
-workload that has a role of its own. (Most networks take an address
-block for pods, too; a pod of another app is closed by its own policy.) A cluster whose network holds no policies takes
-the objects and does nothing with them.
+workload that has a role of its own. Pods of the app's own Gateway, where it has some here, call and are called by
+everybody. (Most networks take an address block for pods, too; a pod of another app is closed by its own policy.) A
+cluster whose network holds no policies takes the objects and does nothing with them.
 
 What is so of all pods is said by two policies, one for each way: of a policy that is for both, kube-router holds what
 may go out against what comes in as well, and so lets in whoever may go anywhere.
@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from anytier.render.kubernetes import gateway, gke
 from anytier.render.kubernetes.identity import desk
 from anytier.render.kubernetes.names import ROUTER, Kind, filled, selector
 from anytier.render.kubernetes.router import ENCRYPTED, HEALTH, PLAIN
-from anytier.render.kubernetes.routes import Way
+from anytier.render.kubernetes.routes import Way, own_gateway
 from anytier.render.kubernetes.scope import NAMESPACE, Scope
 from anytier.render.kubernetes.target import Json, Rendered
 from anytier.render.traffic import port_name, service_ports, target_of
@@ -51,6 +52,8 @@ def policies(scope: Scope, way: Way) -> list[Rendered]:
             found.append(Rendered(f"job/{name}.policy", item, (NAMESPACE,)))
     if scope.app.routes and way == "router":
         found.append(Rendered("router/policy", _of_router(scope), (NAMESPACE,)))
+    if own_gateway(scope, way) and not gke.balances(scope):
+        found.append(Rendered("policy/gateway", _of_gateway(scope), (NAMESPACE,)))
     return found
 
 
@@ -124,3 +127,14 @@ def _of_router(scope: Scope) -> Json:
         "egress": leaves,
     }
     return scope.of_router("networking.k8s.io/v1", "NetworkPolicy", ROUTER, spec=spec)
+
+
+def _of_gateway(scope: Scope) -> Json:
+    """Some controllers run a Gateway's pods beside it: users call them, and they call whoever configures them."""
+    spec = {
+        "podSelector": {"matchLabels": gateway.PODS},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{}],
+        "egress": [{}],
+    }
+    return scope.of_app("networking.k8s.io/v1", "NetworkPolicy", gateway.NAME, spec=spec)

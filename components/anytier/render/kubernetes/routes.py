@@ -1,4 +1,4 @@
-"""The app's routes: a Gateway's HTTPRoutes, an Ingress, or else the app's own router, by what the cluster offers.
+"""The app's routes: HTTPRoutes of a Gateway, Ingresses, or else the app's own router, by what the cluster offers.
 
 What a Gateway or an Ingress cannot say is refused by name; the app's own router can say all of it. Traefik, which a
 cluster of ours may have, is told by annotations what an Ingress has no words for.
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from anytier.errors import CapabilityError
+from anytier.render.kubernetes import gateway, gke
 from anytier.render.kubernetes.addons import traefik
 from anytier.render.kubernetes.finish import Live, content_hash, joined
 from anytier.render.kubernetes.names import filled, fitted, service_name
@@ -27,7 +28,7 @@ _INSTEAD = "leave it out by overrides, or let the cluster offer neither Gateway 
 
 def way_of(scope: Scope) -> Way:
     target = scope.target
-    if "gateway" in target.offers and target.gateway:
+    if "gateway" in target.offers and (target.gateway or target.gateway_class):
         return "gateway"
     return "ingress" if "ingress" in target.offers and target.ingress_class else "router"
 
@@ -36,21 +37,28 @@ def by_the_cluster(scope: Scope, way: Way) -> list[Rendered]:
     """CapabilityError for what is not said in `way`'s objects."""
     if way == "router":
         return []
-    held = certificates(scope, kept=False) if way == "ingress" else []
     routes = list(enumerate(scope.app.routes))
+    if way == "gateway":
+        return _by_gateway(scope, routes)
+    held = certificates(scope, kept=False)
     keys = (NAMESPACE, *(item.key for item in held))
-    if way == "ingress" and scope.target.ingress_class == traefik.CLASS:
-        noted = [item for index, route in routes for item in _for_traefik(scope, index, route)]
-        return [*held, *(Rendered(f"route/{item['metadata']['name']}", item, keys) for item in noted)]
-    hosts = itertools.groupby(sorted(routes, key=lambda item: item[1].host or ""), key=lambda item: item[1].host)
-    made = [_gateway(scope, host, some) if way == "gateway" else _ingress(scope, host, some) for host, some in hosts]
-    return [*held, *(Rendered(f"route/{item['metadata']['name']}", item, keys) for item in made)]
+    if scope.target.ingress_class == traefik.CLASS:
+        made = [item for index, route in routes for item in _for_traefik(scope, index, route)]
+    else:
+        hosts = itertools.groupby(sorted(routes, key=lambda item: item[1].host or ""), key=lambda item: item[1].host)
+        made = [_ingress(scope, host, some) for host, some in hosts]
+    return [*held, *(_rendered(item, keys) for item in made)]
+
+
+def own_gateway(scope: Scope, way: Way) -> bool:
+    """Whether the app has a Gateway of its own, and none that is there already."""
+    return way == "gateway" and scope.target.gateway is None and bool(scope.app.routes)
 
 
 def certificates(scope: Scope, *, kept: bool) -> list[Rendered]:
     """The given pairs, each as a Secret of the kind that everybody knows. `kept`: a router's revisions name them.
 
-    They are the router's own then, and go with it: those of an Ingress are others, by key and by name.
+    They are the router's own then, and go with it: those of an Ingress or a Gateway are others, by key and by name.
     """
     return [
         Rendered(f"{'certificate' if kept else 'ingress-certificate'}/{name}", item, (NAMESPACE,), kept=kept)
@@ -69,33 +77,62 @@ def _called(host: str | None) -> str:
     return fitted((host or "any").replace("*", "wildcard"), 200)
 
 
+def _by_path(route: Route) -> str:
+    """The name of an object for this one route. Two paths may differ in characters that no name has."""
+    end = "" if route.path == "/" else f"-{hashlib.sha256(route.path.encode()).hexdigest()[:8]}"
+    return f"{_called(route.host)}{end}"
+
+
+def _rendered(item: Json, after: tuple[str, ...]) -> Rendered:
+    return Rendered(f"route/{item['metadata']['name']}", item, after)
+
+
 def _backend(scope: Scope, route: Route) -> tuple[str, int]:
     body = scope.app.workloads[route.workload]
     return service_name(route.workload), service_ports(body)[port_name(body, route.port)].port
 
 
-def _gateway(scope: Scope, host: str | None, routes: Iterable[tuple[int, Route]]) -> Json:
-    namespace, _, name = str(scope.target.gateway).rpartition("/")
-    rules: list[Json] = []
-    for index, route in routes:
-        if route.tls is not None:
-            what = "a Gateway's own listeners have the certificates"
-            raise CapabilityError(f"routes[{index}].tls", what, "set it up at the Gateway, and leave it out here")
-        service, port = _backend(scope, route)
-        rewrite = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
-        strip = [{"type": "URLRewrite", "urlRewrite": {"path": rewrite}}] if route.strip_prefix else []
-        rules.append(
-            filled(
-                matches=[{"path": {"type": "PathPrefix", "value": route.path}}],
-                filters=strip,
-                backendRefs=[{"name": service, "port": port}],
-                timeouts={"request": _duration(route.timeout)} if route.timeout else None,
-            )
-        )
-    spec = filled(
-        parentRefs=[filled(name=name, namespace=namespace or None)], hostnames=[host] if host else None, rules=rules
+def _by_gateway(scope: Scope, routes: list[tuple[int, Route]]) -> list[Rendered]:
+    made = [item for index, route in routes for item in _gateway(scope, index, route)]
+    first = gke.policies(scope, routes) if gke.balances(scope) else []
+    if own_gateway(scope, "gateway"):
+        secrets: dict[str | None, str] = {}
+        for index, route in routes:
+            for name in _secret(scope, index, route, "a Gateway").values():
+                secrets.setdefault(route.host, name)
+        held = certificates(scope, kept=False)
+        after = (NAMESPACE, *(item.key for item in held))
+        first += [*held, Rendered(gateway.KEY, gateway.gateway(scope, secrets), after)]
+    keys = (NAMESPACE, *(item.key for item in first))
+    return [*first, *(_rendered(item, keys) for item in made)]
+
+
+def _gateway(scope: Scope, index: int, route: Route) -> list[Json]:
+    """One with a single rule, since an HTTPRoute has room for few; and one that redirects to the encrypted."""
+    if route.tls is not None and scope.target.gateway is not None:
+        what = "a Gateway's own listeners have the certificates"
+        raise CapabilityError(f"routes[{index}].tls", what, "set it up at the Gateway, and leave it out here")
+    service, port = _backend(scope, route)
+    rewrite = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    strip = [{"type": "URLRewrite", "urlRewrite": {"path": rewrite}}] if route.strip_prefix else []
+    timeout = None if gke.balances(scope) else route.timeout  # a policy has it there
+    rule = filled(
+        matches=[gateway.prefix(index, route)],
+        filters=strip,
+        backendRefs=[{"name": service, "port": port}],
+        timeouts={"request": _duration(timeout)} if timeout else None,
     )
-    return scope.of_app("gateway.networking.k8s.io/v1", "HTTPRoute", _called(host), spec=spec)
+    called, parent = _by_path(route), gateway.parent(scope, route)
+    made = [_http_route(scope, called, route, parent, rule)]
+    if route.tls is not None and route.tls.redirect:
+        there = filled(matches=rule["matches"], filters=[gateway.redirect(scope)])
+        made.append(_http_route(scope, f"{called}-to-https", route, gateway.plain(), there))
+    return made
+
+
+def _http_route(scope: Scope, called: str, route: Route, parent: Json, rule: Json) -> Json:
+    spec = filled(parentRefs=[parent], hostnames=[route.host] if route.host else [], rules=[rule])
+    return scope.of_app(gateway.API, "HTTPRoute", called, spec=spec)
 
 
 def _duration(seconds: float) -> str:
@@ -113,7 +150,7 @@ def _ingress(scope: Scope, host: str | None, routes: Iterable[tuple[int, Route]]
     for index, route in routes:
         if route.strip_prefix:
             raise CapabilityError(f"routes[{index}].stripPrefix", _NO_WORD, _INSTEAD)
-        secrets |= _secret(scope, index, route)
+        secrets |= _secret(scope, index, route, "an Ingress")
         paths.append(_path(scope, index, route))
     return _object(scope, _called(host), host, paths, list(secrets.values()))
 
@@ -125,23 +162,22 @@ def _for_traefik(scope: Scope, index: int, route: Route) -> list[Json]:
         notes = traefik.notes(route.host, route.path, route.strip_prefix, encrypted)
     except ValueError as error:
         raise CapabilityError(f"routes[{index}].stripPrefix", f"the path {error}", _INSTEAD) from None
-    # Two paths may differ in characters that no name has.
-    end = "" if route.path == "/" else f"-{hashlib.sha256(route.path.encode()).hexdigest()[:8]}"
-    called, paths = f"{_called(route.host)}{end}", [_path(scope, index, route)]
-    made = [_object(scope, called, route.host, paths, list(_secret(scope, index, route).values()), notes)]
+    called, paths = _by_path(route), [_path(scope, index, route)]
+    secrets = list(_secret(scope, index, route, "an Ingress").values())
+    made = [_object(scope, called, route.host, paths, secrets, notes)]
     if route.tls is not None and route.tls.redirect:
         there = traefik.redirecting(route.host, route.path)
         made.append(_object(scope, f"{called}-to-https", route.host, paths, [], there))
     return made
 
 
-def _secret(scope: Scope, index: int, route: Route) -> dict[str, Any]:
+def _secret(scope: Scope, index: int, route: Route, whose: str) -> dict[str, Any]:
     """The name of the Secret with a route's certificate, by the certificate's own; none where it is not encrypted."""
     if route.tls is None:
         return {}
     pair = route.tls.secret_ref
     if pair is None:
-        what = "nothing on this cluster fetches certificates for an Ingress"
+        what = f"nothing on this cluster fetches certificates for {whose}"
         do = (
             "give one by tls.secretRef, or let the cluster offer neither Gateway nor Ingress: the app's router has some"
         )

@@ -22,11 +22,12 @@ class Target:
 
     `version` is the minor, such as `1.34`. `port` and `tls_port` are where users reach the app's routes, `addresses`
     the machines' own addresses on which the cluster takes such requests, and `reserved` the TCP ports on which the
-    machines themselves are called there. `entrance`: annotations of the router's Service. `gateway` is
-    `namespace/name`. `images` holds, by `workload/container` (or `job/container`), what an image is called where it is
-    not called as in the spec: every built one has to be there. `scale` overrides replicas by workload. `cloud` is the
-    one whose roles workloads can have; `tolerations` are what its pods bear with on some of its nodes. `balancer`:
-    annotations of a Service that wants a load balancer. `dns_domain`: of the cluster.
+    machines themselves are called there. `entrance`: annotations of the router's Service. `gateway` is `namespace/name`
+    of one that is there, of the class `gateway_class`; without, the app has one of its own of that class, with the
+    address that is called `gateway_address`. `images` holds, by `workload/container` (or `job/container`), what an
+    image is called where it is not called as in the spec: every built one has to be there. `scale` overrides replicas
+    by workload. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on some of
+    its nodes. `balancer`: annotations of a Service that wants a load balancer. `dns_domain`: of the cluster.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -43,6 +44,8 @@ class Target:
     storage_class: str | None = None
     ingress_class: str | None = None
     gateway: str | None = None
+    gateway_class: str | None = None
+    gateway_address: str | None = None
     caddy_image: str = CADDY_IMAGE
     router_replicas: int = 2
     images: Mapping[str, str] = field(default_factory=dict)

@@ -20,6 +20,7 @@ Kind = Literal["add", "change", "replace", "remove"]
 Effect = Literal["safe", "unknown", "disruptive", "replaces", "data loss"]
 EFFECTS: tuple[Effect, ...] = ("safe", "unknown", "disruptive", "replaces", "data loss")
 KINDS: tuple[Kind, ...] = ("add", "change", "replace", "remove")
+_WAYS_IN = ("Service", "Ingress", "NetworkPolicy", "Gateway", "HTTPRoute")
 
 
 class Property(Frozen):
@@ -220,7 +221,7 @@ def _object(before: Node, after: Node, found: tuple[Property, ...]) -> tuple[Eff
         if kind == "DaemonSet" and not after.at(("spec", "updateStrategy", "rollingUpdate", "maxSurge")):
             return "disruptive", "on each node the pod stops before the new one starts"
         return "safe", "a rollout, which waits for health"
-    if kind in ("Service", "Ingress", "NetworkPolicy", "Gateway") and any(item.path[0] == "spec" for item in found):
+    if kind in _WAYS_IN and any(item.path[0] == "spec" for item in found):
         return "disruptive", "who reaches it, and how, changes"
     return "safe", ""
 
