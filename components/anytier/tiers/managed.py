@@ -38,6 +38,8 @@ _MINOR = re.compile(r"1\.[0-9]{1,3}")
 
 # node pools
 
+PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,7}$")]
+
 
 class Nodes(Frozen):
     """A pool of machines that are alike. `size`: small, medium, large, or a type of the cloud's by its exact name.
@@ -46,7 +48,7 @@ class Nodes(Frozen):
     `disk` in GiB. `labels` are the Nodes', which a workload's `placement.labels` asks for.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,7}$")] = "main"
+    name: PoolName = "main"
     min: int = Field(default=2, ge=0, le=MAX_NODES)
     max: int | None = Field(default=None, ge=0, le=MAX_NODES)
     size: Annotated[str, Field(max_length=60)] = "medium"
