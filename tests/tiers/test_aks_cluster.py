@@ -295,7 +295,11 @@ def test_the_place_and_what_is_exported() -> None:
     assert isinstance(said["kubeconfig"], Secret) and "kubelogin" in said["kubeconfig"].value
     assert said["console"] == f"https://portal.azure.com/#@{TENANT}/resourceaks-dev-id/overview"
     assert [item["pool"] for item in said["costs"]["nodes"]] == ["system", "main"]
-    assert "anytier:aks.access[0]" in said["access"] and "anytier:aks.protect true" in said["deletion"]
+    assert "anytier:aks.access[0]" in said["access"] and "anytier:aks.protect true" in said["protection"]
+    has = ["load-balancer", "metrics", "network-policy", "storage"]
+    assert said["offers"] == {"has": has, "storageClass": "managed-csi"}
+    routed = made(ingress="app-routing", address="www.example.org")[0].exports["offers"]
+    assert routed["has"] == ["ingress", *has] and routed["ingressClass"] == "webapprouting.kubernetes.azure.com"
 
 
 # an app on it

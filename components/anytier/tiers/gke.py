@@ -70,6 +70,7 @@ class GkeTier(pulumi.ComponentResource):
             "cluster": {"name": plan.name, "version": self.cluster.master_version, "mode": args.mode},
             "address": self.address.address,
             "costs": gkeplan.costs(plan),
+            "offers": managed.offers(self.place),
             "protection": protection(KEY, args.protect),
         }
         self.register_outputs(self.exports)
