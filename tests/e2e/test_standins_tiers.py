@@ -33,7 +33,7 @@ pytestmark = [
 class Story:
     """Types of a cloud: its pools of machines, its cluster, and what that stands on and must outlive it.
 
-    `more`: options besides `nodes` that make other pools, and `pools` how many there are then.
+    `more`: options besides `nodes` that make other pools, and one that changes the cluster. `pools`: how many pools.
     """
 
     pool: str
@@ -67,7 +67,7 @@ STORIES = {
         "azure-native:containerservice:ManagedCluster",
         ("azure-native:network:VirtualNetwork", "azure-native:keyvault:Vault", "azure-native:resources:ResourceGroup"),
         "az login",
-        {"system": {"size": "large", "disk": 99}, "zones": ["1", "2"], "sla": "premium"},  # which changes the cluster, too
+        {"system": {"size": "large", "disk": 99}, "zones": ["1", "2"], "sla": "premium"},
         pools=2,
     ),
 }

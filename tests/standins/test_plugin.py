@@ -61,9 +61,7 @@ class Client:
         return await self.plugin.Create(request, self.rpc)
 
     async def update(self, token: str, name: str, inputs: Any) -> Any:
-        request = provider_pb2.UpdateRequest(
-            urn=urn(token, name), id=self.world.named(name).id, news=write(inputs)
-        )
+        request = provider_pb2.UpdateRequest(urn=urn(token, name), id=self.world.named(name).id, news=write(inputs))
         return await self.plugin.Update(request, self.rpc)
 
     async def delete(self, token: str, name: str) -> None:

@@ -191,9 +191,7 @@ class AksCluster:
         """Of the cluster, which the SDK calls `resource_name_`."""
         return self._new(kind, name, {"resource_name_": self.cluster.name, **props})
 
-    def _kept(
-        self, depends_on: Iterable[pulumi.Resource] = (), ignore: Sequence[str] = ()
-    ) -> pulumi.ResourceOptions:
+    def _kept(self, depends_on: Iterable[pulumi.Resource] = (), ignore: Sequence[str] = ()) -> pulumi.ResourceOptions:
         """What is lost for good with a slip of the pen, and what is protected where the config says so."""
         return pulumi.ResourceOptions(
             parent=self.parent,

@@ -58,9 +58,7 @@ class Azure(Cloud):
             Holder(CLUSTER, "agentPoolProfiles.vnetSubnetID"),
             Holder(POOL, "vnetSubnetID"),
         ),
-        "azure-native:network:VirtualNetwork": (
-            Holder(CLUSTER, "agentPoolProfiles.vnetSubnetID"),
-        ),
+        "azure-native:network:VirtualNetwork": (Holder(CLUSTER, "agentPoolProfiles.vnetSubnetID"),),
         "azure-native:network:NatGateway": (Holder("azure-native:network:Subnet", "natGateway.id"),),
         "azure-native:network:NetworkSecurityGroup": (
             Holder("azure-native:network:Subnet", "networkSecurityGroup.id"),
