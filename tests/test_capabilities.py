@@ -73,6 +73,19 @@ def test_autopilots_limits_are_in_the_table(path: str, standard: str, autopilot:
 
 
 @pytest.mark.parametrize(
+    ("path", "standard", "auto"),
+    [
+        ("workloads.web.placement.labels", "native", "emulated"),
+        ("workloads.web.containers.web.resources.limits.gpu", "emulated", "unsupported"),
+        ("jobs.once.containers.once.resources.requests.gpu", "emulated", "unsupported"),
+    ],
+)
+def test_the_limits_of_eks_auto_mode_are_in_the_table(path: str, standard: str, auto: str) -> None:
+    assert c.lookup(path, "eks", "standard").status == standard
+    assert c.lookup(path, "eks", "auto").status == auto
+
+
+@pytest.mark.parametrize(
     ("path", "value", "standard", "automatic"),
     [
         ("workloads.web.service.ports.http.expose", "public", "emulated", "unsupported"),

@@ -461,6 +461,17 @@ def _upwards(key: str) -> Iterator[str]:
 
 _COMES_AND_GOES = _unsupported("machines come and go, under names of their own", "use labels: those of a pool")
 
+# EKS. Auto Mode has the machines, and pools of its own that cannot be changed.
+_column(
+    "eks",
+    {
+        "workloads.*.placement.labels": _but(
+            _noted("the labels of a pool in the stack, or those that EKS gives"),
+            auto=_emulated("labels that EKS gives, such as topology.kubernetes.io/zone; no machine has others"),
+        ),
+    },
+)
+
 # GKE. Autopilot has the machines, and keeps off them what would be near to them.
 _GKE_GPU = _but(
     _planned("no pool has GPUs yet", "use mode autopilot, or leave it out by overrides"),

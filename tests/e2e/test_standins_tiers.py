@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,17 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Story:
-    """Types of a cloud: its pools of machines, its cluster, and what that stands on and must outlive it."""
+    """Types of a cloud: its pools of machines, its cluster, and what that stands on and must outlive it.
+
+    `more`: options besides `nodes` that make other pools, and one that changes the cluster. `pools`: how many pools.
+    """
 
     pool: str
     cluster: str
     below: tuple[str, ...]
     login: str
+    more: dict[str, Any] = field(default_factory=dict)
+    pools: int = 1
 
 
 STORIES = {
@@ -62,6 +67,8 @@ STORIES = {
         "azure-native:containerservice:ManagedCluster",
         ("azure-native:network:VirtualNetwork", "azure-native:keyvault:Vault", "azure-native:resources:ResourceGroup"),
         "az login",
+        {"system": {"size": "large", "disk": 99}, "zones": ["1", "2"], "sla": "premium"},
+        pools=2,
     ),
 }
 LARGE = [{"size": "large", "min": 2, "max": 3}]
@@ -98,12 +105,15 @@ def test_a_managed_stack_comes_changes_and_goes(
 
     # another kind of machine is another pool, there before the old one goes; the cluster stays what it is
     whole, pools = one(stack, story.cluster).id, {thing.id for thing in of(stack, story.pool)}
-    stack.options(nodes=LARGE, protect=True)
+    large = {"nodes": LARGE, **story.more}
+    stack.options(**large, protect=True)
     stack.up()
     assert one(stack, story.cluster).id == whole
     steps = [(line["phase"], line["name"]) for line in stack.world.journal() if done(line, story.pool)]
-    assert [phase for phase, _ in steps if phase != "update"] == ["create", "delete"], steps
-    assert {thing.id for thing in of(stack, story.pool)} != pools
+    count = story.pools
+    assert [phase for phase, _ in steps if phase != "update"] == ["create"] * count + ["delete"] * count, steps
+    assert len(pools) == count and not {thing.id for thing in of(stack, story.pool)} & pools
+    assert "unchanged" in stack.up("--expect-no-changes").out
 
     # protected, nothing of it goes, not even the app: the preview, which `anytier down` has too, ends it and says why
     stack.world.forget()
@@ -111,7 +121,7 @@ def test_a_managed_stack_comes_changes_and_goes(
     refused = stack.run("destroy", "--yes", check=False)
     assert refused.code and "protect" in refused.out and set(stack.state()) == before, refused.out
     assert [line for line in stack.world.journal() if line["event"] == "begin"] == []
-    stack.options(nodes=LARGE)
+    stack.options(**large)
     stack.up()
 
     # the app goes first, then machines, cluster, and what that stood on

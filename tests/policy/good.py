@@ -59,22 +59,28 @@ def resource(name: str, type: str, props: dict[str, Any], **more: Any) -> Resour
     return Resource(type, name, props, urn=name, **more)
 
 
+EKS_CLUSTER = {
+    "vpcConfig": {
+        "endpointPrivateAccess": True,
+        "endpointPublicAccess": True,
+        "publicAccessCidrs": ["198.51.100.0/24"],
+    },
+    "encryptionConfig": {"provider": {"keyArn": "arn:key"}, "resources": ["secrets"]},
+    "enabledClusterLogTypes": ["api", "audit", "authenticator", "controllerManager", "scheduler"],
+    "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False},
+    "computeConfig": {"enabled": False},
+    "version": "1.34",
+    "deletionProtection": False,
+}
 EKS = [
     resource("role", "aws:iam/role:Role", {}),
     resource("other-role", "aws:iam/role:Role", {}),
     resource("subnet", "aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": False, "tags": {"Name": "private"}}),
-    resource("eks", "aws:eks/cluster:Cluster", {
-        "vpcConfig": {
-            "endpointPrivateAccess": True,
-            "endpointPublicAccess": True,
-            "publicAccessCidrs": ["198.51.100.0/24"],
-        },
-        "encryptionConfig": {"provider": {"keyArn": "arn:key"}, "resources": ["secrets"]},
-        "enabledClusterLogTypes": ["api", "audit", "authenticator", "controllerManager", "scheduler"],
-        "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False},
-        "computeConfig": {"enabled": False},
-        "version": "1.34",
-        "deletionProtection": False,
+    resource("eks", "aws:eks/cluster:Cluster", EKS_CLUSTER),
+    resource("eks-auto", "aws:eks/cluster:Cluster", EKS_CLUSTER | {"computeConfig": {"enabled": True}}),
+    resource("auto-network", "kubernetes:core/v1:ConfigMap", {
+        "metadata": {"name": "amazon-vpc-cni", "namespace": "kube-system"},
+        "data": {"enable-network-policy-controller": "true"},
     }),
     resource("template", "aws:ec2/launchTemplate:LaunchTemplate", {
         "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
@@ -168,7 +174,15 @@ KUBERNETES = [
         "metadata": {"name": "app", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }),
     resource("deny", "kubernetes:networking.k8s.io/v1:NetworkPolicy", {
-        "metadata": _OBJECT, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        "metadata": _OBJECT,
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [
+                {"ports": [{"protocol": "UDP", "port": 53}]},
+                {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}]},
+            ],
+        },
     }),
     resource("web", "kubernetes:apps/v1:Deployment", {"metadata": _OBJECT, "spec": {"template": {"spec": POD}}}),
     resource("network", "kubernetes:apps/v1:DaemonSet", {

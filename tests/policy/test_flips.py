@@ -60,6 +60,10 @@ FLIPS = [
     Flip("eks-version", "eks", "version", "1.29"),
     Flip("eks-deletion-protection", "eks", "deletionProtection"),
     Flip("eks-network-plugin", "cni", "addonName", "coredns"),
+    Flip("eks-network-plugin", "auto-network", "data.enable-network-policy-controller", "false"),
+    Flip("eks-network-plugin", "auto-network", "data"),
+    Flip("eks-network-plugin", "auto-network", "metadata.name", "vpc-cni"),
+    Flip("eks-network-plugin", "auto-network", "metadata.namespace", "default"),
     Flip("eks-network-policy", "cni", "configurationValues", "{}"),
     Flip("eks-network-policy", "cni", "configurationValues", "not JSON"),
     Flip("eks-addons-pinned", "cni", "addonVersion"),
@@ -179,6 +183,11 @@ FLIPS = [
     Flip("namespace-restricted", "namespace", "metadata.labels", {"pod-security.kubernetes.io/enforce": "baseline"}),
     Flip("namespace-default-deny", "deny", "spec.ingress", [{}]),
     Flip("namespace-default-deny", "deny", "spec.podSelector", {"matchLabels": {"a": "b"}}),
+    Flip("namespace-default-deny", "deny", "spec.policyTypes", ["Ingress"]),
+    Flip("namespace-default-deny", "deny", "spec.policyTypes", ["Egress"]),
+    Flip("namespace-default-deny", "deny", "spec.egress.0", {}),
+    Flip("namespace-default-deny", "deny", "spec.egress.1.to.0.ipBlock.except"),
+    Flip("namespace-default-deny", "deny", "spec.egress.1.to.0.ipBlock.except", ["10.0.0.0/8"]),
     Flip("rbac-no-wildcards", "role-web", "rules.0.verbs", ["*"]),
     Flip("rbac-no-cluster-admin", "binding", "roleRef.name", "cluster-admin"),
     Flip("host-systemd", "app", "supervisor", "supervisord"),
@@ -308,6 +317,8 @@ OWN = ("clusterAutoscaling", {"autoProvisioningDefaults": {"serviceAccount": "no
         ("gke", [AUTOPILOT, OWN, ("databaseEncryption", GONE)], {"gke-secrets-encrypted"}),
         ("gke", [("masterAuthorizedNetworksConfig", GONE), PRIVATE], set()),
         ("eks", [("vpcConfig.publicAccessCidrs", GONE), ("vpcConfig.endpointPublicAccess", False)], set()),
+        ("eks", [("computeConfig.enabled", True)], set()),
+        ("eks", [("computeConfig.enabled", "true")], set()),
     ],
 )  # fmt: skip
 def test_what_a_mode_brings_by_itself_need_not_be_said(name: str, changes: Any, broken: set[str]) -> None:
@@ -316,6 +327,33 @@ def test_what_a_mode_brings_by_itself_need_not_be_said(name: str, changes: Any, 
 
 def test_what_is_no_uri_is_the_plugins_to_refuse() -> None:
     assert found(Flip("libvirt-verified", "vm", "host.uri", "qemu+ssh://[::/system?no_verify=1")) == []
+
+
+def denied(*policies: dict[str, Any]) -> set[str]:
+    """What breaks in the good stack with these policies in the place of its own."""
+    (own,) = [item for item in ALL if item.name == "deny"]
+    made = [replace(own, urn=str(index), props={**own.props, "spec": spec}) for index, spec in enumerate(policies)]
+    every = [*(item for item in ALL if item is not own), *made]
+    return {f.rule.id for item in every for f in judge(item, Context(TODAY, every), RULES.values())}
+
+
+@pytest.mark.parametrize(
+    "egress", [[], [{"to": [{"podSelector": {}}]}], [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]]
+)
+def test_a_way_out_that_names_where_to_is_none_for_everything(egress: list[Any]) -> None:
+    assert denied({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": egress}) == set()
+
+
+def test_ways_in_and_out_may_be_closed_by_one_policy_each() -> None:
+    in_, out = ({"podSelector": {}, "policyTypes": [kind]} for kind in ("Ingress", "Egress"))
+    assert denied(in_, out) == set()
+    assert denied(in_) == denied(out) == denied() == {"namespace-default-deny"}
+
+
+@pytest.mark.parametrize("cidr", ["169.254.0.0/16", "169.254.169.254/32", "fd00::/8", "::/0"])
+def test_a_way_out_to_the_machines_credentials_is_found_however_it_is_written(cidr: str) -> None:
+    to = [{"to": [{"ipBlock": {"cidr": cidr}}]}]
+    assert denied({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": to}) == {"namespace-default-deny"}
 
 
 def test_every_rule_has_its_flip() -> None:

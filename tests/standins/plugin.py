@@ -191,6 +191,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         if fault and fault.error and not fault.partial:
             await self._pause(fault)
             await self._fail(context, "update", token, name, fault.error)
+        try:
+            self._cloud.may_update(thing, inputs, self._scene())
+        except Refused as refused:
+            await self._fail(context, "update", token, name, str(refused))
         thing = replace(thing, inputs=inputs, outputs=self._outputs(token, thing.id, inputs, request.urn), whole=False)
         self._world.put(thing)
         await self._finish(context, "update", thing, fault)

@@ -48,9 +48,8 @@ def test_the_sdk_knows_what_facts_speak_of(name: str, sdks: dict[str, Sdk]) -> N
     for token, facts in cloud.facts.items():
         shape = sdks[name].resource(token)
         assert shape is not None, token
-        rules = [
-            rule for key in ("replaces", "replacesWhenTakenAway", "replacesWhenChanged") for rule in facts.get(key, ())
-        ]
+        keys = ("replaces", "replacesWhenTakenAway", "replacesWhenChanged", "fixed")
+        rules = [rule for key in keys for rule in facts.get(key, ())]
         assert [rule for rule in rules if not known(shape, rule)] == [], token
         prop = cloud.name_property(token, shape)
         assert prop is None or prop in shape.inputs, token

@@ -60,6 +60,10 @@ class Client:
         request = provider_pb2.CreateRequest(urn=urn(token, name), properties=write(inputs), preview=preview)
         return await self.plugin.Create(request, self.rpc)
 
+    async def update(self, token: str, name: str, inputs: Any) -> Any:
+        request = provider_pb2.UpdateRequest(urn=urn(token, name), id=self.world.named(name).id, news=write(inputs))
+        return await self.plugin.Update(request, self.rpc)
+
     async def delete(self, token: str, name: str) -> None:
         request = provider_pb2.DeleteRequest(urn=urn(token, name), id=self.world.named(name).id)
         await self.plugin.Delete(request, self.rpc)
@@ -194,7 +198,8 @@ async def test_what_is_in_the_group_of_a_clusters_nodes_comes_after_it_and_goes_
     given = {"resourceGroupName": "MC_g_c_l", "publicIpAddressName": "entrance"}
     with pytest.raises(Aborted, match="ResourceGroupNotFound"):
         await azure.create(address, "entrance", given)
-    cluster = {"resourceGroupName": "g", "resourceName": "c", "location": "l"}
+    pool = {"name": "first", "mode": "System"}
+    cluster = {"resourceGroupName": "g", "resourceName": "c", "location": "l", "agentPoolProfiles": [pool]}
     await azure.create("azure-native:containerservice:ManagedCluster", "c", cluster)
     await azure.create(address, "entrance", given)
     await azure.delete("azure-native:containerservice:ManagedCluster", "c")

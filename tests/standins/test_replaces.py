@@ -75,6 +75,11 @@ def test_whatever_a_tier_says_to_replace_does_so_by_the_facts(tier: str) -> None
         assert unknown == set(), type
 
 
+def test_what_azure_refuses_to_change_on_a_pool_is_the_same_in_both() -> None:
+    known = facts("aks")["azure-native:containerservice:AgentPool"]["fixed"]
+    assert sorted(known) == [name for name in sorted(aksfacts.FIXED_ON_A_POOL) if name != "name"]  # it is the pool
+
+
 @pytest.mark.parametrize("tier", LISTS)
 def test_whatever_a_tier_sets_and_the_facts_replace_is_in_its_list(tier: str) -> None:
     pytest.importorskip(SDKS[tier], reason="make test-clouds")

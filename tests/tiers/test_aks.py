@@ -122,7 +122,7 @@ def test_nothing_has_to_be_said() -> None:
     plan = decided("West Europe")
     assert (plan.location, plan.group, plan.name) == ("westeurope", "anytier-dev", "aks-dev")
     assert plan.version == aksfacts.VERSIONS.default
-    assert plan.system is not None and plan.zones == ("1", "2", "3") and plan.private
+    assert plan.zones == ("1", "2", "3") and plan.private
     assert [(pool.nodes.name, pool.type, pool.nodes.min) for pool in plan.pools] == [("main", "Standard_D2s_v5", 2)]
 
 
@@ -141,9 +141,10 @@ def test_nothing_has_to_be_said() -> None:
         ({"nodes": [{"size": "Standard_D2ps_v5", "arch": "amd64"}]}, "nodes.0.arch", "arm64"),
         ({"nodes": [{"disk": 20}]}, "nodes.0.disk", "20 GiB"),
         ({"nodes": [{"labels": {"kubernetes.azure.com/a": "b"}}]}, "nodes.0.labels.kubernetes.azure.com/a", "keeps"),
-        ({"system": {"name": "system", "spot": True}}, "system.spot", "spot"),
-        ({"system": {"name": "system", "min": 0, "max": 2}}, "system.min", "own pods"),
-        ({"system": {"name": "system", "size": "huge"}}, "system.size", "'huge'"),
+        ({"system": {"spot": True}}, "system.spot", "spot"),
+        ({"system": {"min": 0, "max": 2}}, "system.min", "own pods"),
+        ({"system": {"min": 1, "max": 2}}, "system.min", "own pods"),
+        ({"system": {"size": "huge"}}, "system.size", "'huge'"),
         ({"zones": ["1", "1"]}, "zones", "twice"),
         ({"location": "westus", "zones": ["1"]}, "zones", "westus has no zones"),
         ({"network": "10.244.0.0/16"}, "podNetwork", "overlaps"),
@@ -276,19 +277,48 @@ def test_the_name_holds_the_hash_of_all_that_cannot_change_on_a_pool() -> None:
     cases = [{}, {"min": 4}, {"size": "large"}, {"disk": 99}, {"spot": True}, {"arch": "arm64"}, {"labels": {"a": "b"}}]
     for location in ("westeurope", "westus"):
         for more in cases:
-            plan = decided(location, nodes=[{"name": "main", **more}])
-            (item,) = plan.pools
-            wire = {"name": item.name, **camel(aksinputs.pool(plan, item, "subnet"))}
-            fixed = {key: wire.get(key) for key in aksfacts.FIXED_ON_A_POOL}
-            assert seen.setdefault(item.name, fixed) == fixed
-    assert len(seen) == 2 * 5
+            of_aks = {} if "spot" in more else {"system": more}
+            plan = decided(location, nodes=[{"name": "main", **more}], **of_aks)
+            for item in plan.agent_pools:
+                wire = {"name": item.name, **camel(aksinputs.pool(plan, item, "subnet"))}
+                fixed = {key: wire.get(key) for key in aksfacts.FIXED_ON_A_POOL}
+                assert seen.setdefault(item.name, fixed) == fixed
+    assert len(seen) == 2 * 5 + 2 * 4
 
 
-@pytest.mark.parametrize("more", [{}, {"size": "large"}, {"disk": 99}, {"min": 3}])
-def test_the_system_pool_keeps_its_name_whatever_changes(more: dict[str, Any]) -> None:
-    """It is part of the cluster, and AKS adds no pool to one that is there."""
-    plan = decided(system={"name": "system", **more})
-    assert [item["name"] for item in aksinputs.cluster(plan, MADE)["agent_pool_profiles"]] == ["system"]
+# the pool for AKS's own pods, and the machine that the cluster begins with
+
+
+def first(plan: Plan) -> dict[str, Any]:
+    """The only pool that is made with the cluster."""
+    (found,) = aksinputs.cluster(plan, MADE)["agent_pool_profiles"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("more", [{"size": "large"}, {"disk": 100}, {"arch": "arm64"}, {"name": "own"}])
+def test_other_machines_for_aks_own_pods_are_another_pool_too(more: dict[str, Any]) -> None:
+    one, other = decided(), decided(system=more)
+    assert one.system is not None and other.system is not None and one.system.name != other.system.name
+    assert (one.pools, first(one)["name"]) == (other.pools, first(other)["name"])
+
+
+def test_other_zones_make_each_pool_anew() -> None:
+    one, other = ({pool.name for pool in plan.agent_pools} for plan in (decided(), decided(zones=["1", "2"])))
+    assert len(one) == len(other) == 2 and not one & other
+
+
+def test_the_machine_that_a_cluster_begins_with_is_one_of_the_systems() -> None:
+    plan = decided(system={"min": 3, "max": 5, "labels": {"a": "b"}})
+    assert plan.system is not None
+    began, others = first(plan), aksinputs.pool(plan, plan.system, "nodes")
+    assert (began["count"], began["enable_auto_scaling"]) == (1, False) and not {"min_count", "max_count"} & set(began)
+    assert (others["min_count"], others["max_count"]) == (2, 4)
+    same = ("mode", "vm_size", "node_taints", "node_labels", "enable_encryption_at_host", "orchestrator_version")
+    assert {key: began[key] for key in same} == {key: others[key] for key in same} and began["mode"] == "System"
+
+
+def test_the_systems_name_and_least_need_not_be_said_anew() -> None:
+    assert args(system={"size": "large"}).system == args().system.model_copy(update={"size": "large"})
 
 
 def test_an_application_logs_in_to_the_cluster_by_the_variables_of_pulumis_provider() -> None:
@@ -350,7 +380,9 @@ KEPT_CHANGING: list[dict[str, Any]] = [
     {"version": "1.36"},
     {"nodes": [{"min": 4, "size": "large"}]},
     {"nodes": [{}, {"name": "more"}]},
-    {"system": {"name": "system", "size": "large"}},
+    {"system": {"size": "large"}},
+    {"system": {"disk": 99, "arch": "arm64"}},
+    {"system": {"min": 3, "max": 9, "labels": {"a": "b"}}},
     {"zones": ["1", "2"]},
     OPEN,
     {"admins": [{"group": PERSON}]},
@@ -372,6 +404,21 @@ KEPT_CHANGING: list[dict[str, Any]] = [
 @pytest.mark.parametrize("change", KEPT_CHANGING, ids=lambda change: next(iter(change)))
 def test_what_users_keep_changing_replaces_no_cluster(change: dict[str, Any]) -> None:
     assert replaced(decided(), decided(**change)) == set()
+
+
+@pytest.mark.parametrize("change", KEPT_CHANGING, ids=lambda change: next(iter(change)))
+def test_what_users_keep_changing_asks_azure_for_nothing_that_it_refuses_on_a_pool(change: dict[str, Any]) -> None:
+    """Neither of a pool that keeps its name nor of the first one, whose machine stays what it was."""
+    one, other = decided(), decided(**change)
+    names = {pool.name for pool in one.agent_pools} & {pool.name for pool in other.agent_pools}
+    pools = [
+        {pool.name: camel(aksinputs.pool(plan, pool, "nodes")) for pool in plan.agent_pools} for plan in (one, other)
+    ]
+    asked = {path for name in names for path in differing(pools[0][name], pools[1][name])}
+    asked |= set(differing(camel(first(one)), camel(first(other)))) - {
+        path.removeprefix("agentPoolProfiles[0].") for path in aksinputs.FIRST_STAYS
+    }
+    assert asked & set(aksfacts.FIXED_ON_A_POOL) == set()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from anytier.errors import AnytierError, leaves
 from anytier.spec import App as Spec
 from anytier.tiers import aks
 from anytier.tiers.aksargs import AksArgs
+from anytier.tiers.aksfacts import FIXED_ON_A_POOL
 from anytier.tiers.places import Cluster
 
 pytest.importorskip("pulumi_azure_native", reason="make test-clouds")
@@ -111,9 +113,22 @@ def pools(recording: Recording) -> list[Any]:
 
 def test_aks_makes_one_pool_at_a_time() -> None:
     """It refuses another one meanwhile."""
-    found = {item.name: item for item in of(made(**CASES["all"])[0], POOL)}
-    first, second, third = (next(name for name in found if name.startswith(begin)) for begin in ("main", "arm", "s"))
-    assert first in found[second].depends and second in found[third].depends
+    found = of(made(**CASES["all"])[0], POOL)
+    assert [item.name[:-4] for item in found] == ["system", "main", "arm", "s"]
+    for before, after in itertools.pairwise(found):
+        assert before.name in after.depends
+
+
+def test_the_machine_that_came_with_the_cluster_stays_as_it_is(recorded: Recording, case: str) -> None:
+    """Azure refuses to change or to exchange it; it counts as one of the system's."""
+    (item,) = of(recorded, CLUSTER)
+    if case == "automatic":
+        assert item.ignored == () and not of(recorded, POOL)
+        return
+    assert {f"agentPoolProfiles[0].{name}" for name in FIXED_ON_A_POOL} <= set(item.ignored)
+    assert not any(path in ("agentPoolProfiles", "agentPoolProfiles[0].orchestratorVersion") for path in item.ignored)
+    (began,), (system,) = item.inputs["agentPoolProfiles"], [p for p in pools(recorded)[:-1] if p["mode"] == "System"]
+    assert (began["count"], system["minCount"], system["maxCount"]) == (1, 1, 3)
 
 
 # the baseline
@@ -277,7 +292,7 @@ def test_the_one_who_makes_it_stays_its_admin() -> None:
     assert (admin.inputs["principalId"], admin.inputs["principalType"]) == (DEPLOYER, "User")
     assert set(admin.ignored) == {"principalId", "principalType"}
     assert admin.inputs["roleDefinitionId"].endswith("b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b")
-    assert len(place.ready) == 5  # the cluster, its pool, its address, who may pull, and who may put something there
+    assert len(place.ready) == 6  # the cluster, its pools, its address, who may pull, and who may put something there
 
 
 def test_named_admins_are_all_there_is() -> None:
@@ -295,7 +310,11 @@ def test_the_place_and_what_is_exported() -> None:
     assert isinstance(said["kubeconfig"], Secret) and "kubelogin" in said["kubeconfig"].value
     assert said["console"] == f"https://portal.azure.com/#@{TENANT}/resourceaks-dev-id/overview"
     assert [item["pool"] for item in said["costs"]["nodes"]] == ["system", "main"]
-    assert "anytier:aks.access[0]" in said["access"] and "anytier:aks.protect true" in said["deletion"]
+    assert "anytier:aks.access[0]" in said["access"] and "anytier:aks.protect true" in said["protection"]
+    has = ["load-balancer", "metrics", "network-policy", "storage"]
+    assert said["offers"] == {"has": has, "storageClass": "managed-csi"}
+    routed = made(ingress="app-routing", address="www.example.org")[0].exports["offers"]
+    assert routed["has"] == ["ingress", *has] and routed["ingressClass"] == "webapprouting.kubernetes.azure.com"
 
 
 # an app on it
@@ -317,8 +336,8 @@ WEB = {"containers": {"web": {"image": "nginx:1.29"}}, "service": {"ports": {"ht
 def test_an_app_comes_after_the_cluster_its_pools_and_its_rights() -> None:
     found = with_app({"workloads": {"web": WEB}, "routes": [{"path": "/", "workload": "web", "port": "http"}]})
     (namespace,) = of(found, "kubernetes:core/v1:Namespace")
-    pool = of(found, POOL)[0].name
-    assert {"aks-dev", pool, "admin"} <= found.after(namespace.name)
+    pools = {item.name for item in of(found, POOL)}
+    assert {"aks-dev", *pools, "admin"} <= found.after(namespace.name)
     service = next(item for item in of(found, "kubernetes:core/v1:Service") if item.name == "router/service")
     assert service.inputs["spec"]["type"] == "LoadBalancer"
     (address,) = of(found, "azure-native:network:PublicIPAddress")

@@ -145,8 +145,8 @@ def test_a_version_without_quotes_is_what_was_meant(
 
 
 def test_aks_own_pods_need_a_machine(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = Told(project, "aks", {"anytier:aks": {"system": {"name": "system", "min": 0}}}, capsys)
-    assert told.path == "anytier:aks.system.min" and "need a machine" in told.what and told.do == "give 2 or more"
+    told = Told(project, "aks", {"anytier:aks": {"system": {"min": 1}}}, capsys)
+    assert told.path == "anytier:aks.system.min" and "two machines" in told.what and told.do == "give 2 or more"
 
 
 def test_two_stacks_of_one_name_are_two_clusters() -> None:

@@ -589,6 +589,8 @@ def test_the_shortest_stack_works(app_file: Path) -> None:
     assert exports["console"].startswith("https://eu-central-1.console.aws.amazon.com/eks/clusters/anytier-dev-")
     assert exports["costs"]["natGateways"] == 1 and exports["costs"]["nodes"][0]["types"] == ["m6i.large"]
     assert "protect true" in exports["protection"]
+    has = ["load-balancer", "metrics", "network-policy", "storage"]
+    assert exports["offers"] == {"has": has, "storageClass": "gp3"}
 
 
 def reach(made: Recording, item: Registered) -> set[str]:

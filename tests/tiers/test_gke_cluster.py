@@ -245,6 +245,8 @@ def test_what_a_stack_exports_hides_the_way_in_and_shows_the_rest() -> None:
     assert exports["cluster"] == {"name": NAME, "version": "1.35.8-gke.1036000", "mode": "standard"}
     assert exports["console"].endswith(f"/europe-west3/{NAME}/details?project=my-project")
     assert exports["costs"]["machines"][0]["type"] == "e2-standard-2"
+    has = ["load-balancer", "metrics", "network-policy", "storage"]
+    assert exports["offers"] == {"has": has, "storageClass": "standard-rwo"}
 
 
 def test_protection_stops_a_destroy_before_anything_is_taken_down_and_says_how_to_go_on() -> None:

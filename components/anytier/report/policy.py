@@ -133,10 +133,17 @@ def _elsewhere() -> Sequence[str]:
         "",
         "### What no rule can hold",
         "",
-        "| line of the baseline | what holds it | and the test |",
+        "| line of the baseline | what holds it | and the tests |",
         "|---|---|---|",
     ]
-    return [*head, *(f"| {item.line} | {_cell(item.how)} | `{item.test}` |" for item in ELSEWHERE)]
+    return [
+        *head,
+        *(f"| {item.line} | {_cell(item.how)} | {', '.join(map(_code, item.tests))} |" for item in ELSEWHERE),
+    ]
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
 
 
 def _cell(text: str) -> str:

@@ -63,7 +63,8 @@ class AksTier(pulumi.ComponentResource):
             "resourceGroup": made.group.name,
             **({} if self.place.address == BALANCER else {"address": self.place.address}),
             "costs": aksinputs.costs(plan),
-            "deletion": managed.protection(KEY, args.protect),
+            "offers": managed.offers(self.place),
+            "protection": managed.protection(KEY, args.protect),
             **({"access": managed.PRIVATE_API.format(key=KEY)} if plan.private else {}),
         }
         self.register_outputs(self.exports)

@@ -121,13 +121,19 @@ class Admin(Frozen):
         return (self.app, "ServicePrincipal") if self.app is not None else (str(self.user), "User")
 
 
+class System(Nodes):
+    """The pool for AKS's own pods. Of its machines one comes with the cluster, and stays what it was made as."""
+
+    name: managed.PoolName = "system"
+
+
 class AksArgs(Frozen):
     """Stack config `anytier:aks`. All of it is optional; docs/stacks.md has every option."""
 
     mode: Literal["standard", "automatic"] = "standard"
     version: Annotated[str, BeforeValidator(managed.as_text), AfterValidator(VERSIONS.known)] | None = None
     nodes: list[Nodes] = Field(default_factory=lambda: [Nodes()])
-    system: Nodes = Nodes(name="system", min=2, max=4)
+    system: System = System()
     zones: list[Literal["1", "2", "3"]] | None = None
     network: Annotated[str, AfterValidator(_network)] = "10.180.0.0/16"
     pod_network: Annotated[str, AfterValidator(_pods)] = "10.244.0.0/16"

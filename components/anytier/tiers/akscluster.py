@@ -35,13 +35,14 @@ class AksCluster:
         self.group = resources.ResourceGroup(plan.group, location=plan.location, tags=plan.tags, opts=self._kept())
         identity = self._new(managedidentity.UserAssignedIdentity, "cluster", aksinputs.account(plan))
         made, before = self._around(identity)
+        stays = () if plan.automatic else aksinputs.FIRST_STAYS
         self.cluster = containerservice.ManagedCluster(
-            plan.name, opts=self._kept(depends_on=before), **aksinputs.cluster(plan, made)
+            plan.name, opts=self._kept(depends_on=before, ignore=stays), **aksinputs.cluster(plan, made)
         )
         self._logs()
         self._windows()
         pools: list[pulumi.Resource] = []
-        for item in plan.pools:
+        for item in plan.agent_pools:
             pools.append(self._pool(item, made, pools[-1:]))
         self.registry, pulls = self._registry()
         self.address = self._address()
@@ -190,8 +191,11 @@ class AksCluster:
         """Of the cluster, which the SDK calls `resource_name_`."""
         return self._new(kind, name, {"resource_name_": self.cluster.name, **props})
 
-    def _kept(self, depends_on: Iterable[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+    def _kept(self, depends_on: Iterable[pulumi.Resource] = (), ignore: Sequence[str] = ()) -> pulumi.ResourceOptions:
         """What is lost for good with a slip of the pen, and what is protected where the config says so."""
         return pulumi.ResourceOptions(
-            parent=self.parent, depends_on=list(depends_on), protect=True if self.plan.args.protect else None
+            parent=self.parent,
+            depends_on=list(depends_on),
+            ignore_changes=list(ignore),
+            protect=True if self.plan.args.protect else None,
         )

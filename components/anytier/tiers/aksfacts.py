@@ -178,7 +178,9 @@ REPLACES: Mapping[str, tuple[str, ...]] = {
     "azure-native:network:VirtualNetwork": ("location",),
     "azure-native:resources:ResourceGroup": ("location",),
 }
-# What AKS refuses to change on a pool that is there, beyond the above: such a change must be another pool.
+# What AKS refuses to change on a pool that is there, beyond the above: such a change must be another pool. A cluster's
+# own list takes no other one later on, and must not go on naming one that is gone (pulumi-azure-native, issues 579 and
+# 2719).
 FIXED_ON_A_POOL = (
     "availabilityZones",
     "enableEncryptionAtHost",

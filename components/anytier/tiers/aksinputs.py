@@ -16,11 +16,13 @@ import yaml
 
 from anytier.errors import ConfigError, SpecError
 from anytier.tiers.aksargs import AksArgs
-from anytier.tiers.aksfacts import REGIONS, SERVER_ID
+from anytier.tiers.aksfacts import FIXED_ON_A_POOL, REGIONS, SERVER_ID
 from anytier.tiers.aksplan import ADDRESS, SURGE, Plan, Pool
 from anytier.tiers.managed import Exec
 
 SUBNETS = ("nodes", "api-server")
+# Of the machine that a cluster begins with: what Azure would refuse to change, and what depends on its type.
+FIRST_STAYS = tuple(f"agentPoolProfiles[0].{name}" for name in (*FIXED_ON_A_POOL, "securityProfile"))
 AUDIENCE = "api://AzureADTokenExchange"
 
 _LOGS = (
@@ -211,15 +213,23 @@ def _standard(plan: Plan, made: Made) -> dict[str, Any]:
             "file_csi_driver": {"enabled": True},
             "snapshot_controller": {"enabled": True},
         },
-        # It has to be in here when the cluster is made; the others are resources of their own.
-        "agent_pool_profiles": [{"name": plan.system.name, **pool(plan, plan.system, made.nodes_subnet)}],
+        "agent_pool_profiles": [_first(plan, plan.system, made.nodes_subnet)],
     }
 
 
+def _first(plan: Plan, system: Pool, subnet: Any) -> dict[str, Any]:
+    """The pool without which AKS makes no cluster, and which it lets nobody exchange later on: the least of one. All
+    others are resources of their own."""
+    counted = ("enable_auto_scaling", "min_count", "max_count")
+    one = {key: value for key, value in pool(plan, system, subnet).items() if key not in counted}
+    return {"name": "first", **one, "enable_auto_scaling": False, "count": 1}
+
+
 def pool(plan: Plan, item: Pool, subnet: Any) -> dict[str, Any]:
-    """Of an AgentPool, and of the pool that is made with the cluster. How many machines there are now is AKS's
-    business: a number given here would take back what its autoscaler has done."""
+    """Of an AgentPool. How many machines there are now is AKS's business: a number given here would take back what its
+    autoscaler has done."""
     nodes = item.nodes
+    first = 1 if item.system else 0  # is there already
     once = {"max_surge": f"{SURGE}%", "drain_timeout_in_minutes": 30}  # a spot pool has no word for it
     spot = {"scale_set_priority": "Spot", "scale_set_eviction_policy": "Delete", "spot_max_price": -1.0}
     return {
@@ -231,8 +241,8 @@ def pool(plan: Plan, item: Pool, subnet: Any) -> dict[str, Any]:
         "os_disk_type": "Managed",
         "os_disk_size_gb": nodes.disk,
         "enable_auto_scaling": True,
-        "min_count": nodes.min,
-        "max_count": nodes.most,
+        "min_count": nodes.min - first,
+        "max_count": nodes.most - first,
         "availability_zones": list(plan.zones) or None,
         "vnet_subnet_id": subnet,
         "enable_node_public_ip": False,
@@ -334,7 +344,6 @@ def identity(workload: str, text: str) -> Identity:
 
 def costs(plan: Plan) -> dict[str, Any]:
     """What is paid for, without prices, which change: for people, and for `anytier compare`."""
-    pools = [pool for pool in (plan.system, *plan.pools) if pool is not None]
     return {
         "region": plan.location,
         "controlPlane": f"AKS {'Automatic' if plan.automatic else plan.args.sla}, by the hour",
@@ -347,7 +356,7 @@ def costs(plan: Plan) -> dict[str, Any]:
                 "spot": pool.nodes.spot,
                 "diskGiB": pool.nodes.disk,
             }
-            for pool in pools
+            for pool in plan.agent_pools
         ]
         or "as pods need them (node auto provisioning)",
         "network": [

@@ -63,8 +63,8 @@ _STANDARD_ONLY = (
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool of machines, decided. `name` holds the hash of what cannot change on a pool that is there, except that of
-    the pool for AKS's own pods, which comes with the cluster."""
+    """A pool of machines, decided. `name` holds the hash of what cannot change on a pool that is there. `system`: it is
+    for AKS's own pods, and one of its machines came with the cluster."""
 
     name: str
     nodes: Nodes
@@ -94,6 +94,11 @@ class Plan:
     @property
     def automatic(self) -> bool:
         return self.args.mode == "automatic"
+
+    @property
+    def agent_pools(self) -> tuple[Pool, ...]:
+        """All that are made by themselves, in their order."""
+        return (*([self.system] if self.system else []), *self.pools)
 
     @property
     def private(self) -> bool:
@@ -166,9 +171,7 @@ def _pools(args: AksArgs, zones: tuple[str, ...]) -> tuple[list[Pool], list[Anyt
             found.append(error)
             continue
         fixed = {"type": type, "zones": list(zones), "disk": nodes.disk, "spot": nodes.spot, "mode": system}
-        # The system's pool is part of the cluster, to which AKS adds no pool: another name would be refused.
-        name = nodes.name if system else managed.hashed(nodes.name, fixed, 12, "", 4)
-        made.append(Pool(name, nodes, type, arch, system))
+        made.append(Pool(managed.hashed(nodes.name, fixed, 12, "", 4), nodes, type, arch, system))
     return made, found
 
 
@@ -278,8 +281,8 @@ def _wrong_zones(args: AksArgs, place: str) -> Iterator[ConfigError]:
 def _wrong_networks(args: AksArgs) -> Iterator[ConfigError]:
     nets = {"network": args.network, "podNetwork": args.pod_network, "serviceNetwork": args.service_network}
     yield from managed.overlaps({f"{KEY}.{name}": net for name, net in nets.items()})
-    pools = [args.system, *args.nodes]
-    most = sum(pool.most + surge(pool.most) for pool in pools)
+    pools = [1, args.system.most - 1, *(pool.most for pool in args.nodes)]  # the first machine is a pool of its own
+    most = sum(count + surge(count) for count in pools)
     for name, room in (
         ("network", 2 ** (31 - ipaddress.IPv4Network(args.network).prefixlen) - _KEPT),
         ("podNetwork", 2 ** (_NODE_PREFIX - ipaddress.IPv4Network(args.pod_network).prefixlen)),
@@ -299,8 +302,9 @@ def surge(count: int) -> int:
 def _wrong_pools(args: AksArgs) -> Iterator[ConfigError]:
     yield from managed.wrong_pools(args.nodes, f"{KEY}.nodes")
     system = args.system
-    if system.min < 1:
-        yield ConfigError(f"{KEY}.system.min", "AKS's own pods need a machine", "give 2 or more")
+    if system.min < 2:
+        what = "AKS's own pods need two machines: one comes with the cluster and stays, others come and go beside it"
+        yield ConfigError(f"{KEY}.system.min", what, "give 2 or more")
     if system.spot:
         what = "a pool for AKS's own pods cannot be of spot machines"
         yield ConfigError(f"{KEY}.system.spot", what, "take it out; pools under `nodes` can be")

@@ -56,15 +56,6 @@ class EksTier(pulumi.ComponentResource):
         late = pulumi.ResourceOptions(parent=self, depends_on=made.ready)
         provider = cluster_provider("cluster", kubeconfig, identity=identity, opts=late)
         objects = self._objects(plan, provider, made)
-        protection = managed.protection(KEY, args.protect)
-        console = made.cluster.name.apply(lambda called: eksplan.console(plan.region, called))
-        self.exports: dict[str, Any] = {
-            "kubeconfig": kubeconfig,
-            "cluster": made.cluster.name,
-            "console": console,
-            "protection": protection,
-            "costs": eksplan.facts(plan),
-        }
         self.place = _place(
             args,
             port,
@@ -76,6 +67,15 @@ class EksTier(pulumi.ComponentResource):
             bind=made.bind,
             push=made.push,
         )
+        console = made.cluster.name.apply(lambda called: eksplan.console(plan.region, called))
+        self.exports: dict[str, Any] = {
+            "kubeconfig": kubeconfig,
+            "cluster": made.cluster.name,
+            "console": console,
+            "costs": eksplan.facts(plan),
+            "offers": managed.offers(self.place),
+            "protection": managed.protection(KEY, args.protect),
+        }
         self.register_outputs({"kubeconfig": kubeconfig, "version": args.version})
 
     @staticmethod

@@ -72,6 +72,7 @@ class GkeTier(pulumi.ComponentResource):
             "cluster": {"name": plan.name, "version": self.cluster.master_version, "mode": args.mode},
             **({} if self.address is None else {"address": self.address.address}),
             "costs": gkeplan.costs(plan),
+            "offers": managed.offers(self.place),
             "protection": protection(KEY, args.protect),
         }
         self.register_outputs(self.exports)

@@ -24,6 +24,7 @@ from anytier.errors import ConfigError
 from anytier.frozen import Frozen
 from anytier.render.kubeadm import names
 from anytier.suggest import did_you_mean
+from anytier.tiers.places import Cluster
 
 Arch = Literal["amd64", "arm64"]
 Types = Mapping[str, Mapping[Arch, str]]  # a size's word -> the exact type for each kind of processor
@@ -38,6 +39,8 @@ _MINOR = re.compile(r"1\.[0-9]{1,3}")
 
 # node pools
 
+PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,7}$")]
+
 
 class Nodes(Frozen):
     """A pool of machines that are alike. `size`: small, medium, large, or a type of the cloud's by its exact name.
@@ -46,7 +49,7 @@ class Nodes(Frozen):
     `disk` in GiB. `labels` are the Nodes', which a workload's `placement.labels` asks for.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,7}$")] = "main"
+    name: PoolName = "main"
     min: int = Field(default=2, ge=0, le=MAX_NODES)
     max: int | None = Field(default=None, ge=0, le=MAX_NODES)
     size: Annotated[str, Field(max_length=60)] = "medium"
@@ -347,11 +350,18 @@ def lacking(tier: str, module: str) -> Iterator[ConfigError]:
         yield ConfigError("anytier:tier", what, do)
 
 
-# deletion
+# what stands beside a cluster
+
+
+def offers(place: Cluster) -> dict[str, Any]:
+    """What an app may count on there: what it `has`, and the names by which objects ask for it."""
+    named = {"storageClass": place.storage_class, "ingressClass": place.ingress_class, "gateway": place.gateway}
+    given = {key: name for key, name in named.items() if name is not None}
+    return {"has": sorted(place.offers), **given}
 
 
 def protection(key: str, protect: bool) -> str:
-    """What stands beside a cluster about taking it down. `key`: of the tier, such as `anytier:eks`."""
+    """Whether it may be taken down, and how to change that. `key`: of the tier, such as `anytier:eks`."""
     if protect:
         return f"protected: `pulumi config set --path {key}.protect false`, then `pulumi up`, and only then a destroy"
     return f"not protected: `pulumi config set --path {key}.protect true` refuses a destroy"

@@ -43,6 +43,9 @@ IDS = {
     "authorization/RoleAssignment": "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
     "monitor/DiagnosticSetting": "{resourceUri}/providers/microsoft.insights/diagnosticSettings/{name}",
 }
+CLUSTER, POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
+NO_SYSTEM_POOL = "MustDefineAtLeastOneSystemPool: There must be at least one system pool."
+NEW_POOL = "BadRequest: A new agent pool was introduced. Adding agent pools to an existing cluster is not allowed."
 # Things within another one take the program's name as it is; others get random digits.
 COPIED = ("network/Subnet", "containerservice/AgentPool", "containerservice/MaintenanceConfiguration", "keyvault/Key")
 
@@ -52,12 +55,10 @@ class Azure(Cloud):
     package = "pulumi_azure_native"
     holders: ClassVar[Mapping[str, tuple[Holder, ...]]] = {
         "azure-native:network:Subnet": (
-            Holder("azure-native:containerservice:ManagedCluster", "agentPoolProfiles.vnetSubnetID"),
-            Holder("azure-native:containerservice:AgentPool", "vnetSubnetID"),
+            Holder(CLUSTER, "agentPoolProfiles.vnetSubnetID"),
+            Holder(POOL, "vnetSubnetID"),
         ),
-        "azure-native:network:VirtualNetwork": (
-            Holder("azure-native:containerservice:ManagedCluster", "agentPoolProfiles.vnetSubnetID"),
-        ),
+        "azure-native:network:VirtualNetwork": (Holder(CLUSTER, "agentPoolProfiles.vnetSubnetID"),),
         "azure-native:network:NatGateway": (Holder("azure-native:network:Subnet", "natGateway.id"),),
         "azure-native:network:NetworkSecurityGroup": (
             Holder("azure-native:network:Subnet", "networkSecurityGroup.id"),
@@ -137,6 +138,35 @@ class Azure(Cloud):
         located = ("resources/ResourceGroup", "network/VirtualNetwork", "containerservice/ManagedCluster")
         if short(token) in located and not inputs.get("location"):
             raise Refused("LocationRequired: The location property is required for this definition.")
+        if token == CLUSTER and not _automatic(inputs) and not any(_system(pool) for pool in _profiles(inputs)):
+            raise Refused(NO_SYSTEM_POOL)
+        if token == POOL:
+            _may_add_pool(inputs, scene)
+
+    def may_update(self, thing: Thing, inputs: Tree, scene: Scene) -> None:
+        if thing.token == POOL:
+            self._fixed(thing.inputs, inputs)
+        if thing.token == CLUSTER:
+            there = _pools(thing, scene)
+            for pool in _profiles(inputs):
+                if pool.get("name") not in there:
+                    raise Refused(NEW_POOL)
+                self._fixed(there[pool["name"]], pool)
+
+    def _fixed(self, old: Tree, new: Tree) -> None:
+        """A pool that is there, and what it should become."""
+        for name in self.facts[POOL]["fixed"]:
+            if old.get(name) != new.get(name):
+                raise Refused(f"PropertyChangeNotAllowed: Changing property 'properties.{name}' is not allowed.")
+
+    def may_delete(self, thing: Thing, scene: Scene) -> None:
+        super().may_delete(thing, scene)
+        if thing.token == POOL:
+            cluster = _cluster_of(thing.inputs, scene)
+            left = {} if cluster is None else _pools(cluster, scene)
+            left.pop(thing.inputs["agentPoolName"], None)
+            if cluster is not None and not any(_system(pool) for pool in left.values()):
+                raise Refused(NO_SYSTEM_POOL)
 
     def takes_along(self, thing: Thing, scene: Scene) -> list[Thing]:
         """Azure deletes what is within; with a cluster, what is in the group of its nodes."""
@@ -160,8 +190,42 @@ def _group(name: str, scene: Scene) -> str:
 
 def _of_nodes(thing: Thing, scene: Scene) -> str | None:
     """The group that AKS itself makes beside a cluster, for its machines, disks and load balancers."""
-    name = thing.outputs.get("nodeResourceGroup") if short(thing.token) == "containerservice/ManagedCluster" else None
+    name = thing.outputs.get("nodeResourceGroup") if thing.token == CLUSTER else None
     return _group(str(name), scene) if name else None
+
+
+# a cluster's pools
+
+
+def _profiles(inputs: Tree) -> list[Tree]:
+    return list(inputs.get("agentPoolProfiles") or [])
+
+
+def _system(pool: Tree) -> bool:
+    return pool.get("mode") == "System"
+
+
+def _automatic(inputs: Tree) -> bool:
+    return bool((inputs.get("sku") or {}).get("name") == "Automatic")
+
+
+def _cluster_of(pool: Tree, scene: Scene) -> Thing | None:
+    return scene.made(CLUSTER, resourceGroupName=pool["resourceGroupName"], resourceName=pool["resourceName"])
+
+
+def _pools(cluster: Thing, scene: Scene) -> dict[str, Tree]:
+    """Those that came with it, and those that were made by themselves, by their names."""
+    within = f"{cluster.id}/agentPools/".lower()
+    alone = (thing.inputs for thing in scene.things if thing.token == POOL and thing.id.lower().startswith(within))
+    return {**{pool["name"]: pool for pool in _profiles(cluster.inputs)}, **{p["agentPoolName"]: p for p in alone}}
+
+
+def _may_add_pool(pool: Tree, scene: Scene) -> None:
+    cluster = _cluster_of(pool, scene)
+    if cluster is None:
+        raise Refused(f"ResourceNotFound: The managed cluster '{pool['resourceName']}' could not be found.")
+    if pool["agentPoolName"] in _pools(cluster, scene):
+        raise Refused(f"cannot create already existing resource: agent pool {pool['agentPoolName']} already exists")
 
 
 def _cluster(id: str, inputs: Tree, scene: Scene) -> Tree:
@@ -208,7 +272,7 @@ def _token(args: Tree, scene: Scene) -> Tree:
 
 def _credentials(args: Tree, scene: Scene) -> Tree:
     group, name = str(args["resourceGroupName"]), str(args["resourceName"])
-    clusters = (t for t in scene.things if short(t.token) == "containerservice/ManagedCluster")
+    clusters = (t for t in scene.things if t.token == CLUSTER)
     thing = next((t for t in clusters if t.id.lower().endswith(f"/{name}".lower())), None)
     if thing is None:
         raise Refused(f"ResourceNotFound: The managed cluster '{name}' under resource group '{group}' was not found.")

@@ -123,6 +123,9 @@ class Cloud:
     def may_create(self, token: str, inputs: Tree, scene: Scene) -> None:
         """Refused: the cloud does not take it."""
 
+    def may_update(self, thing: Thing, inputs: Tree, scene: Scene) -> None:
+        """Refused: the cloud does not change it to this in place, and its provider does not know."""
+
     def may_delete(self, thing: Thing, scene: Scene) -> None:
         """Refused: something else still needs it."""
         held = next(self._held(thing, scene), None)

@@ -18,10 +18,12 @@ TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 SUBNET = "aws:ec2/subnet:Subnet"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 STORAGE_CLASS = "kubernetes:storage.k8s.io/v1:StorageClass"
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _EBS = ("ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com")
 _PUBLIC = "kubernetes.io/role/elb"  # the tag by which load balancers for everybody find their subnets
 _CNI = "vpc-cni"
+_AUTO_CNI, _AUTO_SWITCH = "amazon-vpc-cni", "enable-network-policy-controller"
 
 
 def _public_endpoint(resource: Resource, context: Context) -> Iterator[Wrong]:
@@ -89,12 +91,21 @@ def _policies_enforced(resource: Resource, context: Context) -> Iterator[Wrong]:
         yield Wrong("configurationValues", f"{wrong.path} {wrong.what}")
 
 
-def _has_cni(resource: Resource, context: Context) -> Iterator[Wrong]:
-    """Auto Mode brings its own network; elsewhere without the add-on nobody enforces a NetworkPolicy."""
-    if get(resource.props, "computeConfig.enabled") in (True, UNKNOWN):
+def _has_policies(resource: Resource, context: Context) -> Iterator[Wrong]:
+    """Without the add-on nobody enforces a NetworkPolicy; Auto Mode brings its own network, which has to be told to."""
+    auto = get(resource.props, "computeConfig.enabled")
+    if auto is UNKNOWN:
         return
-    if not any(get(addon.props, "addonName") in (_CNI, UNKNOWN) for addon in context.of(ADDON)):
+    if true(auto):
+        if not any(_turns_policies_on(item) for item in context.of(CONFIG_MAP)):
+            yield Wrong("computeConfig.enabled", f"is true, and no ConfigMap {_AUTO_CNI} turns network policies on")
+    elif not any(get(addon.props, "addonName") in (_CNI, UNKNOWN) for addon in context.of(ADDON)):
         yield Wrong("computeConfig.enabled", f"is not true, and the stack has no add-on {_CNI}")
+
+
+def _turns_policies_on(settings: Resource) -> bool:
+    wanted = (("metadata.name", _AUTO_CNI), ("metadata.namespace", "kube-system"), (f"data.{_AUTO_SWITCH}", "true"))
+    return all(get(settings.props, path) in (value, UNKNOWN) for path, value in wanted)
 
 
 def _own_role(resource: Resource, context: Context) -> Iterator[Wrong]:
@@ -221,8 +232,10 @@ RULES = (
         _policies_enforced, ("CIS EKS 4.3.1", "CIS EKS 5.4.4"),
     ),
     Rule(
-        "eks-network-plugin", "high", "A cluster without Auto Mode has the add-on that enforces network policies",
-        "add the add-on vpc-cni, with enableNetworkPolicy", (CLUSTER,), _has_cni, ("CIS EKS 4.3.1",), whole=True,
+        "eks-network-plugin", "high", "A cluster has what enforces network policies: an add-on, in Auto Mode a setting",
+        "add the add-on vpc-cni, with enableNetworkPolicy; in Auto Mode the ConfigMap amazon-vpc-cni of kube-system "
+        "with enable-network-policy-controller: \"true\"", (CLUSTER,),
+        _has_policies, ("CIS EKS 4.3.1",), whole=True,
     ),
     Rule(
         "eks-addons-pinned", "medium", "An add-on's version is pinned",

@@ -7,6 +7,7 @@ named here, and only the rules that say so hold for them too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from anytier.marks import UNKNOWN, Secret
@@ -36,6 +37,7 @@ ROLES = tuple(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("Ro
 BINDINGS = tuple(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("RoleBinding", "ClusterRoleBinding"))
 _LEVEL = "pod-security.kubernetes.io/enforce"
 _HARMLESS = {"NET_BIND_SERVICE"}  # what level `restricted` lets through
+_METADATA = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))  # of a machine: its credentials
 
 Part = tuple[str, Any]
 
@@ -190,19 +192,41 @@ def _level(resource: Resource, context: Context) -> Iterator[Wrong]:
 
 
 def _denied(resource: Resource, context: Context) -> Iterator[Wrong]:
-    """A policy for every pod of the namespace that names no way in; other policies open the app's own ways."""
+    """Each way is closed by a policy for every pod of the namespace; other policies open the app's own ways."""
     space = namespace(resource)
-    for policy in context.of(POLICY):
-        if namespace(policy) in (space, UNKNOWN) and _for_all(policy):
-            return
-    yield Wrong("metadata.namespace", f"is {space}, for which the stack has no default-deny NetworkPolicy")
+    mine = [policy for policy in context.of(POLICY) if namespace(policy) in (space, UNKNOWN)]
+    for kind, way in (("Ingress", "in"), ("Egress", "out")):
+        if not any(_for_all(policy, kind) for policy in mine):
+            yield Wrong("metadata.namespace", f"is {space}, where no NetworkPolicy of the stack closes the way {way}")
 
 
-def _for_all(policy: Resource) -> bool:
-    selector, kinds, open_ = (
-        inside(policy.props, f"spec.{name}") for name in ("podSelector", "policyTypes", "ingress")
+def _for_all(policy: Resource, kind: str) -> bool:
+    """Nothing comes in. What may go out is named, and the credentials of machines are not among it."""
+    kinds = get(policy.props, "spec.policyTypes")
+    if inside(policy.props, "spec.podSelector") or (kinds is not UNKNOWN and kind not in (kinds or ())):
+        return False
+    if kind == "Ingress":
+        return not inside(policy.props, "spec.ingress")
+    return not any(_open(rule) for _, rule in items(policy.props, "spec.egress"))
+
+
+def _open(rule: Any) -> bool:
+    """Whether a way out leads everywhere, or to where clouds keep their machines' credentials."""
+    to, ports = get(rule, "to"), get(rule, "ports")
+    if UNKNOWN in (to, ports):
+        return False
+    blocks = [get(peer, "ipBlock") for peer in to or ()]
+    return not (to or ports) or any(_has_metadata(block) for block in blocks if block is not None)
+
+
+def _has_metadata(block: Any) -> bool:
+    cidr, without = get(block, "cidr"), get(block, "except")
+    if UNKNOWN in (cidr, without):
+        return False
+    return any(
+        address in ip_network(cidr) and not any(address in ip_network(net) for net in without or ())
+        for address in _METADATA
     )
-    return not selector and not open_ and (kinds == () or "Ingress" in kinds)
 
 
 def _wildcards(resource: Resource, context: Context) -> Iterator[Wrong]:
@@ -317,8 +341,9 @@ RULES = (
         f"set the label {_LEVEL}: restricted", (NAMESPACE,), _level, ("CIS Kubernetes 5.2.1",),
     ),
     Rule(
-        "namespace-default-deny", "high", "Nobody reaches an app's pods but by the ways that the spec opens",
-        "add a NetworkPolicy with an empty podSelector and no ingress", KINDS,
+        "namespace-default-deny", "high", "Only the spec's ways lead to an app's pods, none to a machine's credentials",
+        "add a NetworkPolicy with an empty podSelector, policyTypes [Ingress, Egress], no ingress, and egress to named "
+        "ports or addresses without 169.254.0.0/16", KINDS,
         _apps(_denied), ("CIS Kubernetes 5.3.2", "CKV2_K8S_6"), whole=True,
     ),
     Rule(
