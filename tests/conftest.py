@@ -51,7 +51,7 @@ GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh", "of_the_shop_shows"),
     "standins": ("e2e/test_standins",),
     "daemon": ("provider/docker", "conformance_docker", "measure_docker", "on_systemd", "happens[docker]"),
-    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh", "of_machines_is_what_happens"),
+    "boxes": ("conformance_systemd", "conformance_baremetal", "machine_gone", "on_ssh", "of_machines_is_what_happens"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "kubernetes": API_SERVERS,
     "heavy": CLUSTERS + GUESTS,  # either wants most of a core
