@@ -44,6 +44,7 @@ GUESTS = (
     "measure_libvirt",
     "shop_libvirt",
     "vm_cluster",
+    "docker_vm",
 )
 API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server", "kubernetes/test_traefik")
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.

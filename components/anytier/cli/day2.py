@@ -91,7 +91,7 @@ def _workloads(state: Mapping[str, Any]) -> list[Deployed]:
 
 
 # Where a secret is the way to what runs; of the others none is opened.
-_WAYS = ("machine", "machines", "kubeconfig")
+_WAYS = ("machine", "machines", "endpoint", "kubeconfig")
 
 
 def _with_key(stack: str, found: list[Deployed]) -> list[Deployed]:

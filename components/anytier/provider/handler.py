@@ -132,7 +132,7 @@ class Handler:
             work = _unless_silent(work)
         found = await self._finish(subject, context, ctx, work, request.timeout, "read", old, state)
         if isinstance(found, Unreachable):
-            # The update that follows sees to it: it starts what is silent, leaves out what is no longer wanted, or fails.
+            # The update that follows sees to it: it starts what is silent, lets go of what is not wanted, or fails.
             unseen = values.write({**state, INCOMPLETE: True})
             return provider_pb2.ReadResponse(id=request.id, properties=unseen, inputs=request.inputs)
         if found is None:

@@ -1,5 +1,5 @@
-"""A machine that is gone behind our back, under the real engine and on libvirt's in-memory hypervisor, which forgets all
-that there is with each run's plugin."""
+"""A machine that is gone behind our back, under the real engine. libvirt's in-memory hypervisor forgets everything with
+each run's plugin."""
 
 from __future__ import annotations
 
