@@ -48,8 +48,8 @@ e2e-cluster: dev ## Kubernetes clusters at length, their software and the engine
 e2e-managed: dev ## the conformance suite on EKS, GKE and AKS whose clouds are stood in, on a cluster that is real
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_conformance_managed.py tests/e2e/test_standins_tiers.py tests/e2e/test_standins.py tests/e2e/test_pages_at_length.py::test_what_pages_show_of_a_managed_cluster_is_what_happens $(ARGS)
 
-e2e-vm: dev ## virtual machines at length: another image, two machines, the shop, the conformance suite
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py tests/e2e/test_vm_cluster.py $(ARGS)
+e2e-vm: dev ## virtual machines at length: another image, two machines, Docker, the shop, the conformance suite
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_libvirt.py tests/e2e/test_shop_libvirt.py tests/e2e/test_conformance_libvirt.py tests/e2e/test_vm_cluster.py tests/e2e/test_docker_vm.py $(ARGS)
 
 bench: dev ## measure; writes the table in docs/benchmarks.md and a JSON beside it
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -46,6 +46,7 @@ GUESTS = (
     "measure_libvirt",
     "shop_libvirt",
     "vm_cluster",
+    "docker_vm",
 )
 API_SERVERS = ("provider/kubernetes", "e2e/test_kubernetes", "test_api_server", "kubernetes/test_traefik")
 # Group -> parts of the names of its tests; the rest looks at this machine itself. Each has something to itself.
@@ -53,7 +54,7 @@ GROUPS = {
     "shop": ("e2e/test_shop.py", "e2e/test_shop_local", "test_packages_on_ssh", "of_the_shop_shows"),
     "standins": ("e2e/test_standins",),
     "daemon": ("provider/docker", "conformance_docker", "measure_docker", "on_systemd", "happens[docker]"),
-    "boxes": ("conformance_systemd", "conformance_baremetal", "on_ssh", "of_machines_is_what_happens"),
+    "boxes": ("conformance_systemd", "conformance_baremetal", "machine_gone", "on_ssh", "of_machines_is_what_happens"),
     "bare": ("on_several", "docker_engine", "docker_on_machine"),
     "kubernetes": API_SERVERS,
     "heavy": CLUSTERS + GUESTS,  # either wants most of a core

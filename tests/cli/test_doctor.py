@@ -118,14 +118,30 @@ def test_a_machine_for_docker_is_asked_and_no_port_of_this_one_is_looked_at(proj
     assert not any(item["check"] in ("port", "tlsPort") for item in found if item["stack"] == "docker")
 
 
-@pytest.mark.parametrize(
-    ("more", "said"), [({"machineOf": "libvirt"}, "not built yet"), ({"host": "ssh://x"}, "another way to a daemon")]
-)
-def test_a_machine_for_docker_that_cannot_be_meant_is_told_without_a_call(
-    project: Path, more: dict[str, Any], said: str
-) -> None:
-    on_machine(project, **more)
-    assert said in missing(project, "-s", "docker")["daemon"]["what"]
+def test_a_machine_for_docker_that_cannot_be_meant_is_told_without_a_call(project: Path) -> None:
+    on_machine(project, host="ssh://x")
+    assert "another way to a daemon" in missing(project, "-s", "docker")["daemon"]["what"]
+
+
+def on_hypervisor(project: Path, **machine: Any) -> list[dict[str, Any]]:
+    """What is found of a docker stack whose machine is to be made by a hypervisor that is not there."""
+    file = project / "stacks" / "Pulumi.docker.yaml"
+    given = {"uri": "qemu+unix:///system?socket=/nonexistent", "image": "https://example.org/a", **machine}
+    file.write_text(file.read_text().replace("{host: 'unix:///nonexistent.sock'}", json.dumps({"libvirt": given})))
+    _, found = findings(project, "-s", "docker")
+    return [item for item in found if item["stack"] == "docker"]
+
+
+def test_a_machine_that_is_made_for_docker_is_decided_and_its_hypervisor_asked(project: Path) -> None:
+    found = on_hypervisor(project, sha256="ab" * 32)
+    told = {item["check"]: item for item in found}
+    assert "libvirt-python" in told["packages"]["what"] and "2 CPUs" in told["machine"]["what"]
+    assert told["hypervisor"]["status"] == "missing" and not {"daemon", "port", "tlsPort"} & told.keys()
+
+
+def test_a_machine_that_cannot_be_made_for_docker_is_told_by_its_path(project: Path) -> None:
+    told = {item["check"]: item for item in on_hypervisor(project)}
+    assert told["machine"]["what"].startswith("anytier:docker.libvirt.sha256: is not set") and "hypervisor" not in told
 
 
 def test_plain_tcp_is_refused_without_a_call(project: Path) -> None:

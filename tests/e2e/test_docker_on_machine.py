@@ -149,7 +149,7 @@ def test_an_app_goes_from_nothing_to_nothing(stack: Stack, box: SshBox) -> None:
 
     # the daemon is gone behind our back: what is said of it helps
     box.run("systemctl", "disable", "--now", "docker.service", "docker.socket")
-    stack.up("--refresh", "--target", "**DockerEngine**")
+    stack.anytier("up")
     assert stack.serves("two", within=60)
     assert box.run("systemctl", "is-enabled", "docker").stdout.strip() == "enabled"
 

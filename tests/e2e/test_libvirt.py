@@ -70,6 +70,7 @@ class VmStack(Trial):
     """A throw-away stack with one workload on one machine."""
 
     patience = 600.0
+    tier = "libvirt"
 
     def __init__(self, libvirtd: Libvirtd, files: guest.Guest, folder: Path, **options: Any) -> None:
         self.libvirtd, self.vm = libvirtd, f"anytier-test-{secrets.token_hex(3)}"
@@ -90,11 +91,16 @@ class VmStack(Trial):
             "consoleLog": str(self.console),
             **options,
         }
-        super().__init__(ROOT, LocalPlace({}), {"anytier:tier": "libvirt"}, engine_env())
+        super().__init__(ROOT, LocalPlace({}), {"anytier:tier": self.tier}, engine_env())
 
     def make(self) -> None:
         (self.folder / "state").mkdir()
         self.app_dir.mkdir()
+        self.make_app()
+        self.write_config()
+        self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
+
+    def make_app(self) -> None:
         (self.app_dir / "server.py").write_text(SERVER)
         container = {
             "build": {"context": "."},
@@ -117,13 +123,14 @@ class VmStack(Trial):
         if "machines" not in self.options:  # several instances of one volume stay together
             container["volumes"] = {"/data": {"source": "${resources.data}"}}
             self.base["resources"] = {"data": {"type": "volume"}}
-        self.write_config()
-        self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
+
+    def place_config(self) -> Any:
+        return self.options
 
     def write_config(self, **options: Any) -> None:
         self.options |= options
         salt = [line for line in self.old_config() if line.startswith("encryptionsalt")]
-        config = {**self.config, **self.own_config(), "anytier:libvirt": self.options}
+        config = {**self.config, **self.own_config(), f"anytier:{self.tier}": self.place_config()}
         self.config_file.write_text("\n".join([*salt, f"config: {json.dumps(config)}", ""]))
 
     def old_config(self) -> list[str]:
@@ -247,6 +254,8 @@ def test_a_machine_from_nothing_to_nothing(
         assert "917504" in stack.virsh("dominfo", stack.vm)
         stack.serves("hello one")
         if AT_LENGTH:
+            switched_off(stack, capsys)
+            stack.serves("hello one")
             another_image(stack, files, tmp_path, capsys)
 
         told(capsys, "destroy", stack.pulumi("destroy", "--yes", "--skip-preview"))
@@ -272,6 +281,14 @@ def test_an_app_on_two_machines_and_on_one_again(
         assert {stack.answering(1).pop() for _ in range(6)} == {stack.vm}
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert stack.left() == []
+
+
+def switched_off(stack: VmStack, capsys: pytest.CaptureFixture[str]) -> None:
+    """By somebody else: its SSH is silent, and a run starts it before it looks at what is on it."""
+    uuid = stack.virsh("domuuid", stack.vm)
+    stack.virsh("destroy", stack.vm)
+    told(capsys, "switched off", stack.anytier("up"))
+    assert stack.virsh("domuuid", stack.vm) == uuid and "running" in stack.virsh("domstate", stack.vm)
 
 
 def another_image(stack: VmStack, files: guest.Guest, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from pydantic import Field
 from anytier.errors import AnytierError, Conflict, NotFound, Rejected, Unreachable
 from anytier.frozen import Frozen
 from anytier.provider.fields import delete_first, ignored, normalise, replaces, secret
-from anytier.provider.registry import Registry
+from anytier.provider.registry import RESOURCES, Registry
 from anytier.provider.resource import Context, Resource
 
 
@@ -99,7 +99,9 @@ class ThingResource(Resource[ThingInputs, ThingOutputs]):
     ) -> tuple[ThingInputs, ThingOutputs] | None:
         place = Place()
         place.journal(f"read {id}")
-        place.fail("read-unreachable", Unreachable("place", "does not answer", "start it"))
+        silent = Unreachable("place", "does not answer", "start it")
+        place.fail("read-unreachable", silent)
+        place.fail(f"read-unreachable-{id}", silent)
         thing = place.get(id)
         if thing is None:
             return None
@@ -113,6 +115,7 @@ class ThingResource(Resource[ThingInputs, ThingOutputs]):
         thing = place.get(id)
         if thing is None:
             raise NotFound(id, "is gone", "run with --refresh")
+        place.fail("update-unreachable", Unreachable("place", "does not answer", "start it"))
         place.fail("update-refused", Rejected(id, "will not change"))
         place.put(inputs, generation=thing["generation"] + 1)
         ctx.made(id, outputs(place.get(id)))
@@ -195,4 +198,5 @@ class Place:
             await asyncio.sleep(0.05)
 
 
-REGISTRY = Registry({"anytier:test:Thing": "tests.provider.inmemory:ThingResource"})
+DOMAIN = "anytier:libvirt:Domain"
+REGISTRY = Registry({"anytier:test:Thing": "tests.provider.inmemory:ThingResource", DOMAIN: RESOURCES[DOMAIN]})

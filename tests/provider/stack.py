@@ -27,6 +27,12 @@ PROGRAM = """
             outputs = dict.fromkeys(["url", "generation", "banner"])
             super().__init__("anytier:test:Thing", name, {**outputs, **props}, opts)
 
+    class Machine(pulumi.CustomResource):
+        url = "of none"
+
+        def __init__(self, name, props, opts):
+            super().__init__("anytier:libvirt:Domain", name, props, opts)
+
     class Group(pulumi.ComponentResource):
         def __init__(self):
             super().__init__("test:index:Group", "group", {})
@@ -45,8 +51,10 @@ PROGRAM = """
         opts = thing.pop("opts", {})
         if "custom_timeouts" in opts:
             opts["custom_timeouts"] = pulumi.CustomTimeouts(**opts["custom_timeouts"])
+        opts["depends_on"] = [made[other] for other in opts.get("depends_on", [])]
         opts = pulumi.ResourceOptions(parent=group, **opts)
-        made[name] = Thing(name, {key: value(item) for key, item in thing.items()}, opts)
+        kind = Machine if thing.pop("machine", False) else Thing
+        made[name] = kind(name, {key: value(item) for key, item in thing.items()}, opts)
         pulumi.export(name, made[name].url)
 """
 PLUGIN = """\

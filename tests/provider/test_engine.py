@@ -10,6 +10,7 @@ import pytest
 from tests.provider.inmemory import ThingInputs
 from tests.provider.stack import Stack
 
+from anytier.names import UP_ENV
 from anytier.provider.registry import RESOURCES
 
 pytestmark = pytest.mark.engine
@@ -187,6 +188,44 @@ def test_drift_is_found_and_repaired(stack: Stack) -> None:
     stack.place.remove("a")
     stack.run("destroy", "--yes", "--skip-preview")  # what is gone already is no obstacle
     assert stack.state() == {}
+
+
+def test_what_does_not_answer_and_is_no_longer_wanted_leaves_by_anytier_up(stack: Stack) -> None:
+    stack.things({"one": {"name": "a"}, "two": {"name": "b"}})
+    stack.up()
+    stack.place.faults("read-unreachable-a")
+    stack.things({"two": {"name": "b"}})
+    assert "place: does not answer" in stack.up("--refresh", check=False).stdout
+    assert set(stack.state()) == {"one", "two"}
+
+    stack.env[UP_ENV] = "1"
+    stack.place.history()
+    stack.up("--refresh")
+    assert sorted(stack.place.history()) == ["delete a", "read a", "read b"]
+    assert set(stack.state()) == {"two"}
+
+
+def test_what_does_not_answer_and_is_wanted_stops_anytier_up_unless_it_is_back_by_then(stack: Stack) -> None:
+    stack.env[UP_ENV] = "1"
+    stack.things({"one": {"name": "a"}, "two": {"name": "b", "tags": {"of": {"$of": "one", "get": "url"}}}})
+    stack.up()
+    before = stack.state()
+
+    stack.place.faults("read-unreachable", "update-unreachable")
+    stack.place.history()
+    failed = stack.up("--refresh", check=False)
+    assert failed.returncode and "error: place: does not answer -> start it" in failed.stdout
+    assert stack.place.history()[2:] == ["update a"]  # and nothing of what depends on it
+    after = stack.state()
+    for name, item in before.items():
+        assert after[name]["inputs"] == item["inputs"]
+        assert after[name]["outputs"] == item["outputs"] | {"__incomplete": True}
+
+    stack.place.faults("read-unreachable")  # as a machine that is started by what comes before it
+    stack.up("--refresh")
+    assert stack.place.history()[2:] == ["update a", "update b"]
+    stack.place.faults()
+    stack.up("--refresh", "--expect-no-changes")
 
 
 def test_import_by_id_shows_no_difference(stack: Stack) -> None:

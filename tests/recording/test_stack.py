@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,16 @@ def test_the_stack_of_every_tier_has_a_plan(tier: str) -> None:
     assert any(node.type.startswith("anytier:tier:") for node in made.graph.resources)
     assert str(ROOT) not in made.graph.text()
     assert made.graph.exports
+
+
+def test_a_docker_host_that_is_made_has_a_plan_without_libvirt_and_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "libvirt", None)  # its import fails
+    machine = {"image": "not-here.qcow2", "sha256": "ab" * 32}
+    config = {"anytier:app": "apps/guestbook/app.yaml", "anytier:tier": "docker"}
+    made = plan(ROOT, "vm", {**config, "anytier:docker": {"libvirt": machine}})
+    assert {"anytier:libvirt:Domain", "anytier:host:DockerEngine", "anytier:docker:Workload"} <= {
+        node.type for node in made.graph.resources
+    }
 
 
 @pytest.mark.parametrize("tier", SDKS)

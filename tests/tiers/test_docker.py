@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runtimes.record import Recording, record
+from tests.runtimes.record import Recording, Secret, record
 
 from anytier import program
 from anytier.config import read
@@ -16,7 +16,7 @@ from anytier.provider.check import check
 from anytier.provider.docker.models import AppInputs
 from anytier.provider.registry import Registry
 from anytier.provider.values import plain
-from anytier.tiers.docker import DockerArgs, endpoint_of, refuse_two_ways
+from anytier.tiers.docker import DockerArgs, endpoint_of
 
 ROOT = Path(__file__).parents[2]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlc3VHZbPyIWFkNM5gKzVhKa3wVLKGbG3mqsLtTkJJ7"
@@ -99,12 +99,80 @@ def test_a_machine_and_another_way_to_a_daemon_are_refused_before_anything_is_re
     assert "take one of the two out" in str(caught.value) and made.of("host:Machine") == []
 
 
-@pytest.mark.parametrize("name", ["libvirt", "baremetal", "", "x" * 5000])
-def test_a_machine_of_another_tier_is_not_built_yet(name: str) -> None:
-    with pytest.raises(ConfigError, match="not built yet") as caught:
-        refuse_two_ways(args(machineOf=name))
-    assert caught.value.path == "anytier:docker.machineOf" and "`machine`" in caught.value.do
-    assert len(str(caught.value)) < 300
+# a machine that is made
+
+VM = {"image": "https://example.org/debian.qcow2", "sha256": "ab" * 32}
+
+
+@pytest.fixture(scope="module")
+def made() -> Recording:
+    return recorded(libvirt=VM)
+
+
+def test_a_machine_is_made_and_gets_its_daemon_before_anything_uses_it(made: Recording) -> None:
+    (machine,), (engine,), (domain,) = made.of("host:Machine"), made.of("host:DockerEngine"), made.of("libvirt:Domain")
+    assert {machine.name, domain.name} <= made.after(engine.name)
+    users = [item for item in made.resources if item.type.startswith("anytier:docker:")]
+    assert {item.type.rpartition(":")[2] for item in users} == {"Network", "Image", "Volume", "Proxy", "Workload"}
+    for item in users:
+        assert engine.name in made.after(item.name), item.name
+        assert item.inputs["endpoint"] == {"host": "unix:///run/docker.sock", "machine": engine.inputs["machine"]}
+    assert engine.inputs["machine"]["privateKey"] == Secret("generated")
+    assert made.exports["url"] == f"http://{engine.inputs['machine']['address']}:8080/"
+    assert recorded(libvirt=VM, address="shop.test").exports["url"] == "http://shop.test:8080/"
+
+
+def test_another_installation_of_the_machine_is_told_to_all_that_is_on_it(made: Recording) -> None:
+    (domain,) = made.of("libvirt:Domain")
+    on_it = [item for item in made.resources if item.type.startswith(("anytier:docker:", "anytier:host:Docker"))]
+    assert {item.inputs["incarnation"] for item in on_it} == {domain.inputs["generation"]}
+    other = recorded(libvirt={**VM, "sha256": "cd" * 32})
+    assert other.of("docker:Network")[0].inputs["incarnation"] != domain.inputs["generation"]
+
+
+def test_what_docker_has_outlives_the_machine_and_goes_with_it(made: Recording) -> None:
+    (domain,), (app,), (engine,) = made.of("libvirt:Domain"), made.of("index:App"), made.of("host:DockerEngine")
+    (seed,) = made.of("libvirt:SeedIso")
+    assert seed.inputs["extra"]["bootcmd"][0][-2] == "/var/lib/docker"
+    assert app.gone_with == engine.gone_with == domain.name
+
+
+def test_what_is_registered_for_a_machine_that_is_made_needs_nothing_filled_in(made: Recording) -> None:
+    engine = made.of("host:DockerEngine")[0].inputs
+    machine = {**engine["machine"], "privateKey": "generated"}
+    given = {**engine, "machine": machine}
+    tree, failures = check(Registry().load("anytier:host:DockerEngine").inputs, given)  # type: ignore[union-attr]
+    assert failures == [] and plain(tree) == given
+    endpoint = {**made.of("docker:Workload")[0].inputs["endpoint"], "machine": machine}
+    assert AppInputs.model_validate({"endpoint": endpoint, "ns": "x"}).wire()["endpoint"] == endpoint
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "said"),
+    [
+        ({"libvirt": {**VM, "machines": 2}}, "libvirt.machines", "a daemon is on one machine"),
+        ({"libvirt": {**VM, "stateDir": "/srv/apps"}}, "libvirt.stateDir", "all that Docker has is in /var/lib/docker"),
+        ({"libvirt": {**VM, "retainData": True}}, "libvirt.retainData", "no stack knows"),
+        ({"libvirt": {"image": VM["image"]}}, "libvirt.sha256", "is not set"),
+        ({"libvirt": {**VM, "image": "/nowhere.qcow2"}}, "libvirt.image", "there is no file"),
+        ({"libvirt": VM, "machine": MACHINE}, "libvirt", "`machine` is given"),
+        ({"libvirt": VM, "host": "unix:///x"}, "host", "`libvirt` is given"),
+    ],
+)
+def test_a_machine_that_cannot_be_made_registers_nothing(options: dict[str, Any], path: str, said: str) -> None:
+    into = Recording()
+    with pytest.raises(Exception, match=f"anytier:docker.{path}: ") as caught:
+        recorded(into=into, **options)
+    assert said in str(caught.value) and into.resources == []
+
+
+def test_a_wrong_option_of_a_machine_that_is_made_is_named_by_its_path() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        read({"app": "a.yaml", "tier": "docker", "docker": json.dumps({"libvirt": {**VM, "memory": "2GB"}})})
+    assert [getattr(error, "path", "") for error in caught.value.exceptions] == ["anytier:docker.libvirt.memory"]
+
+
+# what is said of a machine
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,21 @@ def test_the_tier_is_read_from_the_stacks_file(paths: Paths, line: str) -> None:
     assert packages.tier_of(paths, "prod") == "docker"
 
 
+@pytest.mark.parametrize(
+    ("options", "extras"),
+    [
+        ("  anytier:docker:\n    libvirt:\n      image: a.qcow2", ["docker", "libvirt"]),
+        ("  anytier:docker: {address: shop.test, libvirt: {image: a.qcow2}}", ["docker", "libvirt"]),
+        ('  anytier:docker: {"libvirt": {"image": "a"}}', ["docker", "libvirt"]),
+        ("  anytier:docker: {machine: {address: libvirt.example.org}}  # not libvirt: that is there", ["docker"]),
+        ("  anytier:libvirt: {image: a.qcow2}", ["docker"]),
+    ],
+)
+def test_a_stack_whose_machines_are_made_needs_what_makes_them(paths: Paths, options: str, extras: list[str]) -> None:
+    (paths.stacks / "Pulumi.prod.yaml").write_text(f"config:\n  anytier:tier: docker\n{options}\n")
+    assert packages.extras_of(paths, "prod") == extras
+
+
 def test_an_unknown_stack_is_answered_with_those_there_are(paths: Paths) -> None:
     (paths.stacks / "Pulumi.local.yaml").write_text("")
     with pytest.raises(SetupError, match="no stack 'lokal'") as caught:

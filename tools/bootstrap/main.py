@@ -14,14 +14,15 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     paths = Paths.here()
     try:
-        extra = args.extra or packages.tier_of(paths, args.stack or "local")
-        packages.ensure(paths, extra)
+        extras = [args.extra] if args.extra else packages.extras_of(paths, args.stack or "local")
+        for extra in extras:
+            packages.ensure(paths, extra)
         packages.expose(paths)
         packages.compile_all(paths)
         if not args.no_engine:
             found = engine.ensure(paths, args.engine)
             clone.launcher(paths, found.folder)
-            plugin.ensure(paths, found, extra)
+            plugin.ensure(paths, found, extras[0])
             if not clone.elsewhere():
                 clone.passphrase(paths)
             clone.git_filter(paths)

@@ -111,6 +111,14 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
     path.chmod(mode)
 
 
+def extras_of(paths: Paths, stack: str) -> list[str]:
+    """What a stack needs: that of its tier and, where it has machines made for it, what makes them."""
+    tier = tier_of(paths, stack)
+    told = re.sub(r"(^|\s)#.*", "", (paths.stacks / f"Pulumi.{stack}.yaml").read_text(), flags=re.MULTILINE)
+    makes = re.search(r"(^|[\s{,])[\"']?libvirt[\"']?:(?=[\s{]|$)", told)
+    return [tier, *(["libvirt"] if makes and tier != "libvirt" else [])]
+
+
 def tier_of(paths: Paths, stack: str) -> str:
     """The tier that a stack's file names."""
     file = paths.stacks / f"Pulumi.{stack}.yaml"

@@ -107,7 +107,7 @@ def at_this_moment(workloads: Sequence[Deployed], wanted: Mapping[str, int]) -> 
 
 
 # Where a secret is the way to what runs; of the others none is opened.
-_WAYS = ("machine", "machines", "kubeconfig")
+_WAYS = ("machine", "machines", "endpoint", "kubeconfig")
 
 
 def _with_key(stack: str, found: list[Deployed]) -> list[Deployed]:

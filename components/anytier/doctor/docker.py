@@ -1,27 +1,35 @@
-"""What tier `docker` needs: the packages that talk to the daemon, and the daemon, or the machine that gets one."""
+"""What tier `docker` needs: the packages that talk to the daemon, and the daemon; or the machine that gets one, or the
+hypervisor that makes that machine.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from anytier.doctor import libvirt
 from anytier.doctor.check import Finding, Subject, missing, note, of_error, ok
 from anytier.doctor.machine import install, installed
-from anytier.errors import AnytierError
+from anytier.errors import AnytierError, leaves
 
 if TYPE_CHECKING:
     from anytier.tiers.docker import DockerArgs
+    from anytier.tiers.vms import LibvirtArgs
 
-_MACHINE = "machine "  # what `_host` begins with where the daemon is on one
+_MACHINE = "machine"  # what `_host` begins with where the daemon is on one, and all of it where that is to be made
 PATIENCE = 10.0  # seconds: whoever asks a doctor is waiting
 
 
 def packages(subject: Subject) -> Iterator[Finding]:
-    wanted = {"aiodocker": "aiodocker"}
+    wanted, do = {"aiodocker": "aiodocker"}, install(subject, "docker")
     if _host(subject).startswith(("ssh://", _MACHINE)):
         wanted["asyncssh"] = "asyncssh"
-    yield installed(wanted, install(subject, "docker"))
+    if _host(subject) == _MACHINE:
+        wanted |= libvirt.MAKING
+        do = f"{libvirt.HEADERS}, then {install(subject, 'docker,libvirt')}"
+    yield installed(wanted, do)
 
 
 def daemon(subject: Subject) -> Iterator[Finding]:
@@ -33,6 +41,9 @@ def daemon(subject: Subject) -> Iterator[Finding]:
         return
     try:
         refuse_two_ways(args)
+        if args.libvirt is not None:
+            yield from _on_hypervisor(subject, args.libvirt)
+            return
         if args.machine is not None:
             yield from asyncio.run(_on_machine(args))
             return
@@ -47,6 +58,20 @@ def daemon(subject: Subject) -> Iterator[Finding]:
     else:
         system, version = found.get("OperatingSystem") or "", found.get("ServerVersion") or ""
         yield ok("daemon", f"Docker {version} at {endpoint['host']} ({system})")
+
+
+def _on_hypervisor(subject: Subject, args: LibvirtArgs) -> Iterator[Finding]:
+    """The machine that would be made, and what is to make it."""
+    from anytier.tiers.docker import vm_of
+
+    assert subject.settings is not None
+    try:
+        vm = vm_of(args, subject.stack or "")
+    except (AnytierError, ExceptionGroup) as error:
+        yield from (of_error("machine", item) for item in leaves(error) if isinstance(item, AnytierError))
+        return
+    made = replace(subject, settings=replace(subject.settings, tier_args=vm))
+    yield from (*libvirt.config(made), *libvirt.hypervisor(made), *libvirt.acceleration(made))
 
 
 async def _on_machine(args: DockerArgs) -> list[Finding]:
@@ -96,6 +121,8 @@ def _host(subject: Subject) -> str:
 
     args = subject.settings.tier_args if subject.settings else None
     if isinstance(args, DockerArgs) and args.machine is not None:
-        return f"{_MACHINE}{args.machine.address}"
+        return f"{_MACHINE} {args.machine.address}"
+    if isinstance(args, DockerArgs) and args.libvirt is not None:
+        return _MACHINE
     given = args.host if isinstance(args, DockerArgs) else None
     return given or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

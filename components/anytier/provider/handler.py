@@ -6,6 +6,7 @@ particular to one kind of thing is in its resource.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,9 +17,10 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2
 from pydantic_core import to_jsonable_python
 
-from anytier.errors import NotFound
+from anytier.errors import NotFound, Unreachable
 from anytier.frozen import Frozen
 from anytier.marks import UNKNOWN
+from anytier.names import UP_ENV
 from anytier.provider import failure, values
 from anytier.provider.check import check, completed, near, parse, partial, remark, secrets_in, wire
 from anytier.provider.diff import Change, by_path, diff, drift, forced, ignored_paths, top_level
@@ -126,7 +128,13 @@ class Handler:
         ctx = self._context(subject, old, state)
         given = (request.id, subject.inputs(old) if old else None, subject.state(state) if state else None)
         work = _unless_gone(self._perform(subject.resource.read, ctx, *given))
+        if state and os.environ.get(UP_ENV):
+            work = _unless_silent(work)
         found = await self._finish(subject, context, ctx, work, request.timeout, "read", old, state)
+        if isinstance(found, Unreachable):
+            # The update that follows sees to it: it starts what is silent, lets go of what is not wanted, or fails.
+            unseen = values.write({**state, INCOMPLETE: True})
+            return provider_pb2.ReadResponse(id=request.id, properties=unseen, inputs=request.inputs)
         if found is None:
             return provider_pb2.ReadResponse()
         inputs, outputs = found
@@ -234,6 +242,14 @@ async def _unless_gone(work: Awaitable[Any]) -> Any:
         return await work
     except NotFound:
         return None
+
+
+async def _unless_silent(work: Awaitable[Any]) -> Any:
+    """The silence of a place as a value: here it stops nothing."""
+    try:
+        return await work
+    except Unreachable as silence:
+        return silence
 
 
 def _changes(subject: Subject, old: Tree, new: Tree, state: Tree, ignore: Iterable[str]) -> list[Change]:

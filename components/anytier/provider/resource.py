@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from anytier.errors import AnytierError
 from anytier.frozen import Frozen
+from anytier.provider.diff import diff
 
 InputsT = TypeVar("InputsT", bound=Frozen)
 OutputsT = TypeVar("OutputsT", bound=Frozen)
@@ -95,6 +96,10 @@ class Resource(Generic[InputsT, OutputsT]):
     def foretold(self, old_inputs: InputsT, state: OutputsT, inputs: InputsT) -> list[str]:
         """What the user should know of this update before it is done, and a diff does not show: a restart."""
         return []
+
+    def changed(self, old: InputsT, new: InputsT) -> bool:
+        """Whether an update has another reason than that the last one failed, or that a look was not possible."""
+        return bool(diff(self.inputs, old.wire(), new.wire()))
 
     # Effects.
 

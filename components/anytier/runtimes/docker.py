@@ -25,7 +25,8 @@ class DockerRuntime(Runtime[DockerEndpoint]):
         return on_docker(self.app, self.place.port, self.place.tls_port, "/config/certificates")
 
     def prepare(self) -> None:
-        props = {"endpoint": self.place.endpoint, "name": self.ns, "owner": self.owner}
+        self.base = {"endpoint": self.place.endpoint, "incarnation": self.place.incarnation}
+        props = {**self.base, "name": self.ns, "owner": self.owner}
         # All else comes after it: it is the first to find that another deployment has these names.
         self.network = Resource("docker:Network", self.ns, props, opts=self.child_options())
         self.images: dict[str, Resource] = {}
@@ -42,7 +43,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
 
     def volume(self, name: str) -> Resource:
         props = {
-            "endpoint": self.place.endpoint,
+            **self.base,
             "name": f"{self.ns}-{name}",
             "labels": {},
             "retain": False,
@@ -53,7 +54,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
 
     def make_proxy(self) -> Resource:
         props = {
-            "endpoint": self.place.endpoint,
+            **self.base,
             "ns": self.ns,
             "owner": self.owner,
             "network": self.ns,
@@ -79,6 +80,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
             "pools": self.pools_of(template, name),
             "proxy": self.proxy.id if self.proxy else None,
             "rollbackTo": self.rollback.get(name),
+            "incarnation": self.place.incarnation,
         }
         return Resource("docker:Workload", name, props, ("revision",), self.with_base(opts))
 
@@ -129,7 +131,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
 
     def _image_once(self, name: str, props: dict[str, Any]) -> Resource:
         if name not in self.images:
-            wire = {"endpoint": self.place.endpoint, **props}
+            wire = {**self.base, **props}
             self.images[name] = Resource("docker:Image", name, wire, ("ref",), self.child_options([self.network]))
         return self.images[name]
 

@@ -1,10 +1,12 @@
-"""Tier `docker`: one Docker daemon, by its local socket, over SSH, or over TCP with TLS; or a machine that gets one."""
+"""Tier `docker`: one Docker daemon, by its local socket, over SSH, or over TCP with TLS; or a machine that gets one,
+which is there already or is made for the stack.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ValidationError
@@ -17,8 +19,13 @@ from anytier.frozen import Frozen
 from anytier.resources import Resource
 from anytier.tiers.places import DockerEndpoint
 
+if TYPE_CHECKING:
+    from anytier.tiers.vms import LibvirtArgs
+
 # How one machine is reached. Whatever else tier baremetal may say of a machine is about several of them.
 _LOGIN = ("address", "port", "user", "key_file", "host_key", "sudo", "jump", "connect_timeout")
+_VM = "anytier:docker.libvirt"
+_DATA = "/var/lib/docker"  # where Docker has all that it has: so there is the data disk, which outlives the machine
 _DO = "use unix:///path, ssh://user@host, or tcp://host:2376 with caCert, cert and key"
 
 
@@ -34,17 +41,24 @@ def _machine_args(given: object) -> object:
     return given if given is None else MachineArgs.model_validate(given)
 
 
+def _vm_args(given: object) -> object:
+    """As in `anytier:libvirt`, and imported only by a stack that asks for one."""
+    from anytier.tiers.vms import LibvirtArgs
+
+    return given if given is None else LibvirtArgs.model_validate(given)
+
+
 class DockerArgs(Frozen):
     """Stack config `anytier:docker`. `host` defaults to DOCKER_HOST, else the local socket.
 
-    `machine` is one over SSH, logged in to as root or with sudo, on which Docker is installed where it is missing.
-    `caCert`, `cert` and `key` are paths of PEM files, needed for `tcp://`. `address` is the name under which users
-    reach the machine; it defaults to the host's. `caddyImage` replaces the proxy's image.
+    `machine` is one over SSH, logged in to as root or with sudo, on which Docker is installed where it is missing;
+    `libvirt` one that is made. `caCert`, `cert` and `key` are paths of PEM files, needed for `tcp://`. `address` is the
+    name under which users reach the machine; it defaults to the host's. `caddyImage` replaces the proxy's image.
     """
 
     host: str | None = None
     machine: Annotated[Any, BeforeValidator(_machine_args)] = None
-    machine_of: str | None = None
+    libvirt: Annotated[Any, BeforeValidator(_vm_args)] = None
     ca_cert: str | None = None
     cert: str | None = None
     key: str | None = None
@@ -62,26 +76,48 @@ class DockerTier(pulumi.ComponentResource):
         self, name: str, args: DockerArgs, *, port: int, tls_port: int, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         refuse_two_ways(args)  # first: a wrong address registers nothing
-        endpoint: dict[str, Any] = {} if args.machine else endpoint_of(args)
+        vm = None if args.libvirt is None else vm_of(args.libvirt, pulumi.get_stack())
+        plain: dict[str, Any] = {} if vm or args.machine else endpoint_of(args)
         super().__init__("anytier:tier:Docker", name, {}, opts)
-        found = args.machine.address if args.machine else urlsplit(endpoint["host"]).hostname
-        self.place = DockerEndpoint(
-            endpoint=self._on_machine(args.machine) if args.machine else endpoint,
-            port=port,
-            tls_port=tls_port,
-            address=args.address or found or "localhost",
-            caddy_image=args.caddy_image,
-        )
+        given: dict[str, Any] = {"port": port, "tls_port": tls_port, "caddy_image": args.caddy_image}
+        if vm is not None:
+            self.place = self._made(vm, args.address, given)
+        elif args.machine is not None:
+            self.place = self._there(args.machine, args.address, given)
+        else:
+            address = args.address or urlsplit(plain["host"]).hostname or "localhost"
+            self.place = DockerEndpoint(plain, address=address, **given)
         self.register_outputs({"host": self.place.endpoint["host"]})
 
-    def _on_machine(self, machine: Any) -> dict[str, Any]:
-        """Its socket is an output of the engine's resource, so that all that uses the daemon waits for it."""
+    def _there(self, machine: Any, address: str | None, given: dict[str, Any]) -> DockerEndpoint:
+        """On a machine of the user's."""
         from anytier.tiers.baremetal import looked_at
 
         way, found = looked_at(machine, self)
-        opts = pulumi.ResourceOptions(parent=self, depends_on=[found])
-        engine = Resource("host:DockerEngine", f"{machine.called}-docker", {"machine": way}, ["socket"], opts)
-        return {"host": pulumi.Output.concat("unix://", engine.output("socket")), "machine": way}
+        endpoint = self._engine(machine.called, {"machine": way}, depends_on=[found])
+        return DockerEndpoint(endpoint, address=address or machine.address, **given)
+
+    def _made(self, vm: LibvirtArgs, address: str | None, given: dict[str, Any]) -> DockerEndpoint:
+        """On a machine that is made, and with which all that is there goes."""
+        from anytier.tiers.libvirt import LibvirtTier
+
+        own = pulumi.ResourceOptions(parent=self)
+        hosts = LibvirtTier("vm", vm, port=given["port"], tls_port=given["tls_port"], opts=own).place
+        (machine,) = hosts.machines
+        props = {"machine": machine.machine, "incarnation": hosts.incarnation}
+        return DockerEndpoint(
+            self._engine(machine.name, props, deleted_with=hosts.lives_on),
+            address=address or hosts.address,
+            incarnation=hosts.incarnation,
+            lives_on=hosts.lives_on,
+            **given,
+        )
+
+    def _engine(self, machine: str, props: dict[str, Any], **opts: Any) -> dict[str, Any]:
+        """Its socket is an output of the engine's resource, so that all that uses the daemon waits for it."""
+        options = pulumi.ResourceOptions(parent=self, **opts)
+        engine = Resource("host:DockerEngine", f"{machine}-docker", props, ["socket"], options)
+        return {"host": pulumi.Output.concat("unix://", engine.output("socket")), "machine": props["machine"]}
 
     @staticmethod
     def mode(args: DockerArgs) -> str | None:
@@ -90,17 +126,30 @@ class DockerTier(pulumi.ComponentResource):
 
 
 def refuse_two_ways(args: DockerArgs) -> None:
-    """ConfigError where a machine is named and the daemon, too, or one that cannot be had yet."""
-    if args.machine_of is not None:
-        what = f"a machine that another tier makes ({args.machine_of[:40]!r}) is not built yet"
-        raise ConfigError("anytier:docker.machineOf", what, "give `machine` with the address of one over SSH")
-    if args.machine is None:
-        return
-    others = {"host": args.host, "caCert": args.ca_cert, "cert": args.cert, "key": args.key}
-    for name, value in others.items():
-        if value is not None:
-            what = "is another way to a daemon, and `machine` is given"
+    """ConfigError where a machine is named or asked for, and the daemon, too."""
+    machines = {"machine": args.machine, "libvirt": args.libvirt}
+    first = next((name for name, value in machines.items() if value is not None), None)
+    ways = {**machines, "host": args.host, "caCert": args.ca_cert, "cert": args.cert, "key": args.key}
+    for name, value in ways.items():
+        if first is not None and name != first and value is not None:
+            what = f"is another way to a daemon, and `{first}` is given"
             raise ConfigError(f"anytier:docker.{name}", what, "take one of the two out")
+
+
+def vm_of(args: LibvirtArgs, stack: str) -> LibvirtArgs:
+    """The machine that is made, with its data disk where Docker wants it. ConfigErrors for one that cannot be."""
+    from anytier.tiers.libvirt import decided_below
+
+    if args.machines > 1:
+        raise ConfigError(f"{_VM}.machines", f"asks for {args.machines}: a daemon is on one machine", "leave it out")
+    if "state_dir" in args.model_fields_set:
+        raise ConfigError(f"{_VM}.stateDir", f"is of no use: all that Docker has is in {_DATA}", "leave it out")
+    if args.retain_data:
+        what = "would have the next daemon start what no stack knows any more"
+        raise ConfigError(f"{_VM}.retainData", what, "leave it out")
+    vm = args.model_copy(update={"state_dir": _DATA})
+    decided_below(_VM, vm, stack)
+    return vm
 
 
 def endpoint_of(args: DockerArgs) -> dict[str, str]:

@@ -17,12 +17,12 @@ import pulumi
 from anytier import planning
 from anytier.bundle.manifest import Bundle
 from anytier.clusterobjects import KubernetesObject, cluster_provider, register
-from anytier.errors import AnytierError, ConfigError, NotFound, leaves
+from anytier.errors import AnytierError, NotFound
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import local_path, traefik
 from anytier.resources import Resource, owned_by
-from anytier.tiers import kubeadmplan, vmplan
+from anytier.tiers import kubeadmplan
 from anytier.tiers.baremetal import looked_at
 from anytier.tiers.gateways import offering
 from anytier.tiers.inventory import read
@@ -30,7 +30,6 @@ from anytier.tiers.kubeadmargs import DEFAULT_VERSION, KubeadmArgs, NodeArgs
 from anytier.tiers.kubeadmplan import KEY, Member, Plan
 from anytier.tiers.places import BALANCER, Cluster, HostMachine
 from anytier.tiers.vmplan import Vm
-from anytier.tiers.vms import LibvirtArgs
 
 _DAEMON = "unix:///var/run/docker.sock"
 
@@ -174,9 +173,11 @@ class Here:
             found.append(error)
         try:
             if args.libvirt is not None:
-                self.vms = _vms(args.libvirt, stack)
+                from anytier.tiers.libvirt import decided_below
+
+                self.vms = decided_below(f"{KEY}.libvirt", args.libvirt, stack)
         except ExceptionGroup as group:
-            found += [_below(error) for error in leaves(group)]
+            found += group.exceptions
         self.bundle: Bundle | None = None
         try:
             self.bundle = None if planning.active() else _bundle(args)
@@ -201,20 +202,6 @@ def listed_in(args: KubeadmArgs) -> list[NodeArgs]:
 def builder_of(args: KubeadmArgs) -> str:
     """The Docker daemon that builds the app's images."""
     return args.builder or os.environ.get("DOCKER_HOST") or _DAEMON
-
-
-def _vms(args: LibvirtArgs, stack: str) -> list[Vm]:
-    from anytier.tiers import libvirt
-
-    return vmplan.decide(args, stack, libvirt.Here(args).public_key)
-
-
-def _below(error: BaseException) -> Exception:
-    """What tier libvirt says of its config, which stands below ours here."""
-    assert isinstance(error, Exception)
-    if not isinstance(error, AnytierError):
-        return error
-    return ConfigError(error.path.replace(vmplan.KEY, f"{KEY}.libvirt"), error.what, error.do)
 
 
 def bundle_folder(args: KubeadmArgs) -> Path:

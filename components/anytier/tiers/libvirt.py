@@ -14,7 +14,7 @@ from typing import Any
 
 import pulumi
 from anytier import logins, planning
-from anytier.errors import ConfigError
+from anytier.errors import AnytierError, ConfigError, leaves
 from anytier.resources import Resource
 from anytier.tiers import vmplan
 from anytier.tiers.places import HostMachine, Hosts
@@ -134,6 +134,21 @@ class LibvirtTier(pulumi.ComponentResource):
         where = {"host": self.host} if "host" in props else {}
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=_FIRST.get(kind))
         return Resource(f"{module}:{kind}", name, props | where, outputs, opts)
+
+
+def decided_below(key: str, args: LibvirtArgs, stack: str) -> list[Vm]:
+    """The machines of another tier's stack, whose config stands below `key`. An ExceptionGroup for what cannot be."""
+    try:
+        return vmplan.decide(args, stack, Here(args).public_key)
+    except ExceptionGroup as group:
+        raise ExceptionGroup("config", [_below(key, error) for error in leaves(group)]) from None
+
+
+def _below(key: str, error: BaseException) -> Exception:
+    assert isinstance(error, Exception)
+    if not isinstance(error, AnytierError):
+        return error
+    return ConfigError(error.path.replace(KEY, key), error.what, error.do)
 
 
 class Here:

@@ -64,7 +64,7 @@ class Hosts:
 @dataclass(frozen=True)
 class DockerEndpoint:
     """A Docker daemon. `endpoint` is the provider's wire form: `{"host": "unix://..."}`, with TLS file paths or not, or
-    with the `machine` that the socket is on. Values may be outputs.
+    with the `machine` that the socket is on. Values may be outputs. `incarnation` and `lives_on`: as of `Hosts`.
     """
 
     endpoint: dict[str, Any]
@@ -72,6 +72,8 @@ class DockerEndpoint:
     tls_port: int
     address: str = "localhost"
     caddy_image: str | None = None
+    incarnation: str | None = None
+    lives_on: Any = None
 
     kind: Literal["docker"] = "docker"
     mode: str | None = None

@@ -63,6 +63,8 @@ async def test_a_job_runs_once_again_on_change_and_leaves_nothing(shop: Shop) ->
     assert await JobResource().read(shop.context(), id, inputs, state) == (inputs, state)
     assert shop.ground.docker("logs", f"{shop.ns}-job-migrate") == "done", "its words stay to be read"
     assert CANARY not in shop.ground.docker("inspect", f"{shop.ns}-job-migrate")
+    await JobResource().update(shop.context(), id, inputs, state, inputs)  # nobody could look whether it has run
+    assert await note(shop) == "ran"
     await JobResource().update(shop.context(), id, inputs, state, inputs.model_copy(update={"trigger": 2}))
     assert await note(shop) == "ran\nran"
     await JobResource().delete(shop.context(), id, inputs, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.provider.sink import Sink
 from anytier.errors import AnytierError, NotFound, Rejected
 from anytier.provider.docker import caddy, proxy
 from anytier.provider.docker.client import Daemon, Endpoint
+from anytier.provider.docker.models import without_secrets
 from anytier.provider.docker.proxy import ProxyInputs, ProxyResource
 from anytier.provider.resource import Context
 from anytier.render.proxy import ProxyConfig
@@ -63,3 +65,13 @@ async def test_why_a_new_proxy_could_not_start_is_said_though_the_old_one_is_gon
     with pytest.raises(AnytierError, match="port 80 is taken"):
         await ProxyResource()._replace(ctx, there, ID, inputs, {}, {"Id": OLD})
     assert there.there == {}, "no half of a proxy stays"
+
+
+def test_the_key_to_the_daemons_machine_is_not_written_there() -> None:
+    """Whoever may read a container's labels, or what a workload remembers, must not be able to log in."""
+    machine = {"address": "10.0.0.5", "user": "anytier", "privateKey": "the key"}
+    where = {"endpoint": {"machine": machine}, "ns": "app", "network": "app"}
+    made = ProxyInputs.model_validate({**where, "config": ProxyConfig()})
+    assert made.endpoint.machine is not None and made.endpoint.machine.private_key == "the key"
+    for written in (proxy.container_body(made, "caddy"), without_secrets(made)):
+        assert "10.0.0.5" in json.dumps(written) and "the key" not in json.dumps(written)

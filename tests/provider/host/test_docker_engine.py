@@ -139,6 +139,16 @@ async def test_a_machine_without_docker_gets_its_distributions_and_what_came_is_
     assert ctx.last_made is not None and ctx.last_made.outputs == found.model_copy(update={"version": ""})
 
 
+async def test_another_installation_of_the_machine_gets_docker_again(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    resource, state = on(monkeypatch, Fake(None, unit=False)), DockerEngineOutputs(version="20.10", installed=["runc"])
+    other = INPUTS.model_copy(update={"incarnation": "two"})
+    assert resource.changed(INPUTS, other) and resource.replaces(INPUTS, other) == []
+    found = await resource.update(ctx, "root@box.test:22", INPUTS, state, other)
+    assert found.version == "20.10" and {"docker.io", "runc"} <= set(found.installed)
+
+
 async def test_an_install_that_fails_tells_apts_own_reason_and_is_on_record(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:

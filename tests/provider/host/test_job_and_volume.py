@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,13 @@ async def test_a_job_runs_once_with_what_it_was_given_and_leaves_nothing(corner:
     assert not any(CANARY in path.read_text() for path in Path(corner.root, "jobs").rglob("*") if path.is_file())
     found = await JobResource().read(corner.context(), id, inputs, state)
     assert found == (inputs, state) and JobResource().drifted(inputs, state) == []
+    await JobResource().update(corner.context(), id, inputs, state, inputs)  # nobody could look whether it has run
+    assert Path(corner.volume_path, "note").read_text() == "ran\n"
     await JobResource().update(corner.context(), id, inputs, state, inputs.model_copy(update={"trigger": 2}))
     assert Path(corner.volume_path, "note").read_text() == "ran\nran\n"
+    shutil.rmtree(Path(corner.root, "jobs"))
+    await JobResource().update(corner.context(), id, inputs, state, inputs)
+    assert Path(corner.volume_path, "note").read_text() == "ran\nran\nran\n", "the machine is another one"
     await JobResource().delete(corner.context(), id, inputs, state)
     await VolumeResource().delete(corner.context(), volume.path, volume, VolumeOutputs(path=volume.path))
     corner.clean()

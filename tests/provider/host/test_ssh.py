@@ -21,6 +21,7 @@ from tests.provider.screen import Screen
 import anytier
 from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.logins import public_key
+from anytier.provider.host import ssh
 from anytier.provider.host.dial import HostKeys, key_file_problem, learn
 from anytier.provider.host.ssh import SshMachine
 from anytier.provider.host.sshref import SshRef
@@ -99,6 +100,23 @@ async def test_a_host_key_of_another_kind_stops_everything(server: Sshd) -> None
     ecdsa = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key("openssh").decode()
     error = await refused(ref_of(server, host_key=ecdsa))
     assert isinstance(error, Denied) and "host key is another one" in error.what
+
+
+async def test_many_who_ask_for_a_machine_that_is_down_wait_for_one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    async def begin(ref: SshRef) -> Any:
+        tries.append(ref)
+        await asyncio.sleep(0.05)
+        raise Unreachable("machine", "no answer in time")
+
+    monkeypatch.setattr(ssh, "begin", begin)
+    machine = SshMachine(SshRef(address="127.0.0.1"))
+    told = await asyncio.gather(*(machine.facts() for _ in range(5)), return_exceptions=True)
+    assert {type(item) for item in told} == {Unreachable} and len(tries) == 1
+    with pytest.raises(Unreachable):
+        await machine.facts()
+    assert len(tries) == 2, "it may be back by now"
 
 
 # who may log in

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,22 +38,24 @@ def missing() -> str:
     return f"not installed: {', '.join(lacks)}" if lacks else "" if os.geteuid() == 0 else "not root"
 
 
-def ensure() -> Guest:
-    """About two minutes the first time."""
+def ensure(more: str = "") -> Guest:
+    """About two minutes the first time. `more`: a package that is to be in it, too."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier") / f"guest-{SUITE}-{RECIPE}"
+    folder = Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier") / "-".join(
+        filter(None, (f"guest-{SUITE}-{RECIPE}", more))
+    )
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="guest-") as scratch:
-            made = _make(Path(scratch))
+            made = _make(Path(scratch), [*PACKAGES, *([more] if more else [])])
             made.rename(folder)
     return Guest(folder / "disk.qcow2", folder / "vmlinuz", folder / "initrd")
 
 
-def _make(scratch: Path) -> Path:
+def _make(scratch: Path, packages: Sequence[str]) -> Path:
     root, done = scratch / "root", scratch / "done"
     done.mkdir()
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     # cloud-init looks at the seed only, and networkd takes what it renders; host keys come from the seed
     command += [

@@ -34,8 +34,9 @@ class DockerPlace:
     containers = True
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        if config.get("machine"):
-            raise ConfigError("anytier:docker.machine", "the suite tests a local daemon", "run it on that machine")
+        for key in ("machine", "libvirt"):
+            if config.get(key):
+                raise ConfigError(f"anytier:docker.{key}", "the suite tests a local daemon", "run it on that machine")
         host = str(config.get("host") or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
         if not host.startswith("unix://"):
             raise ConfigError(

@@ -63,6 +63,10 @@ class Endpoint(Frozen):
         """As errors name it."""
         return f"on {self.machine}" if self.machine else self.host
 
+    def keyless(self) -> Endpoint:
+        """As it may be written there."""
+        return self.model_copy(update={"machine": self.machine and self.machine.keyless()})
+
 
 def located(id: str) -> tuple[Endpoint, str]:
     """An import's id: `name`, or `host|name` for a daemon that is not DOCKER_HOST's, nor the local one. A machine is

@@ -114,7 +114,7 @@ def _why(error: BaseException, number: int | None) -> str:
 
 def _remedy(host: str) -> str:
     if host.startswith("on "):
-        return "`pulumi up --refresh --target '**DockerEngine**'` brings it back"
+        return "`anytier up` brings it back"
     if host.startswith("ssh://"):
         return f"does `docker -H {host} version` work?"
     if host.startswith("tcp://"):

@@ -35,13 +35,14 @@ _TAG = 16  # digits of the hash in a tag
 
 class ImageInputs(Frozen):
     """`pull` is a reference; or `build` with the `contextHash` of all that goes in. `name` is a built image's
-    repository on the daemon."""
+    repository on the daemon. `incarnation`: as of `AppInputs`."""
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     name: Annotated[str, replaces]
     pull: str | None = None
     build: Build | None = None
     context_hash: str | None = None
+    incarnation: str | None = None
 
 
 class ImageOutputs(Frozen):

@@ -56,6 +56,8 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     async def update(
         self, ctx: Context, id: str, old_inputs: JobInputs, state: JobOutputs, inputs: JobInputs
     ) -> JobOutputs:
+        if state.finished_at and not self.changed(old_inputs, inputs):
+            return state
         return await self._run(ctx, id, inputs, old_inputs.owner)
 
     async def read(

@@ -14,11 +14,13 @@ from anytier.render.template import Template
 
 
 class AppInputs(Frozen):
-    """Which daemon, and which app there; a change of either is another deployment. `owner`: see `provider.owner`."""
+    """Which daemon, and which app there; a change of either is another deployment. `owner`: see `provider.owner`.
+    `incarnation`: which installation of the daemon's machine it is; on another one everything is looked at."""
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     ns: Annotated[str, replaces]
     owner: Annotated[str, ignored] = ""
+    incarnation: str | None = None
 
 
 class ContainerInputs(AppInputs):
@@ -56,7 +58,9 @@ class Deployed(Frozen):
 
 
 def without_secrets(inputs: AppInputs) -> dict[str, Any]:
-    return {key: value for key, value in inputs.wire().items() if key != "secrets"}
+    """What may lie on the daemon."""
+    bare = inputs.model_copy(update={"endpoint": inputs.endpoint.keyless()})
+    return {key: value for key, value in bare.wire().items() if key not in ("secrets", "certificates")}
 
 
 def secret_values(kept: Mapping[int, Kept]) -> set[str]:

@@ -18,11 +18,13 @@ _BUILT_IN = ("bridge", "host", "none")
 
 
 class NetworkInputs(Frozen):
-    """`name` is also the name on the daemon, and the namespace of the app whose network it is; `owner`: whose app."""
+    """`name` is also the name on the daemon, and the namespace of the app whose network it is; `owner`: whose app.
+    `incarnation`: as of `AppInputs`."""
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
     name: Annotated[str, replaces]
     owner: Annotated[str, ignored] = ""
+    incarnation: str | None = None
 
 
 class NetworkOutputs(Frozen):
@@ -55,7 +57,7 @@ class NetworkResource(Resource[NetworkInputs, NetworkOutputs]):
     async def update(
         self, ctx: Context, id: str, old_inputs: NetworkInputs, state: NetworkOutputs, inputs: NetworkInputs
     ) -> NetworkOutputs:
-        """Only after a create that failed half way: every input is part of what the network is."""
+        """After a create that failed half way, or on another installation of the machine: all else is what it is."""
         return await self._ensure(ctx, id, inputs, state.network_id, old_inputs.owner)
 
     async def delete(self, ctx: Context, id: str, inputs: NetworkInputs, state: NetworkOutputs) -> None:

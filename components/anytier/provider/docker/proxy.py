@@ -13,7 +13,7 @@ from anytier.errors import AnytierError, Conflict, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.docker import caddy, claim, labels, tools
 from anytier.provider.docker.client import Daemon, daemon, located
-from anytier.provider.docker.models import AppInputs
+from anytier.provider.docker.models import AppInputs, without_secrets
 from anytier.provider.docker.patience import patiently
 from anytier.provider.docker.tar import Entry, pack, unpack
 from anytier.provider.fields import replaces, secret
@@ -183,7 +183,7 @@ async def _restore(there: Daemon, id: str, old: str | None, touched: bool) -> No
 def container_body(inputs: ProxyInputs, image: str, kernel: str = "") -> dict[str, Any]:
     """The request's JSON. No capability but the one to listen on low ports; nothing writable but its volume."""
     name = caddy.container_name(inputs.ns)
-    record = json.dumps({k: v for k, v in inputs.wire().items() if k != "certificates"}, sort_keys=True)
+    record = json.dumps(without_secrets(inputs), sort_keys=True)
     out: dict[str, Any] = {
         "Image": image,
         "Entrypoint": ["/usr/bin/caddy"],

@@ -19,7 +19,7 @@ from anytier.provider.resource import Context, Resource
 class VolumeInputs(Frozen):
     """`name` is also the name on the daemon. `retain`: the data stays when the volume is destroyed.
 
-    `ns`: of the app whose volume it is, if it is one's, and `owner`: whose that is.
+    `ns`: of the app whose volume it is, if it is one's, and `owner`: whose that is. `incarnation`: as of `AppInputs`.
     """
 
     endpoint: Annotated[Endpoint, replaces] = Endpoint()
@@ -28,6 +28,7 @@ class VolumeInputs(Frozen):
     retain: bool = False
     ns: Annotated[str | None, ignored] = None
     owner: Annotated[str, ignored] = ""
+    incarnation: str | None = None
 
 
 class VolumeOutputs(Frozen):
@@ -59,10 +60,8 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
         found = await find(await daemon(endpoint), name)
         if found is None:
             return None
-        retain = inputs.retain if inputs else False
-        known = VolumeInputs(endpoint=endpoint, name=name, labels=_own_labels(found), retain=retain)
-        if inputs:
-            known = known.model_copy(update={"ns": inputs.ns, "owner": inputs.owner})
+        asked = inputs or VolumeInputs(endpoint=endpoint, name=name)
+        known = asked.model_copy(update={"labels": _own_labels(found)})
         adopted = not is_ours(found) and (state is None or state.adopted)
         return known, VolumeOutputs(mountpoint=str(found["Mountpoint"]), adopted=adopted)
 

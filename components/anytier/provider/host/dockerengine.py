@@ -32,7 +32,10 @@ _HELD = {"containers": "/containers/json?all=1", "volumes": "/volumes", "images"
 
 
 class DockerEngineInputs(Frozen):
+    """`incarnation`: which installation of the machine it is; another one has no Docker yet."""
+
     machine: Annotated[SshRef, replaces]
+    incarnation: str | None = None
 
 
 class DockerEngineOutputs(Frozen):

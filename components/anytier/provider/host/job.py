@@ -75,6 +75,8 @@ class JobResource(Resource[JobInputs, JobOutputs]):
     ) -> JobOutputs:
         place = await of(inputs)
         await claim(place, inputs.owner, old_inputs.owner)
+        if state.finished_at and not self.changed(old_inputs, inputs) and await self._there(place, inputs):
+            return state
         done = await self._run(ctx, id, place, inputs)
         if not same_machine(old_inputs.machine, inputs.machine):
             await self._leave(ctx, old_inputs)
@@ -86,10 +88,14 @@ class JobResource(Resource[JobInputs, JobOutputs]):
         if inputs is None or state is None:
             raise Rejected(id, "a job is not imported", "let `pulumi up` run it")
         place = await of(inputs)
-        return (inputs, state) if await place.machine.list(place.layout.job(inputs.job)) else None
+        return (inputs, state) if await self._there(place, inputs) else None
 
     async def delete(self, ctx: Context, id: str, inputs: JobInputs, state: JobOutputs) -> None:
         await self._remove(await of(inputs), inputs)
+
+    async def _there(self, place: Place, inputs: JobInputs) -> bool:
+        """Whether the machine still knows that it has run."""
+        return bool(await place.machine.list(place.layout.job(inputs.job)))
 
     async def _remove(self, place: Place, inputs: JobInputs) -> None:
         await place.manager.stop(unit_name(place, inputs.job))

@@ -70,7 +70,7 @@ class HostInputs(Frozen):
 
 
 def keyless(ref: MachineRef) -> MachineRef:
-    return ref.model_copy(update={"private_key": None}) if isinstance(ref, SshRef) else ref
+    return ref.keyless() if isinstance(ref, SshRef) else ref
 
 
 def moved(old: HostInputs, new: HostInputs) -> list[str]:

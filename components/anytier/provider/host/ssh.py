@@ -30,6 +30,7 @@ class SshMachine:
         self.ref, self.name = ref, str(ref)
         self._session: Session | None = None
         self._beginning = asyncio.Lock()
+        self._refused: tuple[float, AnytierError] | None = None  # when the last try ended, and how
 
     async def facts(self) -> Facts:
         found = await self.about()
@@ -103,12 +104,21 @@ class SshMachine:
             self._session = None
 
     async def _begun(self) -> Session:
+        """Many may ask at once for a machine that is down: who was waiting while a try was made has its answer."""
+        now = asyncio.get_running_loop().time
+        asked = now()
         async with self._beginning:
             if self._session is None or not self._session.alive:
+                if self._refused is not None and self._refused[0] >= asked:
+                    raise self._refused[1]
                 if self._session is not None:
                     await self._session.close()
                 self._session = None
-                self._session = await begin(self.ref)
+                try:
+                    self._session = await begin(self.ref)
+                except AnytierError as error:
+                    self._refused = (now(), error)
+                    raise
             return self._session
 
     async def _ask(self, head: Head, data: bytes = b"") -> tuple[Head, bytes]:

@@ -41,3 +41,7 @@ class SshRef(SshLogin):
     @property
     def root(self) -> bool:
         return self.sudo or self.user == "root"
+
+    def keyless(self) -> SshRef:
+        """As it may be written on a machine."""
+        return self.model_copy(update={"private_key": None})
