@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.gfm import Rendered
 from tests.report.compare.made import DAY, ROOT, both, comparisons, eks, kubeadm, measurement
 from tests.report.plan.graphs import HOSTILE
 from tests.report.plan.test_markdown import without_code
 
 from anytier.report.compare import html, markdown, terminal, words
-from anytier.report.compare.model import Comparison
+from anytier.report.compare.model import Cell, Comparison
 from anytier.report.compare.recommend import Needs, recommend
 from anytier.report.compare.rows import compared
 from anytier.report.text import width
@@ -106,6 +107,42 @@ def test_markdown_keeps_its_rows_and_columns(found: Comparison) -> None:
     for line in text.split("\n"):
         outside = re.sub(r"</?sup>|<https?://[^<>\s]*>|<[^<>\s]*>$", "", without_code(line.replace("\\|", "!")))
         assert not re.search(r"[<>\[\]`@]|javascript|www\.", outside), line
+
+
+@SLOW
+@given(comparisons())
+def test_github_makes_nothing_of_what_is_not_ours(found: Comparison) -> None:
+    shown = Rendered(markdown.as_markdown(found, recommend(found, NEEDS)))
+    assert shown.elements <= named("h1 h2 p strong em code ul ol li sup a table thead tbody tr th td br")
+    assert not shown.found_by_github and not shown.comments
+    assert set(shown.links) <= {str(source.url) for source in found.sources}
+    heads = {section.title for section in found.sections} | {"Recommended", "Sources"}
+    assert set(shown.headings[1:]) <= heads and len(shown.headings) == len(found.sections) + 3
+
+
+@SLOW
+@given(comparisons())
+def test_github_shows_each_cell_as_it_is(found: Comparison) -> None:
+    shown = Rendered(markdown.as_markdown(found)).tables
+    assert [[row.title for row in section.rows] for section in found.sections] == [
+        [row[0] for row in table[1:]] for table in shown
+    ]
+    for section, table in zip(found.sections, shown, strict=True):
+        for row, cells in zip(section.rows, table[1:], strict=True):
+            assert [squeezed(text) for text in cells[1:]] == [squeezed(shown_of(found, cell)) for cell in row.cells]
+
+
+def shown_of(found: Comparison, cell: Cell) -> str:
+    """What a reader sees of it."""
+    note = f" ({words.line(cell.note, 400)})" if cell.note else ""
+    text = words.line(cell.text, 400) if cell.known else "unknown"
+    return text + note + ", ".join(map(str, words.numbers(found, cell)))
+
+
+def squeezed(text: str) -> str:
+    """Without spaces, of which a browser shows some and not others; another sign stands for a `|` behind a backslash;
+    and no longer than everything is shown."""
+    return "".join(text.replace("\\|", "\\¦").split())[:300]
 
 
 @SLOW

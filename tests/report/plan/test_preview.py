@@ -7,12 +7,13 @@ import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.gfm import Rendered
 from tests.report.plan.graphs import FEW, HOSTILE, graph, graphs, node
 from tests.report.plan.test_engine import digests
-from tests.report.plan.test_markdown import LINE, without_code
+from tests.report.plan.test_markdown import ELEMENTS, LINE, without_code
 
 from anytier.policy.rule import SEVERITIES
-from anytier.report.plan import preview
+from anytier.report.plan import preview, words
 from anytier.report.plan.broken import Broken
 from anytier.report.plan.engine import Previewed, read
 from anytier.report.plan.graph import Graph
@@ -80,6 +81,15 @@ def test_nothing_that_is_not_ours_leaves_its_code_span(found: list[Outcome], mos
     assert len(text) <= max(most, 300 * len(found) + 1000)
     for line in text.split("\n"):
         assert LINE.fullmatch(without_code(line)) or MORE.fullmatch(without_code(line)), line
+
+
+@FEW
+@given(st.lists(outcomes(), max_size=3))
+def test_github_makes_nothing_of_what_is_not_ours(found: list[Outcome]) -> None:
+    shown = Rendered(preview.as_markdown(found))
+    assert shown.elements <= ELEMENTS | {"h3"} and not shown.links
+    assert not shown.found_by_github and shown.comments == [" anytier preview "]
+    assert set(shown.headings) <= {f"`{words.name(item.stack, 400) or ' '}`" for item in found}
 
 
 @settings(max_examples=10)
