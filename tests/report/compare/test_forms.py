@@ -208,6 +208,26 @@ def test_a_chart_is_titled_as_its_row_is() -> None:
     assert "CPU that the platform takes" in page and "Cpu" not in page
 
 
+def test_a_chart_says_what_its_bars_do_not_have_and_which_are_emulated() -> None:
+    slow = measurement("libvirt", create=71, deploy=48.3).model_copy(update={"versions": {"processor": "emulated"}})
+    found = compared([kubeadm(measurement=slow, tier="libvirt"), eks(), eks(stack="local", tier="local")], DAY)
+    drawn = html.as_html(found).partition("Machines and cluster are made")[2].partition("</figure>")[0]
+    assert re.findall("<text[^>]*>([^<]*)", drawn) == [
+        "kubeadm",
+        "71 s *",
+        "eks",
+        "unknown",
+        "local",
+        "nothing to make",
+    ]
+    assert "* emulated" in drawn
+
+
+def test_a_card_counts_all_machines() -> None:
+    card = html.as_html(both()).partition("<h3>kubeadm")[2].partition("</article>")[0]
+    assert "3 of yours" in card and "2 of yours" not in card
+
+
 def test_the_page_loads_nothing() -> None:
     text = html.as_html(both(), recommend(both(), NEEDS))
     assert "<script" not in text and " src=" not in text and "url(" not in text and "@import" not in text
