@@ -1,6 +1,6 @@
 """Markdown as GitHub shows it: rendered by GitHub's own renderer, and taken apart for tests to look at.
 
-Mentions and references are no Markdown: GitHub makes them afterwards, of text that is no code. `found_by_github` has those.
+Mentions and references are no Markdown: GitHub makes them afterwards, of text that is no code (`found_by_github`).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def html_of(text: str) -> str:
 
 
 class Rendered(HTMLParser):
-    """`elements`: each element there is, as `tag attribute=value`. `loose` is all text that is no code; `links` where
-    links lead; `cells` the text of each row's cells, table by table; `headings` the same, code in backticks. AssertionError
-    for elements that do not stand in each other."""
+    """`elements`: each that there is, as `tag attribute=value`; `loose`: all text that is neither code nor a link's;
+    `links`: where they lead; `tables`: the text of their rows' cells; `headings`: theirs, code in backticks.
+    AssertionError for elements that do not stand in each other."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

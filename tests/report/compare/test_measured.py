@@ -57,8 +57,8 @@ def test_a_processor_that_was_emulated_is_told_beside_the_figure() -> None:
     slow = measurement("libvirt", deploy=48.3)
     slow = slow.model_copy(update={"versions": {"processor": "emulated"}})
     found = cells("deploy", [slow, measurement("docker", deploy=10.6)])
-    assert [cell.text for cell in found] == ["48.3 s, emulated", "10.6 s"]
-    assert found[0].note.startswith("on 2 emulated cores of AMD EPYC") and found[0].caveat == "emulated"
+    assert [cell.text for cell in found] == ["48.3 s, emulated processor", "10.6 s"]
+    assert found[0].note.startswith("on 2 emulated cores of AMD EPYC") and found[0].caveat == "emulated processor"
     assert all("do not compare" in cell.note for cell in found), "it is not the machine that the other one is"
 
 

@@ -17,12 +17,14 @@ from anytier.report.plan import preview, words
 from anytier.report.plan.broken import Broken
 from anytier.report.plan.engine import Previewed, read
 from anytier.report.plan.graph import Graph
-from anytier.report.plan.preview import MARK, Outcome, outcome, seen
+from anytier.report.plan.preview import MARK, PLANNED, TITLE, Outcome, outcome, seen
 
 MORE = re.compile(
     r"|".join(
         (
             re.escape(MARK),
+            re.escape(TITLE),
+            re.escape(PLANNED),
             r"- (🟢|⚪|🟡|🟠|🔴|✅) \*\*§\*\*: [a-z0-9, ()]+(; breaks [a-z0-9, ()]+)?( \([a-z,;: ]+\))?",
             (
                 r"- ❌ \*\*§\*\*: (no plan [a-z ]*could be made|§ failed) \(\d+ errors?\)"
@@ -125,7 +127,9 @@ def test_a_stack_without_a_plan_is_no_stack_without_changes() -> None:
         "- ✅ **`same`**: no changes",
     ]
     assert "- `app.yaml:1:1: is wrong -> mend it`" in lines
-    assert "### `same`" not in lines
+    assert "### `same`" not in lines and PLANNED in lines
+    engine = [item.model_copy(update={"way": "engine"}) for item in stacks()]
+    assert PLANNED not in preview.as_markdown(engine) + preview.as_markdown([])
     shown = preview.as_text(stacks())
     assert "stack wrong: failed: no plan could be made" in shown and "stack same: no changes" in shown
 

@@ -14,7 +14,7 @@ from anytier.report.compare.model import Cell, Comparison
 from anytier.report.compare.page import Markup, element, join
 from anytier.report.text import fit
 
-_WIDTH, _BAR, _STEP, _LEFT, _RIGHT = 360.0, 16.0, 30.0, 92.0, 96.0
+_WIDTH, _BAR, _STEP, _LEFT, _RIGHT = 360.0, 16.0, 30.0, 92.0, 112.0
 _PARTS = ("machines", "docker", "cluster", "kubernetes", "secrets", "aws", "gcp", "azure-native", "providers", "other")
 
 

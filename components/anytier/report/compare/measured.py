@@ -27,7 +27,7 @@ def _cell(name: str, item: Subject, several: bool) -> Cell:
     figure = found.figures.get(name) if found else None
     if found is None or figure is None:
         return unknown("not measured")
-    caveat = EMULATED if found.emulated else ""
+    caveat = f"{EMULATED} processor" if found.emulated else ""
     source = Source(
         name=f"`anytier measure -s {found.stack}`, with the conformance suite's app", date=found.date.date()
     )
