@@ -1,6 +1,8 @@
 """A headless Chromium by its own protocol over a pipe: enough to open a page, look at it and take its picture.
 
 No package drives it, and nothing listens on a port. A test that needs one is skipped, with the reason, where none is.
+
+    usage: python3 -m tests.browser      prints which one is here, or ends with 1
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -138,3 +141,8 @@ def browser(found: str, folder: Path) -> Iterator[Browser]:
         process.wait()
         os.close(out)
         os.close(into)
+
+
+if __name__ == "__main__":
+    print(program() or "")
+    sys.exit(0 if program() else 1)

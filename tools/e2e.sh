@@ -50,6 +50,11 @@ why_no_cluster() {
     fi
 }
 
+# Prints why no test can look at a page; nothing if they can.
+why_no_browser() {
+    .venv/bin/python -m tests.browser >/dev/null || echo "no headless Chromium is here (apt-get install chromium-headless-shell)"
+}
+
 # Prints the folder of the clouds' SDKs. They are got where all is asked for; else `make test-clouds` may have got them.
 clouds() {
     if [ -n "${ANYTIER_AT_LENGTH:-}" ]; then
@@ -72,7 +77,8 @@ tools/pytest.sh -m "$marks" -n "${JOBS:-3}" --dist loadgroup -vv -rs --durations
 if [ -n "$reason" ]; then echo "SKIPPED: every test on Docker: $reason"; fi
 if [ -n "$ANYTIER_WITHOUT_CLUSTER" ]; then echo "SKIPPED: every test on a Kubernetes cluster: $ANYTIER_WITHOUT_CLUSTER"; fi
 if [ -z "$ANYTIER_CLOUDS" ]; then echo "SKIPPED: tests with the clouds' SDKs: make test-clouds gets them"; fi
-# What `make test` left out if libvirt was not there yet: tests on its in-memory hypervisor, and its schema over our XML.
+# What `make test` left out if it was not there yet: tests on libvirt's in-memory hypervisor, its schema over our XML, and
+# pages in a browser.
 again=
 reason=$(why_no_libvirt)
 if [ -n "$reason" ]; then
@@ -85,6 +91,12 @@ if [ -n "$reason" ]; then
     echo "SKIPPED: our XML is not held against libvirt's schema: $reason"
 else
     again="$again tests/render/libvirt/test_schema.py tests/tiers/test_libvirt.py"
+fi
+reason=$(why_no_browser)
+if [ -n "$reason" ]; then
+    echo "SKIPPED: every test of pages in a browser: $reason"
+else
+    again="$again tests/report/compare/test_page.py"
 fi
 # shellcheck disable=SC2086 # a list of words
 if [ $# = 0 ] && [ -n "$again" ]; then tools/pytest.sh -rs $again || code=$?; fi

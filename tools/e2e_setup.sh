@@ -38,6 +38,9 @@ vm_missing() {
     for need in $VM_FILES; do [ -e "${need%%:*}" ] || echo "${need#*:}"; done
 }
 
+# Debian's; Ubuntu has no such package, and its CI runners have a browser of their own.
+browser_missing() { (cd "$(dirname "$0")/.." && python3 -m tests.browser) >/dev/null || echo chromium-headless-shell; }
+
 # packages DIR WHAT COMMAND: installs what COMMAND prints
 packages() {
     wanted=$($3 | tr '\n' ' ')
@@ -118,6 +121,7 @@ case $1 in
         mkdir -p "$2"
         packages "$2" Docker missing
         packages "$2" "virtual machines" vm_missing
+        packages "$2" "pages in a browser" browser_missing
         (cd "$(dirname "$0")/.." && python_libvirt)
         daemon "$2"
         ;;

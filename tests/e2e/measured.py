@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from anytier.measure.figures import KINDS
+from anytier.measure.figures import KINDS, MAKES
 from anytier.measure.record import Measurement, file_of, parse, write
-from anytier.measure.steps import MAKES
 
 ROOT = Path(__file__).resolve().parents[2]
 KEEP = bool(os.environ.get("ANYTIER_KEEP_MEASUREMENTS"))

@@ -29,6 +29,12 @@ def test_a_kept_measurement_is_whole(file: Path) -> None:
     assert all(f"\n{name} " in account for name in found.figures)
 
 
+def test_a_virtual_machine_was_emulated_and_the_page_says_so() -> None:
+    """Until somebody measures one with KVM."""
+    assert [item.tier for item in page.kept(ROOT) if item.emulated] == ["libvirt"]
+    assert "| libvirt (emulated) |" in PAGE.read_text()
+
+
 def test_the_page_shows_what_is_kept() -> None:
     text = PAGE.read_text()
     fresh = page.refreshed(text, page.kept(ROOT))

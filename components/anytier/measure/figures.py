@@ -107,6 +107,7 @@ STEPS: tuple[Step, ...] = (
         ),
     ),
 )
+MAKES = ("libvirt", "kubeadm", "eks", "gke", "aks")  # tiers that make a place; on the others `create` is nothing
 FIRST = STEPS[0]  # whatever is asked for, there must be something to ask it of
 KINDS: dict[str, Kind] = {kind.name: kind for step in STEPS for kind in step.kinds}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anytier.capabilities import TIERS
 from anytier.measure.figures import KINDS
-from anytier.measure.record import FOLDER, Measurement, parse
+from anytier.measure.record import EMULATED, FOLDER, Measurement, parse
 from anytier.measure.table import shown
 
 START, END = "<!-- measurements: made by `python -m anytier.measure.page docs/measure.md` -->", "<!-- end -->"
@@ -45,7 +45,8 @@ def table(found: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _head(item: Measurement) -> str:
-    return f"{item.tier} ({item.mode})" if item.mode else item.tier
+    more = ", ".join(word for word in (item.mode, EMULATED if item.emulated else None) if word)
+    return f"{item.tier} ({more})" if more else item.tier
 
 
 if __name__ == "__main__":

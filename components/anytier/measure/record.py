@@ -19,6 +19,7 @@ from anytier.frozen import Frozen
 
 FORMAT: Literal["anytier.dev/measurement/v1"] = "anytier.dev/measurement/v1"
 FOLDER = "measurements"  # of a project; a file in it is called as its stack is
+EMULATED = "emulated"  # what `versions` says of a machine's `processor` that is
 _MOST = 1 << 20  # bytes of a file
 
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -64,6 +65,11 @@ class Measurement(Frozen):
     @classmethod
     def _known(cls, value: Any) -> Any:
         return None if value == {} else value
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the machine's processor was another one's program: such figures are those of no real machine."""
+        return self.versions.get("processor") == EMULATED
 
     def text(self) -> str:
         """As JSON, the same each time."""

@@ -12,9 +12,9 @@ from anytier.conformance.check import Failed, expect, same
 from anytier.conformance.load import Shape, Target
 from anytier.conformance.places.base import Report, Weighed, Weight
 from anytier.measure import rate
+from anytier.measure.figures import MAKES
 from anytier.measure.session import REPLICAS, Session
 
-MAKES = ("libvirt", "kubeadm", "eks", "gke", "aks")  # tiers that make a place; on the others `create` is nothing
 APP = "anytier:index:App"
 STEADY = Shape(kept=4, fresh=2, slow=3)
 SETTLED, WINDOW = 5.0, 10.0  # seconds at pace 1: before a place is looked at, and between two looks

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.gfm import Rendered
 from tests.report.compare.made import DAY, ROOT, both, comparisons, eks, kubeadm, measurement
 from tests.report.plan.graphs import HOSTILE
 from tests.report.plan.test_markdown import without_code
 
 from anytier.report.compare import html, markdown, terminal, words
-from anytier.report.compare.model import Comparison
+from anytier.report.compare.model import Cell, Comparison
 from anytier.report.compare.recommend import Needs, recommend
 from anytier.report.compare.rows import compared
 from anytier.report.text import width
@@ -110,6 +111,42 @@ def test_markdown_keeps_its_rows_and_columns(found: Comparison) -> None:
 
 @SLOW
 @given(comparisons())
+def test_github_makes_nothing_of_what_is_not_ours(found: Comparison) -> None:
+    shown = Rendered(markdown.as_markdown(found, recommend(found, NEEDS)))
+    assert shown.elements <= named("h1 h2 p strong em code ul ol li sup a table thead tbody tr th td br")
+    assert not shown.found_by_github and not shown.comments
+    assert set(shown.links) <= {str(source.url) for source in found.sources}
+    heads = {section.title for section in found.sections} | {"Recommended", "Sources"}
+    assert set(shown.headings[1:]) <= heads and len(shown.headings) == len(found.sections) + 3
+
+
+@SLOW
+@given(comparisons())
+def test_github_shows_each_cell_as_it_is(found: Comparison) -> None:
+    shown = Rendered(markdown.as_markdown(found)).tables
+    assert [[row.title for row in section.rows] for section in found.sections] == [
+        [row[0] for row in table[1:]] for table in shown
+    ]
+    for section, table in zip(found.sections, shown, strict=True):
+        for row, cells in zip(section.rows, table[1:], strict=True):
+            assert [squeezed(text) for text in cells[1:]] == [squeezed(shown_of(found, cell)) for cell in row.cells]
+
+
+def shown_of(found: Comparison, cell: Cell) -> str:
+    """What a reader sees of it."""
+    note = f" ({words.line(cell.note, 400)})" if cell.note else ""
+    text = words.line(cell.text, 400) if cell.known else "unknown"
+    return text + note + ", ".join(map(str, words.numbers(found, cell)))
+
+
+def squeezed(text: str) -> str:
+    """Without spaces, of which a browser shows some and not others; another sign stands for a `|` behind a backslash;
+    and no longer than everything is shown."""
+    return "".join(text.replace("\\|", "\\¦").split())[:300]
+
+
+@SLOW
+@given(comparisons())
 def test_a_terminal_is_not_moved_and_not_overrun(found: Comparison) -> None:
     text = terminal.as_text(found, 100, recommend(found, NEEDS))
     assert all(line.isprintable() for line in text.split("\n"))
@@ -140,7 +177,7 @@ def test_links_go_to_the_web_only() -> None:
 def test_the_example_of_the_docs_has_every_row() -> None:
     page = (ROOT / "docs" / "compare-example.md").read_text(encoding="utf-8")
     shown = {line.split(" | ")[0].removeprefix("| ") for line in page.split("\n") if line.startswith("| ")}
-    left_out = "run: anytier compare --recommend --team 2 --burst 3 --markdown > docs/compare-example.md"
+    left_out = "tests/docs/test_shown.py makes the page anew"
     assert {markdown.plain(row.title) for row in both().rows.values()} <= shown, left_out
     for section in both().sections:
         assert f"## {section.title}\n" in page, left_out
@@ -169,6 +206,26 @@ def test_a_chart_is_titled_as_its_row_is() -> None:
     found = compared([kubeadm(measurement=measurement(**{"platform.cpu": 3.0})), eks()], DAY)
     page = html.as_html(found)
     assert "CPU that the platform takes" in page and "Cpu" not in page
+
+
+def test_a_chart_says_what_its_bars_do_not_have_and_which_are_emulated() -> None:
+    slow = measurement("libvirt", create=71, deploy=48.3).model_copy(update={"versions": {"processor": "emulated"}})
+    found = compared([kubeadm(measurement=slow, tier="libvirt"), eks(), eks(stack="local", tier="local")], DAY)
+    drawn = html.as_html(found).partition("Machines and cluster are made")[2].partition("</figure>")[0]
+    assert re.findall("<text[^>]*>([^<]*)", drawn) == [
+        "kubeadm",
+        "71 s *",
+        "eks",
+        "unknown",
+        "local",
+        "nothing to make",
+    ]
+    assert "* emulated processor" in drawn
+
+
+def test_a_card_counts_all_machines() -> None:
+    card = html.as_html(both()).partition("<h3>kubeadm")[2].partition("</article>")[0]
+    assert "3 of yours" in card and "2 of yours" not in card
 
 
 def test_the_page_loads_nothing() -> None:

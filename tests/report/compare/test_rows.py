@@ -38,6 +38,16 @@ def test_resources_are_counted_by_kind() -> None:
     assert [cell.value for cell in found.rows["resources.aws"].cells] == [0, 1]
     assert [cell.value for cell in found.rows["machines.control-plane"].cells] == [1, 0]
     assert [cell.text for cell in found.rows["machines.workers"].cells] == ["2 of yours", "2 rented"]
+    assert [cell.text for cell in found.rows["machines.all"].cells] == ["3 of yours", "2 rented"]
+
+
+def test_a_family_is_called_by_all_that_is_in_it() -> None:
+    nodes = [node("anytier:host:Workload", "web"), node("anytier:index:Secret", "key")]
+    found = compared([kubeadm(graph=graph_of("p", "dev", [*nodes, node("anytier:index:Identity", "owner")]))], DAY)
+    rows = {key: (row.title, row.cells[0].value) for key, row in found.rows.items() if key.startswith("resources.")}
+    assert rows["resources.machines"] == ("of these: machines and what is on them", 1)
+    assert rows["resources.secrets"] == ("of these: secrets and keys", 1), "who owns a deployment is no secret"
+    assert rows["resources.other"] == ("of these: other", 1)
 
 
 def test_components_are_nobodys_to_own() -> None:

@@ -29,6 +29,11 @@ def test_the_new_ones_stand_first_and_a_new_waiver_is_news() -> None:
     assert broken.counted(found) == "breaks 1 rule anew (1 mandatory), 1 as before, 1 waived (1 of them anew)"
 
 
+def test_what_is_only_as_it_was_is_told_in_a_whole_sentence() -> None:
+    assert broken.counted(compared([finding("r")], [finding("r")])) == "breaks 1 rule as before"
+    assert broken.counted([finding("r", waived=True), finding("s", waived=True)]) == "breaks 2 rules waived"
+
+
 def test_another_resource_or_place_is_another_finding() -> None:
     base = [finding("r")]
     assert [item.new for item in compared([finding("r", key="other")], base)] == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hypothesis import given
+from tests.gfm import Rendered
 from tests.report.plan.graphs import FEW, HOSTILE, graph, graphs, node
 
 from anytier.report.plan import markdown, words
@@ -31,6 +32,10 @@ LINE = re.compile(
         )
     )
 )
+
+
+# What GitHub may make of it.
+ELEMENTS = {"p", "strong", "code", "ul", "ol", "li", "br", "details", "details open=", "summary"}
 
 
 def without_code(line: str) -> str:
@@ -60,6 +65,13 @@ def is_ours(text: str) -> None:
         assert LINE.fullmatch(without_code(line)), line
 
 
+def looks_like_ours(text: str) -> None:
+    """As GitHub would show it."""
+    found = Rendered(text)
+    assert found.elements <= ELEMENTS
+    assert not found.found_by_github and not found.comments
+
+
 @given(HOSTILE)
 def test_a_code_span_shows_what_it_was_given(text: str) -> None:
     span = markdown.code(text)
@@ -72,6 +84,18 @@ def test_a_code_span_shows_what_it_was_given(text: str) -> None:
 def test_no_name_and_no_value_leaves_its_code_span(one: Graph, other: Graph) -> None:
     is_ours(markdown.changes(compare(one, other), words.Names(other)))
     is_ours(markdown.tree(other))
+
+
+@FEW
+@given(graphs(), graphs())
+def test_github_makes_nothing_of_a_name_or_a_value(one: Graph, other: Graph) -> None:
+    looks_like_ours(markdown.changes(compare(one, other), words.Names(other)))
+    looks_like_ours(markdown.tree(other))
+
+
+def test_a_stacks_name_with_a_colon_is_whole_in_its_code_span() -> None:
+    text = markdown.tree(graph(stack="a: @everyone"))
+    assert text.startswith("**`a: @everyone`**: 0 resources of 0 kinds\n")
 
 
 def test_a_long_diff_is_cut_and_says_so() -> None:

@@ -7,21 +7,24 @@ import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.gfm import Rendered
 from tests.report.plan.graphs import FEW, HOSTILE, graph, graphs, node
 from tests.report.plan.test_engine import digests
-from tests.report.plan.test_markdown import LINE, without_code
+from tests.report.plan.test_markdown import ELEMENTS, LINE, without_code
 
 from anytier.policy.rule import SEVERITIES
-from anytier.report.plan import preview
+from anytier.report.plan import preview, words
 from anytier.report.plan.broken import Broken
 from anytier.report.plan.engine import Previewed, read
 from anytier.report.plan.graph import Graph
-from anytier.report.plan.preview import MARK, Outcome, outcome, seen
+from anytier.report.plan.preview import MARK, PLANNED, TITLE, Outcome, outcome, seen
 
 MORE = re.compile(
     r"|".join(
         (
             re.escape(MARK),
+            re.escape(TITLE),
+            re.escape(PLANNED),
             r"- (🟢|⚪|🟡|🟠|🔴|✅) \*\*§\*\*: [a-z0-9, ()]+(; breaks [a-z0-9, ()]+)?( \([a-z,;: ]+\))?",
             (
                 r"- ❌ \*\*§\*\*: (no plan [a-z ]*could be made|§ failed) \(\d+ errors?\)"
@@ -82,6 +85,15 @@ def test_nothing_that_is_not_ours_leaves_its_code_span(found: list[Outcome], mos
         assert LINE.fullmatch(without_code(line)) or MORE.fullmatch(without_code(line)), line
 
 
+@FEW
+@given(st.lists(outcomes(), max_size=3))
+def test_github_makes_nothing_of_what_is_not_ours(found: list[Outcome]) -> None:
+    shown = Rendered(preview.as_markdown(found))
+    assert shown.elements <= ELEMENTS | {"h3"} and not shown.links
+    assert not shown.found_by_github and shown.comments == [" anytier preview "]
+    assert set(shown.headings) <= {f"`{words.name(item.stack, 400) or ' '}`" for item in found}
+
+
 @settings(max_examples=10)
 @given(st.lists(outcomes(), max_size=3))
 def test_outcomes_go_to_json_and_back(found: list[Outcome]) -> None:
@@ -115,7 +127,9 @@ def test_a_stack_without_a_plan_is_no_stack_without_changes() -> None:
         "- ✅ **`same`**: no changes",
     ]
     assert "- `app.yaml:1:1: is wrong -> mend it`" in lines
-    assert "### `same`" not in lines
+    assert "### `same`" not in lines and PLANNED in lines
+    engine = [item.model_copy(update={"way": "engine"}) for item in stacks()]
+    assert PLANNED not in preview.as_markdown(engine) + preview.as_markdown([])
     shown = preview.as_text(stacks())
     assert "stack wrong: failed: no plan could be made" in shown and "stack same: no changes" in shown
 

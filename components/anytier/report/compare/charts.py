@@ -14,7 +14,7 @@ from anytier.report.compare.model import Cell, Comparison
 from anytier.report.compare.page import Markup, element, join
 from anytier.report.text import fit
 
-_WIDTH, _BAR, _STEP, _LEFT, _RIGHT = 360.0, 16.0, 30.0, 92.0, 96.0
+_WIDTH, _BAR, _STEP, _LEFT, _RIGHT = 360.0, 16.0, 30.0, 92.0, 112.0
 _PARTS = ("machines", "docker", "cluster", "kubernetes", "secrets", "aws", "gcp", "azure-native", "providers", "other")
 
 
@@ -37,7 +37,7 @@ def all_of(found: Comparison) -> list[Markup]:
         *(
             bars(found, f"{row.title[:1].upper()}{row.title[1:]}", row.key)
             for key, row in found.rows.items()
-            if key.startswith("measured.") and len({cell.unit for cell in row.cells if cell.known}) == 1
+            if key.startswith("measured.") and len({cell.unit for cell in row.cells if cell.value is not None}) == 1
         ),
     ]
     return [chart for chart in drawn if chart]
@@ -76,8 +76,8 @@ def bars(found: Comparison, title: str, key: str) -> Markup:
             drawn.append(_bar(_LEFT, y, width, "bar", f"{words.title(found.columns[index])}: {words.text(cell)}"))
             drawn.append(_text(_LEFT + width + 6, y + 12, _short(cell), "value"))
         else:
-            drawn.append(_text(_LEFT, y + 12, "unknown", "value faint"))
-    return _figure(title, drawn, len(cells), ())
+            drawn.append(_text(_LEFT, y + 12, fit(words.line(cell.text), 30), "value faint"))
+    return _figure(title, drawn, len(cells), notes=sorted({cell.caveat for cell in cells if cell.caveat}))
 
 
 def stacked(found: Comparison, title: str, pieces: Sequence[Sequence[Piece]]) -> Markup:
@@ -105,7 +105,8 @@ def _room() -> float:
 
 def _short(cell: Cell) -> str:
     value = number(cell.value or 0)
-    return f"${value}" if cell.unit == "USD" else f"{value} {cell.unit}".strip()
+    said = f"${value}" if cell.unit == "USD" else f"{value} {cell.unit}".strip()
+    return f"{said} *" if cell.caveat else said
 
 
 def _label(found: Comparison, index: int, y: float) -> Markup:
@@ -132,11 +133,14 @@ def _round(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _figure(title: str, drawn: Sequence[Markup], count: int, legend: Sequence[Piece]) -> Markup:
+def _figure(
+    title: str, drawn: Sequence[Markup], count: int, legend: Sequence[Piece] = (), notes: Sequence[str] = ()
+) -> Markup:
     tall = count * _STEP
     box = f"0 0 {_WIDTH:.0f} {tall:.0f}"
     svg = element("svg", drawn, viewBox=box, role="img", aria_label=title, preserveAspectRatio="xMinYMin meet")
     marks = [element("li", element("i", class_=piece.style), piece.name) for piece in legend]
+    marks += [element("li", f"* {words.line(note)}") for note in notes]
     return element(
         "figure", element("figcaption", title), svg, join(element("ul", marks, class_="legend") if marks else "")
     )

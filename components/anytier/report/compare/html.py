@@ -68,7 +68,7 @@ def _problems(found: Comparison) -> Iterator[Markup]:
 _GLANCE = {
     "sla": "service level",
     "cost.total": "a month, as far as priced",
-    "machines.workers": "machines",
+    "machines.all": "machines",
     "security.kept": "rules of the baseline kept",
     "app.lost": "fields of the app lost",
     "measured.deploy": "deploying an app took",

@@ -15,8 +15,11 @@ from anytier.report.compare.recommend import Recommendation
 from anytier.report.plan.markdown import code
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ,.;:%$/()'×·–+=-]+")
-# Starts a link, a list, a heading or a formula by itself.
-_MEANT = re.compile(r"www\.|//|^([-+=]|[0-9]+[.)])(\s|$)|^\s|\s$|-{3}|={3}|\$.*\$", re.IGNORECASE)
+# Starts a link, a list, a heading or a formula by itself, or is for GitHub an issue, a commit or an emoji.
+_MEANT = re.compile(
+    r"www\.|//|^([-+=]|[0-9]+[.)])(\s|$)|^\s|\s$|-{3}|={3}|\$.*\$|\bGH-\d|\b[0-9a-f]{7,40}\b|:[a-z0-9+-]+:",
+    re.IGNORECASE,
+)
 
 
 def plain(text: str) -> str:

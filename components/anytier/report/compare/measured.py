@@ -8,35 +8,49 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from anytier.measure.record import Machine, Measurement
+from anytier.measure.figures import MAKES
+from anytier.measure.record import EMULATED, Measurement
 from anytier.report.compare.model import Cell, Source, unknown
+from anytier.report.compare.subject import Subject
 
 
-def cells(name: str, found: Sequence[Measurement | None]) -> list[Cell]:
-    several = len({item.machine for item in found if item is not None and name in item.figures}) > 1
-    return [_cell(name, item, several) for item in found]
+def cells(name: str, found: Sequence[Subject]) -> list[Cell]:
+    taken = [item.measurement for item in found]
+    machines = {(item.machine, item.emulated) for item in taken if item is not None and name in item.figures}
+    return [_cell(name, item, len(machines) > 1) for item in found]
 
 
-def _cell(name: str, item: Measurement | None, several: bool) -> Cell:
-    figure = item.figures.get(name) if item else None
-    if item is None or figure is None:
+def _cell(name: str, item: Subject, several: bool) -> Cell:
+    if name == "create" and item.tier not in MAKES:
+        return Cell(text="nothing to make", sources=(Source(name="docs/measure.md"),))
+    found = item.measurement
+    figure = found.figures.get(name) if found else None
+    if found is None or figure is None:
         return unknown("not measured")
-    source = Source(name=f"`anytier measure -s {item.stack}`, with the conformance suite's app", date=item.date.date())
-    said = [f"on {where(item.machine)}" if item.machine else "", "machines differ: do not compare" if several else ""]
+    caveat = f"{EMULATED} processor" if found.emulated else ""
+    source = Source(
+        name=f"`anytier measure -s {found.stack}`, with the conformance suite's app", date=found.date.date()
+    )
+    said = [f"on {machine}" if (machine := where(found)) else "", "machines differ: do not compare" if several else ""]
     return Cell(
-        text=f"{number(figure.value)} {figure.unit}".strip(),
+        text=f"{number(figure.value)} {figure.unit}".strip() + (f", {caveat}" if caveat else ""),
         value=figure.value,
         unit=figure.unit,
         note="; ".join(text for text in said if text),
+        caveat=caveat,
         detail=(f"samples: {', '.join(map(number, figure.samples))}",),
         sources=(source,),
     )
 
 
-def where(machine: Machine) -> str:
-    """`2 cores of AMD EPYC, 24,000 MiB, kernel 6.18`."""
-    cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
-    return f"{cores} of {machine.cpu}, {machine.memory:,} MiB, kernel {machine.kernel}"[:200]
+def where(found: Measurement) -> str:
+    """`2 cores of AMD EPYC, 24,000 MiB, kernel 6.18`; nothing where the place cannot tell."""
+    machine = found.machine
+    if machine is None:
+        return ""
+    cores = "core" if machine.cores == 1 else "cores"
+    kind = f"{EMULATED} {cores}" if found.emulated else cores
+    return f"{machine.cores} {kind} of {machine.cpu}, {machine.memory:,} MiB, kernel {machine.kernel}"[:200]
 
 
 def number(value: float) -> str:

@@ -31,7 +31,8 @@ class Source(Frozen):
 
 class Cell(Frozen):
     """`text` is what a person reads, `value` and `unit` the figure in it, for programs and charts. `detail` are the
-    lines behind it. `meets` is for a need: whether it is met, None where nobody knows."""
+    lines behind it. `meets` is for a need: whether it is met, None where nobody knows. `caveat` is that part of
+    `text` without which the figure would be misread, for whoever shows the figure alone."""
 
     text: str = Field(min_length=1)
     known: bool = True
@@ -40,6 +41,7 @@ class Cell(Frozen):
     by: By | None = None
     meets: bool | None = None
     note: str = ""
+    caveat: str = ""
     detail: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
 

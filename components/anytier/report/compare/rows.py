@@ -67,8 +67,9 @@ def _resources(found: Sequence[Subject]) -> Iterator[Row]:
     for family, said in families().items():
         if family in present:
             yield _row(f"resources.{family}", f"of these: {said}", found, planned(partial(_count, family)))
+    yield _row("machines.all", "machines", found, planned(partial(_machines, True)))
     yield _row("machines.control-plane", "control plane machines of yours", found, planned(_planes))
-    yield _row("machines.workers", "other machines", found, planned(_machines))
+    yield _row("machines.workers", "other machines", found, planned(partial(_machines, False)))
 
 
 def _count(family: str | None, item: Subject, graph: Graph) -> Cell:
@@ -88,9 +89,11 @@ def _planes(item: Subject, graph: Graph) -> Cell:
     return Cell(text=str(count), value=count, sources=(PLAN,))
 
 
-def _machines(item: Subject, graph: Graph) -> Cell:
+def _machines(planes: bool, item: Subject, graph: Graph) -> Cell:
+    """`planes`: with those that are control planes of yours."""
     if item.tier not in cost.CLOUDS:
-        count = cost.own(item.tier, graph).others
+        found = cost.own(item.tier, graph)
+        count = found.all if planes else found.others
         return Cell(text=f"{count} of yours", value=count, sources=(PLAN,))
     pools = [entry for entry in cost.bill(item.tier, graph, datetime.date.min) if entry.part == "machines"]
     if any("×" not in entry.what for entry in pools):
@@ -203,5 +206,4 @@ def _cost(found: Sequence[Subject], today: datetime.date, price: float | None) -
 
 def _measured(found: Sequence[Subject]) -> Iterator[Row]:
     for name, kind in KINDS.items():
-        cells = measured.cells(name, [item.measurement for item in found])
-        yield Row(key=f"measured.{name}", title=kind.label, cells=tuple(cells))
+        yield Row(key=f"measured.{name}", title=kind.label, cells=tuple(measured.cells(name, found)))

@@ -38,17 +38,20 @@ def _same(item: Broken) -> tuple[str, str, str, bool]:
 
 def counted(found: Sequence[Broken]) -> str:
     """`breaks 2 rules anew (1 mandatory), 3 as before, 1 waived`; nothing where nothing is broken."""
+    if not found:
+        return ""
     new = [item for item in found if item.new and not item.waived]
     old = sum(not item.new and not item.waived for item in found)
     waived = sum(item.waived for item in found)
     mandatory = sum(item.mandatory for item in new)
-    said = []
-    if new:
-        said.append(f"{words.many(len(new), 'rule')} anew" + (f" ({mandatory} mandatory)" if mandatory else ""))
-    said += [f"{old} as before"] if old else []
     anew = sum(item.new and item.waived for item in found)
-    said += [f"{waived} waived" + (f" ({anew} of them anew)" if anew else "")] if waived else []
-    return f"breaks {', '.join(said)}" if said else ""
+    counts = [
+        (len(new), "anew" + (f" ({mandatory} mandatory)" if mandatory else "")),
+        (old, "as before"),
+        (waived, "waived" + (f" ({anew} of them anew)" if anew else "")),
+    ]
+    (first, what), *rest = (item for item in counts if item[0])
+    return ", ".join([f"breaks {words.many(first, 'rule')} {what}", *(f"{number} {more}" for number, more in rest)])
 
 
 def as_markdown(found: Sequence[Broken], most: int = 20_000) -> str:

@@ -84,7 +84,7 @@ def _lines(item: Change, names: words.Names) -> Iterable[str]:
 def tree(graph: Graph, most: int = MOST) -> str:
     """A plan: how many of each kind, and folded every resource."""
     names = words.Names(graph)
-    lines = [f"**{code(graph.stack)}**: {words.head_of(graph).partition(': ')[2]}", ""]
+    lines = [f"**{code(graph.stack)}**: {words.size_of(graph)}", ""]
     lines += [f"- {number} × {code(short(type))}" for type, number in graph.counts().items()]
     lines += ["", "<details><summary>all resources</summary>", ""]
     room = most - sum(len(line) + 1 for line in lines) - 100

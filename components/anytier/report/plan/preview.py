@@ -17,6 +17,8 @@ from anytier.report.plan.graph import Graph
 
 # The first line of a comment: whoever posts one finds the last by it.
 MARK = "<!-- anytier preview -->"
+TITLE = "What would become of each stack, the gravest first:"
+PLANNED = "This compares plans of the files, before and after; what really runs was not looked at."
 State = Literal["failed", "base failed", "preview failed", "changed", "new", "gone"]
 # How a stack was looked at. `engine`: by `pulumi preview`, which asks what is there. The others by plans alone: because
 # nobody asked for more, because nothing is deployed yet, or because its state, or its engine, is out of reach.
@@ -123,7 +125,9 @@ def ranked(found: Iterable[Outcome]) -> list[Outcome]:
 def as_markdown(found: Iterable[Outcome], most: int = markdown.MOST) -> str:
     """One comment of at most `most` characters: every stack has its line, whatever is left out below."""
     stacks = ranked(found)
-    lines = [MARK, "", *(f"- {_summary(item)}" for item in stacks), ""]
+    lines = [MARK, "", TITLE, "", *(f"- {_summary(item)}" for item in stacks), ""]
+    if stacks and all(item.way == "plan" for item in stacks):
+        lines += [PLANNED, ""]
     room = most - sum(len(line) + 1 for line in lines) - 200
     for index, item in enumerate(stacks):
         share = room // (len(stacks) - index)  # what one leaves over is the next one's

@@ -20,7 +20,7 @@ _LONGEST = 34  # columns of a label
 _HEIGHT, _PADDING, _MARGIN, _HEAD = 42.0, 12.0, 24.0, 76.0
 # Family -> its hue. What a type belongs to: our modules, Kubernetes, the clouds.
 _FAMILIES: dict[str, tuple[str, int]] = {
-    "machines": ("machines", 210),
+    "machines": ("machines and what is on them", 210),
     "docker": ("Docker", 190),
     "cluster": ("cluster", 265),
     "kubernetes": ("Kubernetes", 225),
@@ -79,6 +79,8 @@ def families() -> dict[str, str]:
 def family_of(node: Node) -> str:
     if node.type.startswith("pulumi:providers:"):
         return "providers"
+    if node.type == "anytier:index:Identity":
+        return "other"  # whose deployment it is: no secret
     if node.package == "anytier":
         return _MODULES.get(node.type.split(":")[1], "other")
     return node.package if node.package in _FAMILIES else "other"

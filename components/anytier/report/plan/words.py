@@ -84,9 +84,12 @@ class Names:
 
 
 def head_of(graph: Graph) -> str:
+    return f"stack {name(graph.stack)}: {size_of(graph)}"
+
+
+def size_of(graph: Graph) -> str:
     made = sum(not node.component for node in graph.resources)
-    kinds = len(graph.counts())
-    return f"stack {name(graph.stack)}: {many(made, 'resource')} of {many(kinds, 'kind')}"
+    return f"{many(made, 'resource')} of {many(len(graph.counts()), 'kind')}"
 
 
 def leaves(node: Node) -> Iterable[tuple[str, str]]:
