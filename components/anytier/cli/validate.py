@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(items), indent=2))
     else:
-        _show(items, raws)
+        _show(items, raws, target)
     return 1 if any(item.found.severity == "error" for item in items) else 0
 
 
@@ -147,13 +147,15 @@ def _in_mode(mode: str | None, found: Finding) -> Finding:
     return path, f"{what} (only where {mode} runs it)", do
 
 
-def _show(items: Sequence[Item], raws: Mapping[str, bytes | None]) -> None:
+def _show(items: Sequence[Item], raws: Mapping[str, bytes | None], target: Target) -> None:
+    from anytier.cli.stackfile import may_be_secret
     from anytier.cli.terminal import colors, room
     from anytier.report.diagnostics import as_text, summary
     from anytier.report.excerpt import source
 
     bad = {item.found.file for item in items}
-    sources = {file: source(raw) for file, raw in raws.items() if raw is not None and file in bad}
+    known = {file: raw for file, raw in raws.items() if raw is not None and file in bad}
+    sources = {file: source(raw, may_be_secret) if file in target.raws else source(raw) for file, raw in known.items()}
     if items:
         print(as_text(items, sources, room() or PIPED_WIDTH, colors()), end="\n\n")
     print(summary(list(raws), items))

@@ -19,7 +19,7 @@ from anytier.spec.diagnostic import Diagnostic, Finding, Path, dotted
 from anytier.spec.document import MAX_BYTES, Document, no_collection, parse
 from anytier.spec.messages import explain, field_names
 from anytier.spec.model import API_VERSION, App, Tier
-from anytier.spec.values import MAX_FILE
+from anytier.spec.values import MAX_FILE, shown
 from anytier.suggest import nearest
 
 TIERS: tuple[str, ...] = get_args(Tier)
@@ -222,7 +222,7 @@ class _Reading:
             except (OSError, ValueError):
                 fits = exists = False
             if not fits:
-                what = f"is not a {kind}" if exists else f"there is no {kind} {name!r} in {self.folder}"
+                what = f"is not a {kind}" if exists else f"there is no {kind} {shown(name)} in {self.folder}"
                 self._add(path, what, "the path is from the spec's folder", severity=severity)
 
     # putting a finding in its place

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from anytier.spec.diagnostic import Finding, Path, dotted
+from anytier.spec.hidden import in_secret
 from anytier.spec.values import shown
 from anytier.suggest import did_you_mean, nearest
 
@@ -53,13 +54,9 @@ _PLAIN = {
 }
 
 
-def in_secret(path: Path) -> bool:
-    """Whether a value at this path may be a secret that was written here by mistake."""
-    return "secrets" in path[:-1]
-
-
 def _hide(path: Path, given: Any, what: str, do: str) -> tuple[str, str]:
-    if in_secret(path) and isinstance(given, str) and path[-1] != given:
+    is_value = isinstance(given, str) and path[-1] != given
+    if is_value and in_secret(path) and shown(given) in what:
         return what.replace(shown(given), "the value"), "name a secret of the app's `secrets` section"
     return what, do
 
