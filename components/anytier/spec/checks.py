@@ -291,6 +291,8 @@ def _volumes(app: App) -> Iterator[Finding]:
     for path, item in containers(app):
         for target, mount in item.volumes.items():
             name, where = volume_name(mount.source), (*path, "volumes", target, "source")
+            if name not in app.resources and mount.source == f"${{resources.{name}}}":
+                continue  # told as a placeholder
             if name not in app.resources:
                 near = did_you_mean(name, app.resources)
                 yield where, f"names no resource{near}", f"add `resources: {{{name[:63]}: {{type: volume}}}}`"

@@ -94,9 +94,14 @@ def _label(text: str) -> str:
         raise refuse("is empty", "give it a name of a-z, 0-9 and -")
     if len(text) > 63:
         raise refuse(f"has {len(text)} characters", "a name has at most 63")
-    near = re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]", "-", text.lower())).strip("-")
+    near = near_name(text)
     rule = "a name has a-z, 0-9 and - only, and starts and ends with a letter or digit"
     raise refuse(f"{shown(text)} is not a name", f"{rule}: {near!r}?" if near else rule)
+
+
+def near_name(text: str) -> str:
+    """The name that somebody meant who wrote `text`; empty where that is none."""
+    return re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]", "-", text.lower())).strip("-")
 
 
 def _env_key(text: str) -> str:
