@@ -73,7 +73,8 @@ def _path(document: Document, key: str) -> FieldPath:
 
 def may_be_secret(key: str) -> bool:
     """Also a key that anytier itself does not know: under it a secret may be found, or would be but for a slip."""
-    from anytier.config import KEYS, TIERS
+    from anytier.capabilities import TIERS
+    from anytier.config import KEYS
     from anytier.spec.hidden import is_secret_key
 
     space, _, name = key.partition(":")

@@ -116,9 +116,25 @@ def check(file: str, raw: bytes | None, target: Target) -> list[Item]:
         folder = Path() if file == "-" else Path(file).parent
         app, found = diagnose_bytes(raw, file, target.tier, folder.absolute())
     items = [Item(one) for one in found]
-    if app is not None and raw is not None and target.tier:
-        items += capability_items(app, raw, file, target)
+    if app is not None and raw is not None:
+        items += capability_items(app, raw, file, target) if target.tier else uncarried_items(app, raw, file)
     return items
+
+
+def uncarried_items(app: App, raw: bytes, file: str) -> list[Item]:
+    """Without a tier only what none of them carries is told, as a warning: the file itself is right."""
+    from dataclasses import replace
+
+    from anytier.capabilities import carried_by_none
+    from anytier.report.diagnostics import Item
+    from anytier.spec import locate
+    from anytier.spec.document import no_collection
+    from anytier.spec.walk import used_fields
+
+    with no_collection():
+        found = carried_by_none(used_fields(app))
+    placed = locate(raw, file, found) if found else ()
+    return [Item(replace(one, severity="warning"), "capability") for one in placed]
 
 
 def capability_items(app: App, raw: bytes, file: str, target: Target) -> list[Item]:
