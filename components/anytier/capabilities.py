@@ -79,6 +79,10 @@ _IMAGE = _but(
 _KUBERNETES_ONLY = _unsupported(
     "only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides"
 )
+_NO_SUCH_OBJECTS = _unsupported(
+    "only Kubernetes has Secrets and ConfigMaps that are there already",
+    "name each variable in `variables` or `secrets`",
+)
 _HOST_FILES = _but(
     _emulated("bound read-only at the path (as root), else under the folder named by ANYTIER_FILES"),
     supervisord=_emulated("written under the folder named by ANYTIER_FILES"),
@@ -192,7 +196,7 @@ TABLE: dict[str, dict[str, Support]] = {
         _emulated("an entry script exports them from tmpfs"),
         kubernetes=_noted("a Secret, immutable, its content's hash in its name"),
     ),
-    f"{_C}.envFrom": _ELSEWHERE,
+    f"{_C}.envFrom": _both(_NO_SUCH_OBJECTS),
     f"{_C}.files": _row(
         _HOST_FILES,
         NATIVE,
@@ -560,12 +564,14 @@ def support(path: Path, tier: str, mode: str | None = None, value: object = None
 
 
 def _cell(parts: list[str], tier: str, mode: str | None, value: object) -> Support:
+    cell = TABLE[_key(parts, value)][tier]
+    return cell.modes.get(mode or "", cell)
+
+
+def _key(parts: list[str], value: object) -> str:
     for length in range(len(parts), 0, -1):
         for key in _keys_for(parts[:length], value if length == len(parts) else None):
-            cell = TABLE[key].get(tier)
-            if cell is None:
-                raise KeyError(tier)
-            return cell.modes.get(mode or "", cell)
+            return key
     raise KeyError(".".join(parts))
 
 
@@ -619,3 +625,22 @@ def check(fields: Iterable[tuple[Path, object]], tier: str, mode: str | None = N
     """
     cells = ((path, support(path, tier, mode, value)) for path, value in fields)
     return [Finding(path, tier, cell) for path, cell in cells if not cell.carried]
+
+
+def carried_by_none(fields: Iterable[tuple[Path, object]]) -> list[tuple[Path, str, str]]:
+    """(path, what, what to do) of every used field that no tier carries in any of its modes."""
+    few = ((path, value) for path, value in fields if any((path[0], step) in _MAY_BE_NONE for step in path))
+    keys = ((path, _key([str(step) for step in path], value)) for path, value in few)
+    cells = [(path, TABLE[key][TIERS[0]]) for path, key in keys if key in _CARRIED_BY_NONE]
+    return [(path, f"is carried by no tier: {cell.note}", cell.instead) for path, cell in cells]
+
+
+_CARRIED_BY_NONE = frozenset(
+    key
+    for key, row in TABLE.items()
+    if not any(one.carried for cell in row.values() for one in (cell, *cell.modes.values()))
+)
+# Section and field of those: looking a path up takes long, and an app has many.
+_MAY_BE_NONE = frozenset(
+    (steps[0], steps[-1]) for steps in (key.partition("=")[0].split(".") for key in _CARRIED_BY_NONE)
+)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.cli.console import ANYTIER, anytier
 
+from anytier.capabilities import TIERS
+
 PROJECT = Path(__file__).parents[2]
 BAD = """\
 apiVersion: anytier.dev/v1
@@ -169,6 +171,36 @@ def test_a_score_file_is_a_spec_too(tmp_path: Path) -> None:
     assert done.code == 1 and "score.yaml:3:" in done.out and "'command'" in done.out
     spec(tmp_path, text.replace("commands", "command"), "score.yaml")
     assert anytier("validate", "score.yaml", cwd=tmp_path).code == 0
+
+
+DATABASE = """\
+apiVersion: score.dev/v1b1
+metadata: {name: hello}
+containers: {web: {image: nginx, variables: {DB: "${resources.db.host}"}}}
+resources:
+  db: {type: postgres, params: {version: 16}}
+"""
+
+
+def test_a_field_that_no_tier_carries_is_a_warning_and_an_error_of_each_tier(tmp_path: Path) -> None:
+    spec(tmp_path, DATABASE, "score.yaml")
+    done = anytier("validate", "--json", "score.yaml", cwd=tmp_path)
+    (found,) = json.loads(done.out)
+    assert done.code == 0
+    assert (found["path"], found["line"], found["column"]) == ("resources.db.type", 5, 14)
+    assert (found["code"], found["severity"]) == ("capability", "warning")
+    assert found["what"] == "is carried by no tier: only `volume` is built" and found["do"]
+    for tier in TIERS:
+        done = anytier("validate", "--json", "--tier", tier, "score.yaml", cwd=tmp_path)
+        (found,) = (item for item in json.loads(done.out) if item["severity"] == "error")
+        assert done.code == 1 and (found["path"], found["code"]) == ("resources.db.type", "capability")
+
+
+def test_what_some_tier_carries_is_no_warning_without_a_tier(tmp_path: Path) -> None:
+    spec(tmp_path, LIMITED + "resources: {data: {type: volume, params: {size: 2Gi}}}\n")
+    assert anytier("validate", "--json", "app.yaml", cwd=tmp_path).out == "[]\n"
+    done = anytier("validate", "--json", "--tier", "docker", "app.yaml", cwd=tmp_path)
+    assert "resources.data.params" in [item["path"] for item in json.loads(done.out)]
 
 
 def test_standard_input_is_a_file_too() -> None:

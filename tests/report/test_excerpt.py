@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anytier.report import diagnostics
-from anytier.report.excerpt import HIDDEN, excerpt, source
+from anytier.report.excerpt import excerpt, source
 from anytier.report.text import width
+from anytier.spec.hidden import HIDDEN
 from anytier.spec.load import diagnose_bytes
 
 

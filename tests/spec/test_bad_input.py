@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import astuple
 from pathlib import Path
@@ -13,7 +14,10 @@ from anytier.errors import SpecError
 from anytier.spec import Diagnostic, diagnose, diagnose_bytes, load
 
 HEAD = "apiVersion: anytier.dev/v1\nkind: App\nmetadata: {name: shop}\n"
+SCORE = "apiVersion: score.dev/v1b1\nmetadata: {name: shop}\n"
 CANARY = "hunter2-Canary"
+# However it is written, and what stands for it where only a number can.
+CANARIES = re.compile(f"(?i){CANARY}|4815162342")
 
 
 def wrong(text: str | bytes) -> list[Diagnostic]:
@@ -55,6 +59,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "upper-case name": (named("Shop"), "metadata.name", "'Shop' is not a name"),
     "name with _": (named("a_b"), "metadata.name", "'a_b' is not a name"),
     "name that climbs": (named("../../etc"), "metadata.name", "'../../etc' is not a name"),
+    "name of a Score workload": (
+        SCORE.replace("shop", "Shop") + "containers: {web: {image: nginx}}\n",
+        "metadata.name",
+        "'Shop' is not a name",
+    ),
     "name no": (named("no"), "metadata.name", "no is read by YAML as a boolean"),
     "name 8": (named("8"), "metadata.name", "8 is read by YAML as a number"),
     "name of two lines": (named('"a\\nb"'), "metadata.name", "is not a name"),
@@ -113,6 +122,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         + "b: {image: x, before: {a: {ready: started}}}}}}\n",
         "workloads.web.containers.a.before.b",
         "goes in a circle",
+    ),
+    "unknown volume as a placeholder": (
+        container('volumes: {/d: {source: "${resources.dta}"}}'),
+        f"{C}.volumes./d.source",
+        "${resources.dta} names no resource",
     ),
     "unknown volume": (container("volumes: {/d: {source: dta}}"), f"{C}.volumes./d.source", "names no resource"),
     "missing secret": (
@@ -267,7 +281,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         "metadata.labels.team",
         "label's value",
     ),
-    "host name": (top("routes: [{workload: web, port: 80, host: a_b}]"), "routes[0].host", "is not a host name"),
+    "host name": (
+        workload("service: {ports: {http: {port: 80}}}") + "routes: [{workload: web, port: 80, host: a_b}]\n",
+        "routes[0].host",
+        "is not a host name",
+    ),
     "schedule": (top('jobs: {j: {host: {command: [a]}, schedule: "* *"}}'), "jobs.j.schedule", "is not a schedule"),
     "minute 99": (
         top('jobs: {j: {host: {command: [a]}, schedule: "99 * * * *"}}'),
@@ -309,6 +327,7 @@ BAD: dict[str, tuple[str, str, str]] = {
         "-1 is not a number of replicas",
     ),
     "secret of an unknown source": (top("secrets: {token: {from: vault}}"), "secrets.token.from", "is not known here"),
+    "secret without a blank": (top("secrets: {token:x}"), "secrets.token", "has no blank after its colon"),
     "secret without its file": (top("secrets: {token: {from: file}}"), "secrets.token", "has no path"),
     "secret with what it does not take": (
         top("secrets: {token: {from: env, path: x}}"),
@@ -337,12 +356,46 @@ SECRETIVE = {
     "a secret in text that is no YAML": top(f"secrets: {{token: {{from: '{CANARY}}}"),
     "a secret behind a tag": top(f"secrets: {{token: !x {CANARY}}}"),
     "a long placeholder": container(f'secrets: {{A: "${{secrets.{CANARY}}}"}}'),
+    "a secret's value in place of its source, among others": top(
+        f"secrets: {{one: {{from: env}}, token: {{from: {CANARY}}}, two: {{from: {{env: {CANARY}}}}}}}"
+    ),
+    "a secret's value without a blank before it": top(f"secrets: {{token:{CANARY}}}"),
+    "a secret's value in a field without a blank before it": top(f"secrets: {{token: {{from:{CANARY}}}}}"),
+    "a number that is a password": container("variables: {DB_PASSWORD: 4815162342}"),
+    "a password with the start of a placeholder": container(f'variables: {{DB_PASSWORD: "ab${{{CANARY}"}}'),
+    "a password that looks like a placeholder": container(f'variables: {{DB_PASSWORD: "ab${{{CANARY}}}"}}'),
+    "a key in place of its secret's name": top(
+        f"routes: [{{workload: web, port: 80, tls: {{secretRef: {{certificate: {CANARY}, key: {CANARY.lower()}}}}}}}]"
+    ),
+    "a secret in an image that has no blank before it": HEAD
+    + f"workloads: {{web: {{containers: {{web: {{image:me:{CANARY}@example.org/x}}}}}}}}\n",
+    "a secret in an image beside another mistake": container("comand: [a]").replace(
+        "nginx", f'"me:{CANARY}@example.org/x"'
+    ),
+    "a secret with a slash in an image": image(f"me:x/{CANARY}@example.org/x"),
+    "a secret in an image whose quotes are open": image(f'"me:{CANARY}@example.org/x'),
+    "a secret in an image whose quotes are open, and a slash in it": image(f'"me:x/{CANARY}@example.org/x'),
+    "a secret in an image in a mapping": image(f"{{name: 'me:{CANARY}@example.org/x'}}"),
+    "a secret in an image of an override": top(
+        "overrides: {docker: {workloads: {web: {containers: {web: "
+        f'{{image: "me:{CANARY}@example.org/x"}}}}}}}}}}}}'
+    ),
+    "a secret in an image of a Score file": SCORE + f'containers: {{web: {{image: "me:{CANARY}@example.org/x"}}}}\n',
+    "a secret in the URL of sources": HEAD
+    + f"workloads: {{web: {{containers: {{web: {{build: {{context: 'https://me:{CANARY}@example.org/x.git'}}}}}}}}}}\n",
+    "a secret in a host": top(f"routes: [{{workload: web, port: 80, host: 'https://me:{CANARY}@example.org'}}]"),
+    "a secret in a comment": container(f"comand: [a]}}}}}}}} # me:{CANARY}@example.org/x"),
+    "a secret in a URL beside a mistake": container(f"variables: {{URL: 'postgres://me:{CANARY}@db/x', DEBUG: no}}"),
 }
 
 
 @pytest.mark.parametrize("text", SECRETIVE.values(), ids=SECRETIVE.keys())
-def test_a_secrets_value_is_never_echoed(text: str) -> None:
-    assert CANARY not in repr([astuple(item) for item in wrong(text)])
+def test_a_secrets_value_is_never_echoed(text: str, tmp_path: Path) -> None:
+    """tests/cli/test_canary.py looks at what is printed, too."""
+    (tmp_path / "app.yaml").write_text(text)
+    app, found = diagnose(tmp_path / "app.yaml")
+    assert app is None and found
+    assert not CANARIES.search(repr([astuple(item) for item in found]))
 
 
 BYTES: dict[str, tuple[bytes, tuple[int, int], str]] = {
@@ -462,6 +515,152 @@ def test_a_refused_value_hides_no_other_mistake_and_makes_none() -> None:
 def test_an_unknown_field_hides_no_mistake_in_another_section_of_its_workload() -> None:
     found = wrong(workload("replica: 3, dependsOn: {stor: {}}"))
     assert [item.path for item in found] == ["workloads.web.replica", "workloads.web.dependsOn.stor"]
+
+
+WEB = "image: nginx, variables: {A: a}"
+STORE = (
+    "store: {containers: {store: {image: nginx, readinessProbe: {tcpSocket: {port: 1}, periodSeconds: 5}}}, "
+    "service: {ports: {db: {port: 5432}}}}"
+)
+
+
+def two(web: str = WEB, more: str = "service: {ports: {http: {port: 80}}}", rest: str = "", name: str = "web") -> str:
+    body = f"{{containers: {{web: {{{web}}}}}{', ' if more else ''}{more}}}"
+    return HEAD + f"workloads:\n  {name}: {body}\n  {STORE}\n{rest}\n"
+
+
+# two mistakes that have nothing to do with each other -> the paths of both
+PAIRS: dict[str, tuple[str, list[str]]] = {
+    "a path in a list and a workload": (
+        two(rest="routes: [{path: x, workload: wbe, port: 80}]"),
+        ["routes[0].path", "routes[0].workload"],
+    ),
+    "a route without a port and its workload": (
+        two(rest="routes: [{workload: wbe}]"),
+        ["routes[0]", "routes[0].workload"],
+    ),
+    "an entry of a list and another": (
+        two(rest="routes: [5, {workload: wbe, port: 80}]"),
+        ["routes[0]", "routes[1].workload"],
+    ),
+    "an argument and a placeholder": (
+        two(f'{WEB}, args: [1, "${{x.y}}"]'),
+        ["workloads.web.containers.web.args[0]", "workloads.web.containers.web.args[1]"],
+    ),
+    "a port and a dependency": (
+        two(
+            more="service: {ports: {http: {port: 0}}}, dependsOn: {stroe: {}}",
+            rest="routes: [{workload: web, port: 80}]",
+        ),
+        ["workloads.web.service.ports.http.port", "workloads.web.dependsOn.stroe"],
+    ),
+    "a name and what is below it": (
+        two(name="Web", more="dependsOn: {stroe: {}}", rest="routes: [{workload: web, port: 80}]"),
+        ["workloads.Web", "workloads.Web.dependsOn.stroe", "routes[0].port"],
+    ),
+    "a name that is asked for as it is written": (
+        two(name="Web", more="dependsOn: {stroe: {}}, identity: {cloudRoles: {aws: '${workloads.Web.host}'}}"),
+        ["workloads.Web", "workloads.Web.dependsOn.stroe"],
+    ),
+    "a workload that is none and a cycle": (
+        two(
+            rest="  a: 5\n  b: {host: {command: [x]}, dependsOn: {c: {}, a: {}}}\n"
+            "  c: {host: {command: [x]}, dependsOn: {b: {}}}\nroutes: [{workload: a, port: 80}]"
+        ),
+        ["workloads.a", "workloads.b.dependsOn.c"],
+    ),
+    "a section that is none and a dependency": (
+        two(f"{WEB}, secrets: {{T: token}}", "dependsOn: {stroe: {}}", "secrets: 5"),
+        ["workloads.web.dependsOn.stroe", "secrets"],
+    ),
+    "a field of a probe and its timing": (
+        two(f"{WEB}, readinessProbe: {{httpGet: {{path: x, port: 80}}, periodSeconds: 1, timeoutSeconds: 2}}"),
+        [f"{C}.readinessProbe.httpGet.path", f"{C}.readinessProbe.timeoutSeconds"],
+    ),
+    "a probe's period and a limit": (
+        two(
+            f"{WEB}, readinessProbe: {{httpGet: {{port: 80}}, periodSeconds: 0, timeoutSeconds: 20}}, "
+            "resources: {limits: {cpu: 1m}, requests: {cpu: 2m}}"
+        ),
+        [f"{C}.readinessProbe.periodSeconds", f"{C}.resources.limits.cpu"],
+    ),
+    "an image and a placeholder beside it": (
+        two('image: NGINX, args: ["${x.y}"]'),
+        [f"{C}.image", f"{C}.args[0]"],
+    ),
+    "a misspelt field and what is in it": (
+        two('image: nginx, argss: ["${x.y}"]'),
+        [f"{C}.argss", f"{C}.argss[0]"],
+    ),
+    "a misspelt section of a workload": (
+        two(
+            more="servce: {ports: {http: {port: 80}}}",
+            rest="routes: [{workload: web, port: 80}, {workload: a, port: 1, path: /a}]",
+        ),
+        ["workloads.web.servce", "routes[1].workload"],
+    ),
+    "a field of other tools": (
+        two(more="ports: [80], dependsOn: {stroe: {}}", rest="routes: [{workload: web, port: 80}]"),
+        ["workloads.web.ports", "workloads.web.dependsOn.stroe"],
+    ),
+    "a section of other tools": (
+        two(f"{WEB}, volumes: {{/data: {{source: data}}}}", "dependsOn: {stroe: {}}", "volumes: {data: {}}"),
+        ["workloads.web.dependsOn.stroe", "volumes"],
+    ),
+    "a number of replicas and a metric": (
+        two(more="scale: {max: x, metrics: [{cpu: 500}, {}]}, disruption: {minAvailable: 3}"),
+        ["workloads.web.scale.max", "workloads.web.scale.metrics[0].cpu", "workloads.web.scale.metrics[1]"],
+    ),
+    "a trigger and a name": (
+        two(rest="jobs: {store: {host: {command: [a]}, trigger: cron, schedule: '@daily', timeZone: UTC}}"),
+        ["jobs.store", "jobs.store.trigger"],
+    ),
+    "a secret's source and another's file": (
+        two(rest="secrets: {a: {from: x, path: y}, b: {from: file}}"),
+        ["secrets.a.from", "secrets.b"],
+    ),
+    "a protocol and the same port": (
+        two(more="service: {ports: {a: {port: 53, protocol: tcp}, b: {port: 53, protocol: UDP}}}, dependsOn: {x: {}}"),
+        ["workloads.web.service.ports.a.protocol", "workloads.web.dependsOn.x"],
+    ),
+    "a value and an override's": (
+        two(
+            "image: NGINX", rest="overrides: {docker: {workloads: {web: {scale: {replicas: -1}, dependsOn: {x: {}}}}}}"
+        ),
+        [
+            f"{C}.image",
+            "overrides.docker.workloads.web.scale.replicas",
+            "overrides.docker.workloads.web.dependsOn.x",
+        ],
+    ),
+    "a name and an override below it": (
+        two(
+            name="Web",
+            more="",
+            rest="overrides: {docker: {workloads: {Web: {scale: {replicas: -1}}, store: {dependsOn: {x: {}}}}}}",
+        ),
+        ["workloads.Web", "overrides.docker.workloads.store.dependsOn.x"],
+    ),
+    "what cannot be read and a dependency": (
+        two("image: !x nginx", "dependsOn: {stroe: {}}"),
+        [f"{C}.image", "workloads.web.dependsOn.stroe"],
+    ),
+    "a value of a Score file and a placeholder": (
+        SCORE + "containers: {web: {image: !x a}, two: {image: NGINX, variables: {A: '${resources.db}'}}}\n",
+        ["containers.web.image", "containers.two.image", "containers.two.variables.A"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "paths"), PAIRS.values(), ids=PAIRS.keys())
+def test_one_mistake_hides_no_other_and_makes_none(text: str, paths: list[str]) -> None:
+    assert [item.path for item in wrong(text)] == paths, [astuple(item) for item in wrong(text)]
+
+
+def test_a_file_that_is_not_there_is_told_beside_a_value_that_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text(two("image: NGINX, files: {/a: {source: a.txt}, /b: {source: 5}}"))
+    found = diagnose(tmp_path / "app.yaml")[1]
+    assert [item.path for item in found] == [f"{C}.image", f"{C}.files./a.source", f"{C}.files./b.source"]
 
 
 def test_a_thousand_mistakes_are_told_in_time() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from anytier.spec import App, diagnose, diagnose_bytes, for_tier
-from anytier.spec.model import Job, ServicePort, Update
+from anytier.spec.hidden import SOURCES
+from anytier.spec.model import Job, Secret, ServicePort, Update
 from anytier.spec.schema import schema
 from anytier.spec.walk import all_fields, used_fields
 
@@ -93,6 +94,10 @@ def test_what_is_written_is_what_is_read() -> None:
     assert web.service and web.service.ports["dns"].target_port == 53
     assert app.jobs["nightly"].trigger == "schedule"
     assert app.secrets["token"].from_ == "generate"
+
+
+def test_the_sources_that_may_be_shown_are_those_of_the_model() -> None:
+    assert set(get_args(Secret.model_fields["from_"].annotation)) == SOURCES
 
 
 def test_everything_is_frozen() -> None:

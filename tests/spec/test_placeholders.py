@@ -118,6 +118,16 @@ def test_one_without_a_value_fails_with_its_path() -> None:
     assert "${workloads.store.host} has no value here" in error.value.what
 
 
+def test_what_a_value_must_not_make_of_a_field_is_told_with_its_path_and_without_a_login() -> None:
+    text = APP.replace("nginx:${metadata.labels.team}", "${metadata.annotations.image}")
+    text = text.replace('note: "a b"', "image: 'me:hunter2@example.org/x'")
+    with pytest.raises(ExceptionGroup) as group:
+        resolve(app(text), CONTEXT)
+    (error,) = group.value.exceptions
+    assert isinstance(error, SpecError) and error.path == "workloads.web.containers.web.image"
+    assert "holds credentials" in error.what and "hunter2" not in str(error)
+
+
 WRONG = {
     "${metadata.nam}": "did you mean 'name'?",
     "${metadata.labels.taem}": "did you mean 'labels.team'?",

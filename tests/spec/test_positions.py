@@ -31,6 +31,7 @@ MARKED = {
     "flow style": HEAD + "workloads: {web: {containers: {web: {image: nginx, variables: {B: x, A: ¡no}}}}}\n",
     "flow style over lines": HEAD + "workloads: {web: {containers: {web: {\n  image: nginx,\n  stopSignal: ¡TERM}}}}\n",
     "a list in a block": WEB
+    + "    service: {ports: {http: {port: 80}}}\n"
     + "routes:\n  - workload: web\n    port: 80\n    path: ¡x\n".replace("port: 80", "port: http")
     + "jobs: {}\n",
     "an unknown key at its key": WEB + "        ¡comand: [a]\n",

@@ -147,6 +147,8 @@ def config_in(project: Path, stack: str) -> dict[str, Any]:
     """The same, of any project."""
     import yaml
 
+    from anytier.spec.document import without_text
+
     file = stacks_dir(project) / f"Pulumi.{stack}.yaml"
     if not file.is_file():
         names = stack_names(project)
@@ -156,7 +158,7 @@ def config_in(project: Path, stack: str) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(name, f"cannot be read: {' '.join(str(error).split())}", "mend the file") from None
+        raise ConfigError(name, f"cannot be read: {without_text(error)}", "mend the file") from None
     config = (loaded or {}).get("config") or {} if isinstance(loaded or {}, dict) else None
     if not isinstance(config, dict):
         raise ConfigError(name, "must be a mapping with `config:`, a mapping too", "write `config:` and keys below it")

@@ -69,3 +69,13 @@ def placed(errors: list[AnytierError], name: str, raw: bytes) -> list[Diagnostic
 def _path(document: Document, key: str) -> FieldPath:
     whole: FieldPath = ("config", key)
     return whole if document.depth(whole) == 2 else ("config", *key.split("."))
+
+
+def may_be_secret(key: str) -> bool:
+    """Also a key that anytier itself does not know: under it a secret may be found, or would be but for a slip."""
+    from anytier.capabilities import TIERS
+    from anytier.config import KEYS
+    from anytier.spec.hidden import is_secret_key
+
+    space, _, name = key.partition(":")
+    return is_secret_key(key) or (space == "anytier" and name not in (*KEYS, *TIERS))

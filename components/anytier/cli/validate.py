@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(items), indent=2))
     else:
-        _show(items, raws)
+        _show(items, raws, target)
     return 1 if any(item.found.severity == "error" for item in items) else 0
 
 
@@ -116,9 +116,25 @@ def check(file: str, raw: bytes | None, target: Target) -> list[Item]:
         folder = Path() if file == "-" else Path(file).parent
         app, found = diagnose_bytes(raw, file, target.tier, folder.absolute())
     items = [Item(one) for one in found]
-    if app is not None and raw is not None and target.tier:
-        items += capability_items(app, raw, file, target)
+    if app is not None and raw is not None:
+        items += capability_items(app, raw, file, target) if target.tier else uncarried_items(app, raw, file)
     return items
+
+
+def uncarried_items(app: App, raw: bytes, file: str) -> list[Item]:
+    """Without a tier only what none of them carries is told, as a warning: the file itself is right."""
+    from dataclasses import replace
+
+    from anytier.capabilities import carried_by_none
+    from anytier.report.diagnostics import Item
+    from anytier.spec import locate
+    from anytier.spec.document import no_collection
+    from anytier.spec.walk import used_fields
+
+    with no_collection():
+        found = carried_by_none(used_fields(app))
+    placed = locate(raw, file, found) if found else ()
+    return [Item(replace(one, severity="warning"), "capability") for one in placed]
 
 
 def capability_items(app: App, raw: bytes, file: str, target: Target) -> list[Item]:
@@ -147,13 +163,15 @@ def _in_mode(mode: str | None, found: Finding) -> Finding:
     return path, f"{what} (only where {mode} runs it)", do
 
 
-def _show(items: Sequence[Item], raws: Mapping[str, bytes | None]) -> None:
+def _show(items: Sequence[Item], raws: Mapping[str, bytes | None], target: Target) -> None:
+    from anytier.cli.stackfile import may_be_secret
     from anytier.cli.terminal import colors, room
     from anytier.report.diagnostics import as_text, summary
     from anytier.report.excerpt import source
 
     bad = {item.found.file for item in items}
-    sources = {file: source(raw) for file, raw in raws.items() if raw is not None and file in bad}
+    known = {file: raw for file, raw in raws.items() if raw is not None and file in bad}
+    sources = {file: source(raw, may_be_secret) if file in target.raws else source(raw) for file, raw in known.items()}
     if items:
         print(as_text(items, sources, room() or PIPED_WIDTH, colors()), end="\n\n")
     print(summary(list(raws), items))

@@ -17,6 +17,8 @@ from anytier import program
 from anytier.errors import AnytierError, ConfigError, SpecError
 from anytier.recording import Recording, record
 from anytier.spec import App, checks
+from anytier.spec.document import without_text
+from anytier.spec.values import shown
 
 
 def plan(project: Path, stack: str, config: Mapping[str, Any]) -> Recording:
@@ -75,7 +77,7 @@ def outside(app: App, folder: Path, root: Path) -> Iterator[AnytierError]:
     builds = [((*path, "build", "context"), item.build) for path, item in checks.containers(app) if item.build]
     for path, name in (*named, *((path, build.context) for path, build in builds)):
         if not inside(folder / name, root):
-            what = f"{name!r} is outside of {root.name}, and a plan reads nothing there"
+            what = f"{shown(name)} is outside of {root.name}, and a plan reads nothing there"
             yield SpecError(".".join(map(str, path)), what, "move it into the repository; `pulumi preview` reads it")
 
 
@@ -102,7 +104,7 @@ def _name(project: Path) -> str:
     try:
         loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError("Pulumi.yaml", f"cannot be read: {' '.join(str(error).split())}", "mend the file") from None
+        raise ConfigError("Pulumi.yaml", f"cannot be read: {without_text(error)}", "mend the file") from None
     name = loaded.get("name") if isinstance(loaded, dict) else None
     if not isinstance(name, str) or not name or "::" in name:
         raise ConfigError("Pulumi.yaml", "has no `name`", "give the project one")

@@ -10,18 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from anytier.report.text import CUT, clean, width
-from anytier.spec.document import SECRET_KEY, parse
+from anytier.spec.document import SecretKey, parse
+from anytier.spec.hidden import HIDDEN, has_login, image_has_login, is_secret_key
 
 # (line, column, end line, end column), counted from 0, the end being the first place after it.
 Region = tuple[int, int, int, int]
-HIDDEN = "•••"
 _TAB = "    "
 _KEY = re.compile(r"""\s*(?:- +)*["']?([^\s"':{\[][^"':]*)["']?\s*:""")
 # Tried where a word begins only: a text may be one word of a million characters.
 _INLINE_KEY = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)["']?\s{0,9}:\s""")
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,:{}\[\]#"']+""")
-
-
+# What is in a comment or in a text that is no document can only be told by its form.
+_WORD = re.compile(r"\S+")
 # How much of a text that cannot be read at all is looked at.
 _ENOUGH = 2**16
 
@@ -34,13 +34,13 @@ class Source:
     regions: Sequence[Region] | None
 
 
-def source(raw: bytes) -> Source:
-    """Never raises, whatever the bytes are."""
+def source(raw: bytes, secret: SecretKey = is_secret_key) -> Source:
+    """Never raises, whatever the bytes are. `secret` tells the keys of whose values nothing is shown."""
     document = parse(raw)
     text = document.text or raw[:_ENOUGH].decode("utf-8", "replace")
     # YAML counts all of these as line ends, and its positions must be ours.
     lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
-    return Source(lines, document.hidden() if document.root is not None else None)
+    return Source(lines, document.hidden(secret) if document.root is not None else None)
 
 
 def excerpt(source: Source, line: int, column: int, room: int) -> tuple[str, str] | None:
@@ -68,6 +68,7 @@ def _masked(source: Source, index: int, text: str) -> list[str]:
 
 
 def _secret_spans(source: Source, index: int, text: str) -> Iterator[tuple[int, int]]:
+    yield from (word.span() for word in _WORD.finditer(text) if has_login(word[0]))
     if source.regions is None:
         yield from _guessed(source.lines, index, text)
         return
@@ -83,7 +84,7 @@ def _guessed(lines: Sequence[str], index: int, text: str) -> Iterator[tuple[int,
         yield _indent(text), len(text)
         return
     for found in _INLINE_KEY.finditer(text):
-        if SECRET_KEY.search(found[1]):
+        if is_secret_key(found[1]) or (found[1] == "image" and image_has_login(text[found.end() :])):
             yield found.end(), len(text)
             return
 
@@ -94,7 +95,7 @@ def _below_secret(lines: Sequence[str], index: int) -> bool:
         if line.strip() and _indent(line) < indent:
             indent = _indent(line)
             key = _KEY.match(line)
-            if key and SECRET_KEY.search(key[1]):
+            if key and is_secret_key(key[1]):
                 return True
     return False
 

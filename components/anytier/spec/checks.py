@@ -271,18 +271,24 @@ def _dependencies(app: App) -> Iterator[Finding]:
 
 
 def _secret_references(app: App) -> Iterator[Finding]:
-    """A name that is not there is not repeated: it may be the secret itself."""
     for path, item in containers(app):
         for env, secret in item.secrets.items():
-            if secret not in app.secrets:
-                near = did_you_mean(secret, app.secrets)
-                yield (*path, "secrets", env), f"names no secret of this app{near}", "add it to `secrets`, by name"
+            yield from _known_secret((*path, "secrets", env), secret, app)
+
+
+def _known_secret(path: Path, name: str, app: App) -> Iterator[Finding]:
+    """A name that is not there is not repeated: it may be the secret itself."""
+    if name not in app.secrets:
+        near = did_you_mean(name, app.secrets)
+        yield path, f"names no secret of this app{near}", "add it to `secrets`, by name"
 
 
 def _volumes(app: App) -> Iterator[Finding]:
     for path, item in containers(app):
         for target, mount in item.volumes.items():
             name, where = volume_name(mount.source), (*path, "volumes", target, "source")
+            if name not in app.resources and mount.source == f"${{resources.{name}}}":
+                continue  # told as a placeholder
             if name not in app.resources:
                 near = did_you_mean(name, app.resources)
                 yield where, f"names no resource{near}", f"add `resources: {{{name[:63]}: {{type: volume}}}}`"
@@ -329,7 +335,7 @@ def _tls(path: Path, route: Route, app: App) -> Iterator[Finding]:
         return
     if tls.secret_ref is not None:
         for field, name in (("certificate", tls.secret_ref.certificate), ("key", tls.secret_ref.key)):
-            yield from _known((*path, "secretRef", field), name, app.secrets, "secret")
+            yield from _known_secret((*path, "secretRef", field), name, app)
         if tls.auto:
             yield (*path, "auto"), "stands beside secretRef", "keep one of the two"
     elif tls.auto is False:

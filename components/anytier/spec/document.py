@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from anytier.spec.diagnostic import Path
+from anytier.spec.hidden import SOURCES, has_login, image_has_login, in_secret, is_secret_key, is_unspaced
 
 MAX_BYTES = 8 * 1024 * 1024
 # Values after aliases are written out; a spec of 10,000 workloads has about 400,000.
@@ -32,7 +33,7 @@ _BREAKS = "\x85\u2028\u2029"
 _ODD_BREAK = re.compile(f"[{_BREAKS}]")
 _SURROGATES = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.S)
 _PAIR = len(r"\ud83d\ude00")
-SECRET_KEY = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key")
+SecretKey = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ class Document:
             key, node = found
         return len(path), key, node
 
-    def hidden(self) -> list[tuple[int, int, int, int]]:
-        """(line, column, end line, end column) of every scalar that may be a secret's value, counted from 0."""
-        found = _hidden(self.root, False, 0) if self.root is not None else ()
+    def hidden(self, secret: SecretKey = is_secret_key) -> list[tuple[int, int, int, int]]:
+        """(line, column, end line, end column) of every scalar that may be a secret's value, counted from 0: by its
+        form, or because `secret` says so of a key at or above it."""
+        found = _hidden(self.root, secret, False, 0) if self.root is not None else ()
         places = [(self.place(node.start_mark), self.place(node.end_mark)) for node in found]
         return [(start[0] - 1, start[1] - 1, end[0] - 1, end[1] - 1) for start, end in places]
 
@@ -120,20 +122,31 @@ def _merged(node: yaml.MappingNode) -> Iterator[yaml.Node]:
             yield from value.value if isinstance(value, yaml.SequenceNode) else (value,)
 
 
-def _hidden(node: yaml.Node, secret: bool, depth: int) -> Iterator[yaml.Node]:
+def _hidden(node: yaml.Node, is_secret: SecretKey, below: bool, depth: int) -> Iterator[yaml.Node]:
     if depth > MAX_DEPTH:
         return
     if isinstance(node, yaml.ScalarNode):
-        if secret:
+        if below or has_login(node.value):
             yield node
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _hidden(item, secret, depth + 1)
+            yield from _hidden(item, is_secret, below, depth + 1)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
-            below = (secret and name != "from") or bool(SECRET_KEY.search(name))
-            yield from _hidden(value, below, depth + 1)
+            text = value.value if isinstance(value, yaml.ScalarNode) else ""
+            if _is_both(key, value) and is_unspaced(name, below):
+                yield key
+            if name == "image" and image_has_login(text):
+                yield value
+            elif not (below and name == "from" and text in SOURCES):
+                yield from _hidden(value, is_secret, below or is_secret(name), depth + 1)
+
+
+def _is_both(key: yaml.Node, value: yaml.Node) -> bool:
+    """Whether there is nothing behind the key, not even a colon: `{a:b}`."""
+    plain = isinstance(key, yaml.ScalarNode) and not key.style
+    return plain and bool(key.end_mark.index == value.start_mark.index)
 
 
 def parse(raw: bytes) -> Document:
@@ -280,9 +293,7 @@ def _too_deep(document: Document, source: str) -> bool:
 
 
 def _problem(document: Document, source: str, error: yaml.MarkedYAMLError) -> Problem:
-    problem, mark = str(error.problem or error.context), error.problem_mark or error.context_mark
-    if problem == "found unexpected end of stream":
-        mark = error.context_mark  # where the quotes open
+    problem, mark = str(error.problem or error.context), _mark(error)
     line, column = document.place(mark) if mark else (1, 1)
     if "single document" in str(error.context):
         return Problem(line, column, (), "is a second document", "one app a file: put it into a file of its own")
@@ -293,6 +304,21 @@ def _problem(document: Document, source: str, error: yaml.MarkedYAMLError) -> Pr
         return Problem(line, column, (), "has a tab where YAML wants blanks", "indent with spaces")
     where = f" ({error.context})" if error.context and error.context != problem else ""
     return Problem(line, column, (), f"is not YAML: {problem}{where}", _YAML_HELP.get(problem, "mend the YAML"))
+
+
+def _mark(error: yaml.MarkedYAMLError) -> Any:
+    if error.problem == "found unexpected end of stream":
+        return error.context_mark  # where the quotes open
+    return error.problem_mark or error.context_mark
+
+
+def without_text(error: Exception) -> str:
+    """Why a file cannot be read, on one line. YAML's own message has a piece of the file, which may be a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    mark = _mark(error)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{where}{error.problem or error.context}"
 
 
 _YAML_HELP = {
@@ -354,6 +380,10 @@ class _Builder:
             key = key_node.value
             if self.stand_ins:
                 key = key_node.value = key.translate(self.stand_ins)
+            if _is_both(key_node, value_node) and is_unspaced(key, in_secret((*path, ""))):
+                key = key.partition(":")[0]
+                do = "write a blank between the colon and the value"
+                self._odd(key_node, (*path, key), "has no blank after its colon", do, unread=True)
             if key in out:
                 what = f"stands here twice (first on line {lines[key]})"
                 self._odd(key_node, (*path, key), what, "keep one of the two")

@@ -5,7 +5,6 @@ The only part of `spec`, with `secrets`, that reads files.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -17,17 +16,12 @@ from anytier.errors import SpecError
 from anytier.spec import checks, overrides, placeholders, score
 from anytier.spec.diagnostic import Diagnostic, Finding, Path, dotted
 from anytier.spec.document import MAX_BYTES, Document, no_collection, parse
-from anytier.spec.messages import explain, field_names
-from anytier.spec.model import API_VERSION, App, Tier
-from anytier.spec.values import MAX_FILE
-from anytier.suggest import nearest
+from anytier.spec.mend import Mended, mend
+from anytier.spec.messages import errors_of, explain, is_name
+from anytier.spec.model import App, Tier
+from anytier.spec.values import MAX_FILE, shown
 
 TIERS: tuple[str, ...] = get_args(Tier)
-_FIELDS = field_names(App)
-# Mappings by name: an entry that cannot be read makes every reference to it look wrong.
-_NAMED = {"workloads", "jobs", "resources", "secrets", "ports", "containers"}
-# What stands in for a refused value that an app cannot do without, while the rest of it is checked.
-_STAND_INS: dict[Path, str] = {("apiVersion",): API_VERSION, ("kind",): "App", ("metadata", "name"): "app"}
 
 
 def load(source: str | FilePath, tier: str | None = None) -> App:
@@ -95,18 +89,17 @@ class _Reading:
         data = self._plain()
         if data is None:
             return None
-        app = self._validate(data)
+        mended = self._validate(data)
         if tier is not None and tier not in TIERS:
             self._add((), f"there is no tier {tier!r}", f"one of {', '.join(TIERS)}")
         self._add_all(overrides.findings(data))
-        if app is None:
-            self._add_all(self._rest(data))
+        if mended is None:
             return None
-        own = [*checks.findings(app), *placeholders.findings(app)]
-        self._add_all(own)
-        merged = {name: self._merged(data, name, set(own)) for name in self._tiers(data, tier)}
-        self._missing_files(app)
-        return merged.get(tier, app) if tier is not None else app
+        own = _findings(mended.app)
+        self._add_all(mended.sure(own, mended.data))
+        merged = {name: self._merged(mended, name, set(own)) for name in self._tiers(data, tier)}
+        self._missing_files(mended)
+        return merged.get(tier, mended.app) if tier is not None else mended.app
 
     def place(self, findings: Iterable[Finding], tier: str | None) -> None:
         self._plain()
@@ -136,37 +129,23 @@ class _Reading:
             self._add(path, what, do, severity="warning", there=path)
         return self.converted.data
 
-    def _validate(self, data: dict[str, Any]) -> App | None:
+    def _validate(self, data: dict[str, Any]) -> Mended | None:
+        """The app, with stand-ins for what the model refuses. None where it cannot be mended."""
+        told = {problem.path for problem in self.document.problems if problem.unread}
+        unread = frozenset(self.converted.path(path) if self.converted else path for path in told)
         try:
-            return App.model_validate(data)
+            return Mended(App.model_validate(data), data, unread)
         except ValidationError as error:
-            told = {problem.path for problem in self.document.problems if problem.unread}
-            for item in _errors(error):
+            for item in errors_of(error):
                 path, what, do = explain(App, item, lambda path: self.document.scalar(self._origin(path)))
                 if self._origin(path) in told and item["type"] != "extra_forbidden":
                     continue
+                if self.converted and path == ("workloads", self.converted.workload) and is_name(item):
+                    continue  # it is the metadata's name, which is told
                 if path and path[-1] == "apiVersion" and item["type"] == "literal_error":
                     do = "write anytier.dev/v1 (or score.dev/v1b1, in Score's own form)"
                 self._add(path, what, do, at_key=_at_key(item))
-            return None
-
-    # what can still be said when the model refuses a part
-
-    def _rest(self, data: dict[str, Any]) -> list[Finding]:
-        """The checks over what is left when every value that was refused is taken out."""
-        left, gone = copy.deepcopy(data), list[Path]()
-        for _ in range(4):
-            try:
-                app = App.model_validate(left)
-            except ValidationError as error:
-                paths = {_culprit(item) for item in _errors(error)}
-                if any(_names_something(path) for path in paths) or not all(_mend(left, path) for path in paths):
-                    return []
-                gone += paths
-            else:
-                found = [*checks.findings(app), *placeholders.findings(app)]
-                return [item for item in found if not any(_touches(item[0], path) for path in gone)]
-        return []
+            return mend(data, errors_of(error), unread)
 
     # overrides
 
@@ -175,20 +154,23 @@ class _Reading:
         patched = [name for name in TIERS if isinstance(given, Mapping) and given.get(name)]
         return [tier] if tier in TIERS and tier is not None else patched if tier is None else []
 
-    def _merged(self, data: dict[str, Any], tier: str, own: set[Finding]) -> App | None:
+    def _merged(self, mended: Mended, tier: str, own: set[Finding]) -> App | None:
         """The app of a tier; what is wrong with it and was not wrong before is the override's doing."""
-        merged = overrides.for_tier(data, tier)
+        data = overrides.for_tier(mended.data, tier)
         try:
-            app = App.model_validate(merged)
+            merged: Mended | None = Mended(App.model_validate(data), data)
         except ValidationError as error:
-            for item in _errors(error):
+            for item in errors_of(error):
                 path, what, do = explain(App, item)
-                self._add_override(tier, path, what, do, _at_key(item))
+                if not mended.is_gone(path):
+                    self._add_override(tier, mended.in_file(path), what, do, _at_key(item))
+            merged = mend(data, errors_of(error))
+        if merged is None:
             return None
-        for path, what, do in (*checks.findings(app), *placeholders.findings(app)):
-            if (path, what, do) not in own:
-                self._add_override(tier, path, what, do)
-        return app
+        new = [found for found in _findings(merged.app) if found not in own]
+        for path, what, do in mended.sure(merged.sure(new, merged.data), data):
+            self._add_override(tier, path, what, do)
+        return merged.app
 
     def _add_override(self, tier: str, path: Path, what: str, do: str, at_key: bool = False) -> None:
         inside: Path = ("overrides", tier, *path)
@@ -209,12 +191,14 @@ class _Reading:
             pass
         return None
 
-    def _missing_files(self, app: App) -> None:
+    def _missing_files(self, mended: Mended) -> None:
         """Score files travel without what they name, so there it is only worth a warning."""
         if self.folder is None:
             return
         severity = "warning" if self.converted is not None else "error"
-        for path, name, kind in _named_files(app):
+        for path, name, kind in _named_files(mended.app):
+            if mended.is_gone(path):
+                continue
             there = self.folder / name
             try:
                 fits = there.is_dir() if kind == "folder" else there.is_file()
@@ -222,8 +206,8 @@ class _Reading:
             except (OSError, ValueError):
                 fits = exists = False
             if not fits:
-                what = f"is not a {kind}" if exists else f"there is no {kind} {name!r} in {self.folder}"
-                self._add(path, what, "the path is from the spec's folder", severity=severity)
+                what = f"is not a {kind}" if exists else f"there is no {kind} {shown(name)} in {self.folder}"
+                self._add(mended.in_file(path), what, "the path is from the spec's folder", severity=severity)
 
     # putting a finding in its place
 
@@ -248,47 +232,12 @@ class _Reading:
         self.found.append(Diagnostic(self.name, line, column, dotted(where), what, do, severity))
 
 
-def _errors(error: ValidationError) -> list[Any]:
-    """Without the defaults that could not be computed because of another error beside them."""
-    found = error.errors(include_url=False, include_context=True)
-    return [item for item in found if item["type"] != "default_factory_not_called"]
+def _findings(app: App) -> list[Finding]:
+    return [*checks.findings(app), *placeholders.findings(app)]
 
 
 def _at_key(item: Mapping[str, Any]) -> bool:
-    return item["type"] in ("extra_forbidden", "missing") or item["loc"][-1:] == ("[key]",)
-
-
-def _culprit(item: Mapping[str, Any]) -> Path:
-    path: Path = tuple(part for part in item["loc"] if part != "[key]")
-    return path[:-1] if item["type"] == "missing" and path not in _STAND_INS else path
-
-
-def _names_something(path: Path) -> bool:
-    """Whether others refer to it by name. A container's `secrets` refer to others."""
-    if path in _STAND_INS or (len(path) == 1 and path[0] not in _FIELDS and nearest(str(path[0]), _FIELDS) is None):
-        return False
-    return len(path) < 2 or (path[-2] in _NAMED and not (path[-2] == "secrets" and len(path) > 2))
-
-
-def _mend(data: Any, path: Path) -> bool:
-    """Take out what was refused, or put something harmless in its place."""
-    if path in _STAND_INS and isinstance(data, dict):
-        holder = data if len(path) == 1 else data.get(path[0])
-        if isinstance(holder, dict):
-            holder[path[-1]] = _STAND_INS[path]
-        return isinstance(holder, dict)
-    for step in path[:-1]:
-        data = data.get(step) if isinstance(data, dict) else None
-    if not isinstance(data, dict) or path[-1] not in data:
-        return False
-    del data[path[-1]]
-    return True
-
-
-def _touches(path: Path, gone: Path) -> bool:
-    """Whether a finding is about what was taken out: below it, beside it, or about the mapping that held it."""
-    beside = len(path) <= len(gone) and path[: len(gone) - 1] == gone[:-1]
-    return beside or path[: len(gone)] == gone
+    return item["type"] in ("extra_forbidden", "missing") or is_name(item)
 
 
 def _named_files(app: App) -> Iterator[tuple[Path, str, str]]:

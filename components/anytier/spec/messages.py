@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from anytier.spec.diagnostic import Finding, Path, dotted
+from anytier.spec.hidden import in_secret
 from anytier.spec.values import shown
 from anytier.suggest import did_you_mean, nearest
 
 # ("boolean", "no") for a value that YAML did not read as text, by path.
 Scalars = Callable[[Path], tuple[str, str] | None]
+
+
+def errors_of(error: ValidationError) -> list[Any]:
+    """Without the defaults that could not be computed because of another error beside them."""
+    found = error.errors(include_url=False, include_context=True)
+    return [item for item in found if item["type"] != "default_factory_not_called"]
+
+
+def is_name(item: Mapping[str, Any]) -> bool:
+    """Whether an error is about the key of an entry, and not about its value."""
+    return bool(item["loc"][-1:] == ("[key]",))
 
 
 def explain(model: type[BaseModel], item: Mapping[str, Any], scalar: Scalars = lambda path: None) -> Finding:
@@ -53,13 +65,9 @@ _PLAIN = {
 }
 
 
-def in_secret(path: Path) -> bool:
-    """Whether a value at this path may be a secret that was written here by mistake."""
-    return "secrets" in path[:-1]
-
-
 def _hide(path: Path, given: Any, what: str, do: str) -> tuple[str, str]:
-    if in_secret(path) and isinstance(given, str) and path[-1] != given:
+    is_value = isinstance(given, str) and path[-1] != given
+    if is_value and in_secret(path) and shown(given) in what:
         return what.replace(shown(given), "the value"), "name a secret of the app's `secrets` section"
     return what, do
 
@@ -81,7 +89,7 @@ def _unknown_field(model: type[BaseModel], path: Path) -> tuple[str, str]:
 
 def _below_here(model: type[BaseModel], path: Path, name: str) -> Path | None:
     """The field of that name (or one like it) that is the fewest steps below; NAME stands for a name of the user's."""
-    level: list[tuple[Path, Any]] = [((), kind) for kind in _kinds_at(model, path)]
+    level: list[tuple[Path, Any]] = [((), kind) for kind in kinds_at(model, path)]
     for _ in range(4):
         fields = {field: here for here, kind in level if _is_model(kind) for field in field_names(kind)}
         found = nearest(name, fields)
@@ -153,7 +161,7 @@ def _read_as(scalar: tuple[str, str]) -> str:
 
 def known_fields(model: type[BaseModel], path: Path) -> list[str]:
     """The names on the wire of the fields that the model at `path` has."""
-    kinds = [kind for kind in _kinds_at(model, path) if _is_model(kind)]
+    kinds = [kind for kind in kinds_at(model, path) if _is_model(kind)]
     return list(dict.fromkeys(name for kind in kinds for name in field_names(kind)))
 
 
@@ -161,7 +169,8 @@ def field_names(model: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in model.model_fields.items()]
 
 
-def _kinds_at(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
+def kinds_at(model: type[BaseModel], path: Path) -> tuple[Any, ...]:
+    """What may stand at `path`: models, and the annotations of mappings and lists. Nothing of texts and numbers."""
     kinds: tuple[Any, ...] = (model,)
     for step in path:
         kinds = tuple(below for kind in kinds for below in _below(kind, step))

@@ -13,8 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from anytier.errors import SpecError
 from anytier.spec.diagnostic import Finding, Path, dotted
+from anytier.spec.hidden import HIDDEN, in_secret
+from anytier.spec.messages import explain
 from anytier.spec.model import App, Container, Job, Workload
 from anytier.suggest import did_you_mean
 
@@ -220,7 +224,7 @@ def findings(app: App) -> list[Finding]:
     for spot in spots(app):
         for part in parse(spot.text):
             if isinstance(part, Ref):
-                wrong = _wrong(part, app, spot.live)
+                wrong = _wrong(part, app, spot)
                 if wrong:
                     out.append((spot.path, *wrong))
     return out
@@ -229,18 +233,19 @@ def findings(app: App) -> list[Finding]:
 _ROOTS = ("metadata", "resources", "workloads", "secrets")
 
 
-def _wrong(ref: Ref, app: App, live: bool) -> tuple[str, str] | None:
+def _wrong(ref: Ref, app: App, spot: Spot) -> tuple[str, str] | None:
+    root, *rest = ref.parts or [""]
+    text = HIDDEN if root not in _ROOTS and in_secret(spot.path) else _short(ref.text)
     if not ref.parts:
-        return f"${{{_short(ref.text)} is not a placeholder", "close it with }, or write $${ for a literal ${"
-    root, *rest = ref.parts
-    shown = f"${{{_short(ref.text)}}}"
+        return f"${{{text} is not a placeholder", "close it with }, or write $${ for a literal ${"
+    shown = f"${{{text}}}"
     if root not in _ROOTS:
         near = did_you_mean(root, _ROOTS)
         return (
             f"{shown} names nothing that any tier knows{near}",
             f"begin with one of {', '.join(_ROOTS)}, or write $${{ for a literal ${{",
         )
-    return _CHECKS[root](shown, rest, app, live)
+    return _CHECKS[root](shown, rest, app, spot.live)
 
 
 def _short(text: str) -> str:
@@ -321,7 +326,8 @@ def resolve(app: App, context: Mapping[str, str], keep_secrets: bool = True) -> 
     """`app` with its placeholders replaced. `context` holds what the place knows, such as `workloads.web.host`.
 
     With `keep_secrets` the `${secrets.NAME}` stay; without, their values come from `context` and nothing is escaped
-    any more. SpecError with the field's path for one that has no value.
+    any more. SpecError with the field's path for one that has no value; a group of them for what must not be what it
+    has become.
     """
     data = app.dump()
     for spot in list(spots(app)):
@@ -329,7 +335,12 @@ def resolve(app: App, context: Mapping[str, str], keep_secrets: bool = True) -> 
         _put(data, spot.path, substitute(spot.text, _values(app, context), spot.path, keep_secrets, escaped))
     if keep_secrets:
         _escape_unexpanded(data)
-    return App.model_validate(data)
+    try:
+        return App.model_validate(data)
+    except ValidationError as error:
+        told = [explain(App, item) for item in error.errors(include_url=False)]
+        wrong = [SpecError(dotted(path), f"{what} (its placeholders put in)", do) for path, what, do in told]
+    raise ExceptionGroup("placeholders", wrong)
 
 
 def _values(app: App, context: Mapping[str, str]) -> Callable[[Ref], str | None]:

@@ -35,6 +35,10 @@ class Converted:
     warnings: list[Finding] = field(default_factory=list)
     read: Callable[[str], str | None] = lambda name: None
 
+    def path(self, there: Path) -> Path:
+        """Where in the app a path of the Score file stands that was not moved."""
+        return ("workloads", self.workload, *there) if there[:1] and there[0] in _BODY else there
+
     def origin(self, path: Path) -> Path:
         """Where in the Score file a path of the app stands."""
         there = path[2:] if path[:2] == ("workloads", self.workload) else path

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from pydantic_core import PydanticCustomError
 
 from anytier import packages
+from anytier.spec.hidden import HIDDEN, has_login, image_has_login
 
 # The longest `KEY=value` or argument that Linux takes (MAX_ARG_STRLEN), its closing NUL included.
 MAX_VALUE = 128 * 1024
@@ -40,8 +41,6 @@ _IMAGE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
     r"(?P<digest>@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
 )
-# What is left of an image's name without its digest holds no @, unless somebody wrote user:password@registry.
-_DIGEST = re.compile(r"@[a-z0-9+._-]{1,40}:[0-9a-fA-F]*$")
 _CPU = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})m?")
 _MEMORY = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(B|[KMGTPE]i?|k)")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
@@ -74,7 +73,9 @@ def refuse(what: str, do: str) -> PydanticCustomError:
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: short, on one line."""
+    """A value as a message quotes it: short, on one line, and never with a login in it."""
+    if isinstance(value, str) and has_login(value):
+        return HIDDEN
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:40]}... ({len(text)} characters)"
 
@@ -93,9 +94,14 @@ def _label(text: str) -> str:
         raise refuse("is empty", "give it a name of a-z, 0-9 and -")
     if len(text) > 63:
         raise refuse(f"has {len(text)} characters", "a name has at most 63")
-    near = re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]", "-", text.lower())).strip("-")
+    near = near_name(text)
     rule = "a name has a-z, 0-9 and - only, and starts and ends with a letter or digit"
     raise refuse(f"{shown(text)} is not a name", f"{rule}: {near!r}?" if near else rule)
+
+
+def near_name(text: str) -> str:
+    """The name that somebody meant who wrote `text`; empty where that is none."""
+    return re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]", "-", text.lower())).strip("-")
 
 
 def _env_key(text: str) -> str:
@@ -324,7 +330,7 @@ def bounded(low: int, high: int, noun: str) -> Callable[[int], int]:
 def _image(text: str) -> str:
     if not text:
         raise refuse("is empty", "name an image such as python:3.13-slim, or use `build`")
-    if "@" in _DIGEST.sub("", text):
+    if image_has_login(text):
         raise refuse(
             "holds credentials",
             "leave them out: the place's registry login is used, and an image's name is printed everywhere",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from anytier.spec.diagnostic import Path
 from anytier.spec.model import App
@@ -17,8 +18,11 @@ def used_fields(app: App) -> Iterator[tuple[Path, object]]:
     Facts that are not fields are told as values: a workload without `host` that is an image (`host=image`) or is built
     (`host=absent`), one with several containers (`containers=several`), a container whose user is a name that only the
     image knows (`user=named`), and one whose image is not built and must end by another signal (`stopSignal=image`).
+    What a resource other than a volume takes depends on its type, and so is no field by itself.
     """
-    yield from _model(app, (), App)
+    for place, value in _model(app, (), App):
+        if place[-1] != "params" or app.resources[str(place[1])].type == "volume":
+            yield place, value
     for kind, bodies in (("workloads", app.workloads), ("jobs", app.jobs)):
         for name, body in bodies.items():
             if body.host is None:
@@ -43,9 +47,15 @@ def _model(item: BaseModel, path: Path, model: type[BaseModel]) -> Iterator[tupl
         if name not in item.model_fields_set:
             continue
         value = getattr(item, name)
-        if value is None or value == info.get_default(call_default_factory=True, validated_data=dict(item)):
-            continue
-        yield from _value(value, (*path, info.alias or name))
+        if value is not None and value != _default(item, info):
+            yield from _value(value, (*path, info.alias or name))
+
+
+def _default(item: BaseModel, info: FieldInfo) -> Any:
+    """As pydantic has it; what it would copy first is only looked at here, and there are many."""
+    if info.default_factory is None:
+        return info.default
+    return info.get_default(call_default_factory=True, validated_data=dict(item))
 
 
 def _value(value: Any, path: Path) -> Iterator[tuple[Path, object]]:
