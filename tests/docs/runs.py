@@ -43,7 +43,7 @@ PLACES: Mapping[str, str] = {
     "aks": "aks.md",
     "shop": "shop.md",
 }
-# `make up` with its set-up is what each first use of a clone runs; here its main job is.
+# `make up` with its set-up is what tools/first_walk.sh runs in a clone of its own; here its main job is.
 _AS = {"make up": "anytier up -s local"}
 _MISTYPED = {"lcoal": "local"}
 SUITE = "takes minutes, and has tests of its own: the suite's, and those of measuring"

@@ -113,7 +113,8 @@ def test_told_to_end_it_ends_the_step_and_tidies_up(clone: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [".ci/run", "tools/e2e.sh", "tools/e2e_setup.sh", "tools/launch.sh", "tools/pytest.sh"]
+    "script",
+    [".ci/run", "tools/e2e.sh", "tools/e2e_setup.sh", "tools/first_walk.sh", "tools/launch.sh", "tools/pytest.sh"],
 )
 def test_every_script_is_one_that_a_shell_can_read(script: str) -> None:
     shell = "bash" if script == ".ci/run" else "sh"
