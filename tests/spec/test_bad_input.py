@@ -608,7 +608,7 @@ PAIRS: dict[str, tuple[str, list[str]]] = {
         ["workloads.web.dependsOn.stroe", "volumes"],
     ),
     "a number of replicas and a metric": (
-        two(more="scale: {max: x, metrics: [{cpu: 500}, {}]}, disruption: {minAvailable: 3}"),
+        two(more="scale: {max: x, metrics: [{cpu: 500}, {}]}"),
         ["workloads.web.scale.max", "workloads.web.scale.metrics[0].cpu", "workloads.web.scale.metrics[1]"],
     ),
     "a trigger and a name": (

@@ -149,6 +149,4 @@ def models(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 @pytest.mark.parametrize("model", sorted(models(App), key=str), ids=lambda model: model.__name__)
 def test_there_is_a_stand_in_for_all_that_a_mapping_must_have(model: type[Node]) -> None:
-    whole = wholes(1).get(model, {})
-    assert model.model_validate(whole)
-    assert not model.exactly_one or model not in wholes(1) or set(whole) & set(model.exactly_one) or not whole
+    assert model.model_validate(wholes(1).get(model, {}))

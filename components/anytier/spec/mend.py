@@ -204,7 +204,7 @@ class _Patch:
 
 
 def wholes(number: int) -> dict[type[BaseModel], dict[str, Any]]:
-    """The least that each kind of mapping must have, under names and ports that nobody else will have."""
+    """The least that a mapping must have, under names and ports that nobody else has. Of what may be left out, none."""
     name, port = f"unnamed{number}", 65536 - number
     command = {"command": [name]}
     return {
@@ -215,14 +215,11 @@ def wholes(number: int) -> dict[type[BaseModel], dict[str, Any]]:
         m.Resource: {"type": "volume"},
         m.Secret: {"from": "env"},
         m.Route: {"workload": name, "port": port, "path": f"/{name}"},
-        m.Tls: {},
         m.SecretPair: {"certificate": name, "key": name},
         m.ServicePort: {"port": port},
         m.Metric: {"cpu": 50},
         m.Disruption: {"minAvailable": 1},
         c.Container: {"image": name},
-        c.Build: {},
-        c.FileSpec: {"content": ""},
         c.VolumeMount: {"source": name},
         c.EnvFrom: {"secretRef": {"name": name}},
         c.NameRef: {"name": name},
@@ -251,8 +248,6 @@ def _leans_on(data: Mapping[str, Any], path: Path) -> Iterator[Path]:
         yield from _route_leans_on(data, path)
     elif path[0] == "secrets":
         yield (*path[:2], "from")
-    elif path[-2:] == ("disruption", "minAvailable"):
-        yield (*path[:2], "scale")
     elif path[3:4] == ("ports",):
         yield _of_any("workloads", "protocol")
     yield from _names(data, path)
