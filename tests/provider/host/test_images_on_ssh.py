@@ -261,18 +261,19 @@ async def a_job_is_an_image_too(shop: Shop, one: ImageOutputs) -> None:
         template = Template(process=HostProcess(image=run, user="0", env={"CODE": str(code)}))
         inputs = JobInputs.model_validate({**shop.base, "job": "once", "template": template})
         if code == 0:
+            before = inputs
             id, done = await JobResource().create(shop.context(), inputs)
             assert done.attempts == 1
         else:
             with pytest.raises(AnytierError, match=r"(?s)exit 3.*\['1'\]"):
-                await JobResource().update(shop.context(), id, inputs, done, inputs)
+                await JobResource().update(shop.context(), id, before, done, inputs)
     log = shop.box.run("journalctl", "-q", "-o", "cat", "--identifier", f"{NS}-job-once", "--no-pager").stdout
     assert log.count("by name") == 2 and "wrote" not in log
 
     process = HostProcess(image=ImageRun(digest=one.digest, run_as_non_root=True), user="00")
     inputs = JobInputs.model_validate({**shop.base, "job": "once", "template": Template(process=process)})
     with pytest.raises(Rejected, match="runAsNonRoot"):
-        await JobResource().update(shop.context(), id, inputs, done, inputs)
+        await JobResource().update(shop.context(), id, before, done, inputs)
     await JobResource().delete(shop.context(), id, inputs, JobOutputs())
 
 

@@ -199,11 +199,12 @@ async def test_a_job_runs_to_its_end(shop: Shop) -> None:
         template = Template(process=process.model_copy(update={"env": {"CODE": str(code)}}))
         inputs = JobInputs.model_validate({**given, "template": template})
         if code == 0:
+            before = inputs
             id, done = await JobResource().create(shop.context(), inputs)
             assert done.attempts == 1
         else:
             with pytest.raises(AnytierError, match="exit 3"):
-                await JobResource().update(shop.context(), id, inputs, done, inputs)
+                await JobResource().update(shop.context(), id, before, done, inputs)
     await JobResource().delete(shop.context(), id, inputs, done)
 
 
