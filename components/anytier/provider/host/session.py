@@ -240,7 +240,8 @@ async def begin(ref: SshRef) -> Session:
     try:
         process = await connections[-1].create_process(shell.agent_command(ref.sudo), encoding=None)
         source = (resources.files("anytier.provider.host") / "agent.py").read_bytes()
-        process.stdin.write(f"{len(source)}\n".encode() + source)
+        with contextlib.suppress(BrokenPipeError):  # it has ended already: below it is heard why
+            process.stdin.write(f"{len(source)}\n".encode() + source)
         async with asyncio.timeout(2 * ref.connect_timeout):
             await _ready(ref, process)
         return Session(ref, connections, cast("asyncssh.SSHClientProcess[bytes]", process))
