@@ -47,7 +47,7 @@ def test_an_app_in_containers_on_a_machine_that_the_stack_makes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with vm.hypervisor(tmp_path) as daemon:
-        files = guest.ensure("docker.io")
+        files = guest.ensure("docker.io", "apparmor")
         with story(DockerVm(daemon, files, tmp_path, memory="2Gi", bootTimeout=900)) as stack:
             told(capsys, "up", stack.up())
             stack.serves("one")

@@ -38,16 +38,15 @@ def missing() -> str:
     return f"not installed: {', '.join(lacks)}" if lacks else "" if os.geteuid() == 0 else "not root"
 
 
-def ensure(more: str = "") -> Guest:
-    """About two minutes the first time. `more`: a package that is to be in it, too."""
+def ensure(*more: str) -> Guest:
+    """About two minutes the first time. `more`: packages that are to be in it, too."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier") / "-".join(
-        filter(None, (f"guest-{SUITE}-{RECIPE}", more))
-    )
+    cache = Path(os.environ.get("ANYTIER_CACHE_DIR") or home / "anytier")
+    folder = cache / "-".join([f"guest-{SUITE}-{RECIPE}", *more])
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="guest-") as scratch:
-            made = _make(Path(scratch), [*PACKAGES, *([more] if more else [])])
+            made = _make(Path(scratch), [*PACKAGES, *more])
             made.rename(folder)
     return Guest(folder / "disk.qcow2", folder / "vmlinuz", folder / "initrd")
 
