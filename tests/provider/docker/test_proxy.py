@@ -67,6 +67,27 @@ async def test_why_a_new_proxy_could_not_start_is_said_though_the_old_one_is_gon
     assert there.there == {}, "no half of a proxy stays"
 
 
+async def test_a_refresh_gives_a_busy_machine_time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking is running a command in the container, which takes seconds where much else is going on."""
+    patience = []
+
+    class Running(Losing):
+        async def call(self, method: str, path: str, *_: Any, **__: Any) -> Any:
+            return {"Id": OLD, "State": {"Running": True}}
+
+        async def run(self, container: str, argv: Any, timeout: float = 60, user: str | None = None) -> Any:
+            patience.append(timeout)
+            raise TimeoutError
+
+    async def daemon(endpoint: Endpoint) -> Daemon:
+        return Running()
+
+    monkeypatch.setattr(proxy, "daemon", daemon)
+    inputs = ProxyInputs(ns="app", network="app", config=ProxyConfig())
+    seen = await ProxyResource().read(Context("urn", "t", Sink()), ID, inputs, None)
+    assert seen is not None and seen[1].running is False and patience == [30.0]
+
+
 def test_the_key_to_the_daemons_machine_is_not_written_there() -> None:
     """Whoever may read a container's labels, or what a workload remembers, must not be able to log in."""
     machine = {"address": "10.0.0.5", "user": "anytier", "privateKey": "the key"}

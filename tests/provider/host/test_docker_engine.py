@@ -121,6 +121,20 @@ async def test_a_daemon_that_answers_is_used_as_it_is(monkeypatch: pytest.Monkey
     assert (id, found.version, found.installed, fake.commands) == ("root@box.test:22", "27.1", [], [])
 
 
+async def test_the_way_to_the_machine_may_take_longer_than_the_daemons_answer(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    class Far(Fake):
+        async def open_unix(self, path: str) -> tuple[asyncio.StreamReader, Any]:
+            await asyncio.sleep(0.3)
+            return await super().open_unix(path)
+
+    monkeypatch.setattr(dockerengine, "_ANSWER", 0.2)
+    resource = on(monkeypatch, Far({"/version": {"Version": "27.1"}}))
+    seen = await resource.read(ctx, "root@box.test:22", INPUTS, DockerEngineOutputs(version="27.1"))
+    assert seen is not None and seen[1].version == "27.1"
+
+
 async def test_docker_that_is_stopped_is_started_and_nothing_is_installed(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:

@@ -123,9 +123,9 @@ class Caddy:
         self.lock = asyncio.Lock()
         self._known: ProxyConfig | None = None
 
-    async def alive(self) -> bool:
+    async def alive(self, patience: float = 5) -> bool:
         try:
-            return (await self._ask("/config/admin", timeout=5)).code == 0
+            return (await self._ask("/config/admin", timeout=patience)).code == 0
         except (NotFound, Conflict, Rejected, TimeoutError):
             return False
         except Unreachable:

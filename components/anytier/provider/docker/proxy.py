@@ -24,6 +24,7 @@ from anytier.render.upstreams import bare, merged
 
 _OFFICIAL = "caddy:2.11.2"
 _OWN = "anytier-caddy"
+_BUSY = 30.0  # seconds until a look takes a proxy that runs for one that hangs: its machine may be slow
 _BODY = "dev.anytier.body"  # a hash of how the container was made: another one needs another container
 
 
@@ -90,7 +91,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         if inputs is None:
             inputs = ProxyInputs.model_validate(json.loads(labels.label(found, labels.INPUTS)))
         proxy = caddy.of(there, inputs.ns)
-        alive = bool(found["State"]["Running"]) and await proxy.alive()
+        alive = bool(found["State"]["Running"]) and await proxy.alive(_BUSY)
         now = bare(await proxy.config()) if alive else bare(inputs.config)
         same = now == bare(inputs.config)
         known = inputs if same else inputs.model_copy(update={"config": now})

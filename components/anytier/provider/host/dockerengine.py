@@ -21,12 +21,13 @@ from anytier.provider.host.distributions import docker
 from anytier.provider.host.ids import machine_id, parse_machine
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.sshref import SshRef
-from anytier.provider.host.transport import Machine
+from anytier.provider.host.transport import Machine, Streams
 from anytier.provider.resource import Context, Resource
 
 SOCKET = "/run/docker.sock"
 _UNIT = "docker.service"
 _PATIENCE = 60.0  # seconds until a daemon that was started answers
+_ANSWER = 30.0  # seconds for one answer: a machine may be slow
 # What a daemon may hold: the path of its API, and where in the answer.
 _HELD = {"containers": "/containers/json?all=1", "volumes": "/volumes", "images": "/images/json"}
 
@@ -131,12 +132,17 @@ async def holds(machine: Machine) -> str | None:
 
 
 async def _ask(machine: Machine, path: str) -> Any:
-    """The daemon's answer; None without one."""
+    """The daemon's answer; None without one. The way to the machine has time-outs of its own, which do not count."""
     try:
-        answer = await http.request(lambda: machine.open_unix(SOCKET), "GET", path, host="docker")
+        streams = await machine.open_unix(SOCKET)
+        answer = await http.request(lambda: _opened(streams), "GET", path, host="docker", timeout=_ANSWER)
         return json.loads(answer.body) if answer.status == 200 else None
     except (OSError, EOFError, ValueError):
         return None
+
+
+async def _opened(streams: Streams) -> Streams:
+    return streams
 
 
 async def _known(machine: Machine) -> bool:
