@@ -129,7 +129,9 @@ def test_two_other_clouds_and_a_real_clusters_address(tmp_path: Path, pulumi_env
         gke = container.Cluster("gke", name="prod", location="europe-west3", initial_node_count=1)
         pulumi.export("gke", pulumi.Output.format("{}/{}", gke.endpoint, gke.master_auth.cluster_ca_certificate))
         group = resources.ResourceGroup("group")
-        aks = containerservice.ManagedCluster("aks", resource_name_="prod", resource_group_name=group.name)
+        pool = {"name": "first", "count": 1, "mode": "System", "vm_size": "Standard_D2s_v5"}
+        aks = containerservice.ManagedCluster(
+            "aks", resource_name_="prod", resource_group_name=group.name, agent_pool_profiles=[pool])
         given = containerservice.list_managed_cluster_user_credentials_output(
             resource_group_name=group.name, resource_name=aks.name)
         pulumi.export("aks", given.kubeconfigs[0].value.apply(lambda text: base64.b64decode(text).decode()))
