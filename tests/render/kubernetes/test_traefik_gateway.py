@@ -93,7 +93,16 @@ def controller(server: apiserver.Server, tmp_path_factory: pytest.TempPathFactor
             server.apply(endpoints(TARGET.namespace, name, address, port), dry=False)
         with running(tmp_path_factory.mktemp("traefik"), server, own, numbers) as found:
             found.ports |= ports
+            settled(found, other)
             yield found
+
+
+def settled(controller: Controller, other: int) -> None:
+    """It serves with the routes that it has seen until then; a host's is not there as soon as the first."""
+    until = time.monotonic() + 20
+    while controller.get("/long", "a.test")[1] != {"port": other, "path": "/long", "host": "a.test"}:
+        assert time.monotonic() < until, "the route of a host is not served"
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize(
