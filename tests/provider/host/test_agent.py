@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,24 @@ def unpack(data: bytes) -> list[tuple[dict[str, Any], bytes]]:
         size, more = agent.LENGTHS.unpack(lengths)
         found.append((json.loads(stream.read(size)), stream.read(more)))
     return found
+
+
+def test_a_file_that_has_its_name_is_whole_also_after_a_power_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is switched off keeps what was written to its disk: of a new file that may be its name alone."""
+    path, calls = tmp_path / "record.json", list[tuple[str, int, bool]]()
+    sync, replace = os.fsync, os.replace
+
+    def fsync(number: int) -> None:
+        calls.append(("sync", os.fstat(number).st_size, path.exists()))
+        sync(number)
+
+    def renamed(old: str, new: str) -> None:
+        calls.append(("name", os.stat(old).st_size, path.exists()))
+        replace(old, new)
+
+    monkeypatch.setattr(agent.os, "fsync", fsync)
+    monkeypatch.setattr(agent.os, "replace", renamed)
+    agent.put([(str(path), b"{}", None, None)])
+    assert calls == [("sync", 2, False), ("name", 2, False)]

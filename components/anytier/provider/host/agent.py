@@ -89,13 +89,15 @@ def make_folder(path: str, mode: int | None, owner: str | None) -> None:
 
 
 def write(path: str, data: bytes, mode: int | None, owner: str | None) -> None:
-    """Through a temporary file beside it: a full disk or a kill leaves the old content, never half of the new."""
+    """Through a temporary file beside it: a full disk, a kill or a loss of power leaves the old content, not half of it."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.chmod(temporary, 0o644 if mode is None else mode)
         own(temporary, owner)
         os.replace(temporary, path)
