@@ -117,6 +117,10 @@ def refused(bundle: Bundle, asked: KubeadmArgs) -> dict[str, AnytierError]:
         {"apiServer": {"v": 2}},
         {"featureGates": {"A": "maybe"}},
         {"drainTimeout": -1},
+        {"maxUnavailable": 0},
+        {"maxUnavailable": True},
+        {"maxUnavailable": "0%"},
+        {"maxUnavailable": "2"},
         {"machines": [{"address": "a", "role": "master"}]},
         {"machines": [{"address": "a", "taints": ["a"]}]},
         {"machines": [{"address": "a", "taints": ["a=b:Never"]}]},
@@ -381,6 +385,14 @@ def test_machines_are_looked_at_prepared_and_joined_in_their_order(bundle: Bundl
     assert not {"10-0-0-12", "10-0-0-12-node"} & made.after("flannel")
     assert made["flannel"].gone_with == "control-plane" and made["flannel"].type == "kubernetes:apps/v1:DaemonSet"
     assert {item.parent for item in made.resources if item.name != "kubeadm"} == {"kubeadm"}
+
+
+@pytest.mark.parametrize(("said", "at_once"), [(None, 1), (2, 2), ("50%", 1), ("100%", 2), ("1%", 1)])
+def test_an_upgrade_empties_as_many_workers_at_a_time_as_the_stack_says(
+    bundle: Bundle, said: Any, at_once: int
+) -> None:
+    made, _ = recorded(bundle, **({} if said is None else {"maxUnavailable": said}))
+    assert [item.inputs["maxUnavailable"] for item in made.of("kubeadm:Worker")] == [at_once, at_once]
 
 
 def test_the_cluster_is_a_place_once_all_have_joined(bundle: Bundle) -> None:

@@ -101,6 +101,8 @@ def _check(text: str) -> str:
 
 Subnet = Annotated[str, AfterValidator(_subnet)]
 Labels = dict[Annotated[str, AfterValidator(names.label_key)], Annotated[str, AfterValidator(names.label_value)]]
+# A count, or a percentage in text.
+Some = Annotated[int, Field(strict=True, ge=1, le=1000)] | Annotated[str, Field(pattern=r"^([1-9][0-9]?|100)%$")]
 Flags = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,80}$")], str]
 
 
@@ -154,4 +156,5 @@ class KubeadmArgs(Frozen):
     feature_gates: dict[str, bool] = Field(default_factory=dict)
     audit: bool = True
     drain_timeout: float = Field(default=300, ge=0, le=3600)
+    max_unavailable: Some = 1
     forget: bool = False

@@ -231,8 +231,14 @@ def worker(plan: Plan, member: Member, machine: Any, control: Any, of_control: M
         "labels": dict(member.labels),
         "taints": [taint(item) for item in member.taints or ()],
         "deadline": plan.args.drain_timeout,
+        "maxUnavailable": at_once(plan.args.max_unavailable, len(plan.workers)),
         "incarnation": member.incarnation,
     }
+
+
+def at_once(said: int | str, workers: int) -> int:
+    """A count, or a percentage of the workers, as a number: rounded down as Kubernetes does it, and at least one."""
+    return said if isinstance(said, int) else max(1, workers * int(said.rstrip("%")) // 100)
 
 
 def _on(plan: Plan, member: Member, machine: Any) -> dict[str, Any]:

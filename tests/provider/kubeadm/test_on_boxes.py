@@ -9,6 +9,7 @@ import io
 import ssl
 import subprocess
 import tarfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -24,8 +25,9 @@ from anytier.bundle.manifest import Bundle
 from anytier.errors import Conflict, Rejected
 from anytier.provider.host.machines import close_all
 from anytier.provider.kubeadm import certificates
-from anytier.provider.kubeadm.api import Call, api_of
+from anytier.provider.kubeadm.api import Api, Call, api_of
 from anytier.provider.kubeadm.controlplane import ControlPlaneResource
+from anytier.provider.kubeadm.drain import pods, to_move
 from anytier.provider.kubeadm.image import ImageResource
 from anytier.provider.kubeadm.models import (
     ControlPlaneInputs,
@@ -34,9 +36,11 @@ from anytier.provider.kubeadm.models import (
     NodeInputs,
     NodeOutputs,
     WorkerInputs,
+    WorkerOutputs,
 )
 from anytier.provider.kubeadm.node import node_of
 from anytier.provider.kubeadm.nodes import NodeResource
+from anytier.provider.kubeadm.software import pause_of
 from anytier.provider.kubeadm.worker import WorkerResource
 from anytier.provider.resource import Context
 from anytier.provider.waiting import all_of
@@ -48,6 +52,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 CLUSTER, OWNER = "anytier-test-cluster", "me/shop"
 CANARY = "canary-91c4-at-rest"
 KEY = "k" * 40
+BUDGET = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "kept"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "kept"}}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +143,38 @@ def empty_tar() -> bytes:
     with tarfile.open(fileobj=out, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("etc-nothing"))
     return out.getvalue()
+
+
+async def budgeted_pods_stay_for_a_while(api: Api, inputs: WorkerInputs, state: WorkerOutputs) -> None:
+    """The worker leaves: a pod without a budget goes at once, one that a budget keeps when the deadline is over."""
+    await api.send("POST", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", BUDGET)
+    for name in ("kept", "free"):
+        await api.send("POST", "/api/v1/namespaces/default/pods", resting(name, inputs.name))
+    async with asyncio.timeout(60):
+        while [item["status"]["phase"] for item in await movable(api, inputs.name)] != ["Running", "Running"]:
+            await asyncio.sleep(0.5)
+    sink, begun = Sink(), time.monotonic()
+    short = inputs.model_copy(update={"deadline": 6.0})
+    leaving = asyncio.ensure_future(WorkerResource().delete(context(sink), "x", short, state))
+    async with asyncio.timeout(60):
+        while [item["metadata"]["name"] for item in await movable(api, inputs.name)] != ["kept"]:
+            assert not leaving.done(), leaving.exception()
+            await asyncio.sleep(0.2)
+    await leaving
+    assert time.monotonic() - begun > 6
+    assert sink.warnings == [f"left {inputs.name} against their budgets: default/kept"]
+
+
+async def movable(api: Api, node: str) -> list[dict[str, Any]]:
+    return to_move(await pods(api, node))
+
+
+def resting(name: str, node: str) -> dict[str, Any]:
+    """A pod that does nothing, on a node where no network of pods is needed."""
+    rests = {"name": "rests", "image": pause_of(Bundle.read(bundle())), "imagePullPolicy": "Never"}
+    spec = {"nodeName": node, "hostNetwork": True, "terminationGracePeriodSeconds": 1, "containers": [rests]}
+    spec["tolerations"] = [{"operator": "Exists"}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
 
 
 async def removed(*inputs: NodeInputs) -> None:
@@ -242,7 +284,7 @@ async def test_machines_become_a_cluster_and_machines_again(tmp_path: Path) -> N
             theirs = changed.model_copy(update={"owner": "you/shop"})
             await ControlPlaneResource().update(context(), id, theirs, new, theirs)
 
-        await WorkerResource().delete(context(), "x", follows, worker)
+        await budgeted_pods_stay_for_a_while(api, follows, worker)
         assert await api.find("two") is None
         await ControlPlaneResource().delete(context(), id, changed, new)
         await removed(*nodes)

@@ -89,7 +89,7 @@ def make_folder(path: str, mode: int | None, owner: str | None) -> None:
 
 
 def write(path: str, data: bytes, mode: int | None, owner: str | None) -> None:
-    """Through a temporary file beside it: a full disk, a kill or a loss of power leaves the old content, not half of it."""
+    """Through a temporary file beside it: a full disk, a kill or a loss of power leaves the old, never half of it."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)

@@ -132,7 +132,7 @@ class WorkerInputs(OnNode):
     """`control` is the machine of the control plane, `endpoint` where this machine reaches the API, `address` what the
     node is reached by for as long as it is in the cluster. `caHash` and `kubeletHash` are the control plane's outputs:
     another CA is another cluster. `deadline`: seconds for which PodDisruptionBudgets are respected when the node is
-    emptied."""
+    emptied; `maxUnavailable`: how many of the cluster's workers are, at a time."""
 
     control: Annotated[SshRef, ignored]
     endpoint: HostPort
@@ -143,6 +143,7 @@ class WorkerInputs(OnNode):
     labels: Labels = Field(default_factory=dict)
     taints: list[Taint] = Field(default_factory=list)
     deadline: Annotated[float, ignored] = Field(default=300, ge=0, le=3600)
+    max_unavailable: Annotated[int, ignored] = Field(default=1, ge=1, le=1000)
     incarnation: str | None = None
 
 
