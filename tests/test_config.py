@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anytier import config
+from anytier.acme import Acme
 from anytier.errors import ConfigError, leaves
 from anytier.spec import App
 from anytier.tiers import registry
@@ -46,11 +47,22 @@ def test_everything_can_be_set() -> None:
         "port": "80",
         "tlsPort": "443",
         "scale": '{"web": 3}',
+        "acme": '{"directory": "https://ca.example.org/dir"}',
         "docker": '{"host": "unix:///x", "caddyImage": "c"}',
     }
     found = config.read(GOOD | values)
     assert (found.port, found.tls_port, found.scale) == (80, 443, {"web": 3})
     assert found.tier_args == DockerArgs(host="unix:///x", caddy_image="c")
+    assert found.acme == Acme(directory="https://ca.example.org/dir")
+
+
+def test_who_issues_certificates_is_told_by_the_path_of_the_option() -> None:
+    (found,) = errors(GOOD | {"acme": '{"directory": "ca.example.org"}'})
+    assert found.path == "anytier:acme.directory" and "https://ca.example.org/dir" in found.do
+    (found,) = errors(GOOD | {"acme": '{"dirctory": "https://ca.example.org/dir"}'})
+    assert found.path == "anytier:acme.dirctory" and "did you mean 'directory'?" in found.what
+    (found,) = errors(GOOD | {"acme": "https://ca.example.org/dir"})
+    assert found.path == "anytier:acme" and "must be a mapping" in found.what
 
 
 @pytest.mark.parametrize(

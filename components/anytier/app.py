@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 from anytier import capabilities
+from anytier.acme import Acme
 from anytier.names import namespace
 from anytier.resources import owned_by
 from anytier.spec import App as Spec
@@ -29,8 +30,8 @@ class App(pulumi.ComponentResource):
 
     `spec` is a parsed app or the path of one; `ns` names everything at the place (`anytier-<stack>-<app>` unless
     given); `owner` says in words who deploys from where (the folder unless given), while an `anytier:index:Identity` in
-    the state tells owners apart; `scale` overrides replicas by workload; `rollback` pins workloads to an earlier
-    revision for this run.
+    the state tells owners apart; `acme`: who issues certificates; `scale` overrides replicas by workload; `rollback`
+    pins workloads to an earlier revision for this run.
     An ExceptionGroup of CapabilityErrors names every field that the place cannot carry; nothing is left out in silence.
     """
 
@@ -43,6 +44,7 @@ class App(pulumi.ComponentResource):
         ns: str | None = None,
         app_dir: Path | None = None,
         owner: str | None = None,
+        acme: Acme | None = None,
         scale: Mapping[str, int] | None = None,
         rollback: Mapping[str, int] | None = None,
         secret_config: Callable[[str], str | None] = lambda key: None,
@@ -66,6 +68,7 @@ class App(pulumi.ComponentResource):
             ns=called,
             app_dir=folder,
             owner=owned_by(owner or str(folder), called, pulumi.ResourceOptions(parent=self)),
+            acme=acme,
             scale=scale or {},
             rollback=rollback or {},
             secret_config=secret_config,

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from anytier.acme import Acme
 from anytier.capabilities import TIERS
 from anytier.errors import ConfigError
 from anytier.frozen import Frozen
@@ -22,11 +23,12 @@ from anytier.spec import App
 from anytier.suggest import did_you_mean
 from anytier.tiers.registry import tier_class
 
-KEYS = ("app", "tier", "port", "tlsPort", "scale", "policy")
+KEYS = ("app", "tier", "port", "tlsPort", "acme", "scale", "policy")
 MAX_REPLICAS = 1000
 _SEE = "docs/stacks.md has what may stand there"
 # What a model says of a value, and after a semicolon what to do. A value is quoted first, whatever is in it.
 _SAID = re.compile(r"""(?P<what>('(\\.|[^'\\])*'|"(\\.|[^"\\])*")?.*?); (?P<do>.*)""", re.DOTALL)
+FrozenT = TypeVar("FrozenT", bound=Frozen)
 _DEFAULTS = {"port": 8080, "tlsPort": 8443}
 
 
@@ -41,6 +43,7 @@ class Settings:
     port: int
     tls_port: int
     scale: Mapping[str, int]
+    acme: Acme | None = None
 
 
 def read(values: Mapping[str, str]) -> Settings:
@@ -50,6 +53,7 @@ def read(values: Mapping[str, str]) -> Settings:
     component, tier_args = reading.tier()
     usual = dict(zip(_DEFAULTS, getattr(component, "ports", _DEFAULTS.values()), strict=True))
     settings = (reading.app(), reading.port("port", usual), reading.port("tlsPort", usual), reading.scale())
+    acme = reading.acme()
     reading.waivers()
     if settings[1] == settings[2] != 0:
         reading.add("tlsPort", f"is {settings[2]}, and so is anytier:port", "choose two ports")
@@ -57,7 +61,7 @@ def read(values: Mapping[str, str]) -> Settings:
         raise ExceptionGroup("config", reading.errors)
     app_file, port, tls_port, scale = settings
     mode: str | None = component.mode(tier_args)
-    return Settings(values["tier"], mode, tier_args, app_file, port, tls_port, scale)
+    return Settings(values["tier"], mode, tier_args, app_file, port, tls_port, scale, acme)
 
 
 def check_against(values: Mapping[str, str], app: App | None) -> list[ConfigError]:
@@ -110,13 +114,18 @@ class _Reading:
         return component, self.tier_args(component)
 
     def tier_args(self, component: Any) -> Frozen | None:
-        key, model = component.config_key, component.args_type
+        return self.options(component.config_key, component.args_type)
+
+    def acme(self) -> Acme | None:
+        """None where nothing is said, so that a proxy is what it was."""
+        return self.options("acme", Acme) if self.values.get("acme") else None
+
+    def options(self, key: str, model: type[FrozenT]) -> FrozenT | None:
         try:
-            args: Frozen = model.model_validate(self.mapping(key))
+            return model.model_validate(self.mapping(key))
         except ValidationError as error:
-            self.errors += [_tier_error(key, model, item) for item in error.errors(include_url=False)]
+            self.errors += [_option_error(key, model, item) for item in error.errors(include_url=False)]
             return None
-        return args
 
     def app(self) -> Path:
         return Path(self.required("app", "the path of the app spec, from the project's folder") or "")
@@ -155,7 +164,7 @@ class _Reading:
         return value or {}
 
 
-def _tier_error(key: str, model: type[BaseModel], item: Any) -> ConfigError:
+def _option_error(key: str, model: type[BaseModel], item: Any) -> ConfigError:
     path = ".".join([f"anytier:{key}", *(str(part) for part in item["loc"])])
     known = _options(model, item["loc"][:-1])
     if item["type"] == "extra_forbidden":

@@ -21,6 +21,7 @@ from pulumi.runtime.settings import get_monitor
 
 import pulumi
 from anytier import capabilities, config, planning
+from anytier.acme import Acme
 from anytier.errors import AnytierError, leaves
 from anytier.frozen import Frozen
 from anytier.names import ROLLBACK_ENV, namespace
@@ -44,6 +45,7 @@ class Stack:
     app_file: Path
     port: int
     tls_port: int
+    acme: Acme | None = None
     scale: Mapping[str, int] = field(default_factory=dict)
     rollback: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ def load() -> Stack:
         app_file=settings.app_file,
         port=settings.port,
         tls_port=settings.tls_port,
+        acme=settings.acme,
         scale=settings.scale,
         rollback=_rollback(app),
     )
@@ -164,6 +167,7 @@ def deploy(stack: Stack) -> None:
         ns=stack.ns,
         app_dir=stack.app_dir,
         owner=owner(),
+        acme=stack.acme,
         scale=stack.scale,
         rollback=stack.rollback,
         secret_config=lambda key: values.get(f"secret.{key}") or values.get(key),

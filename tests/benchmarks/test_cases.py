@@ -16,7 +16,7 @@ from benchmarks import __main__ as bench
 from benchmarks import machine
 from benchmarks.cases import proxy, replicas, validate
 from benchmarks.measure import CommandFailed
-from benchmarks.programs import BOMBARDIER, COMPOSE, TOFU, TOFU_LIBVIRT, Program, pinned
+from benchmarks.programs import BOMBARDIER, COMPOSE, PEBBLE, TOFU, TOFU_LIBVIRT, Program, pinned
 from benchmarks.registry import CASES
 
 
@@ -67,7 +67,7 @@ def test_an_answer_that_is_no_answer_makes_no_rate() -> None:
             proxy.rate_in({**good, **wrong}, "u")
 
 
-@pytest.mark.parametrize("program", [COMPOSE, BOMBARDIER, TOFU, TOFU_LIBVIRT], ids=lambda program: program.name)
+@pytest.mark.parametrize("program", [COMPOSE, BOMBARDIER, PEBBLE, TOFU, TOFU_LIBVIRT], ids=lambda program: program.name)
 def test_programs_are_pinned_with_every_hash(program: Program) -> None:
     version = pinned(program, (program.folder / "go.mod").read_text())
     assert version.startswith("v")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anytier.acme import Acme
 from anytier.conformance.certificate import self_signed
 from anytier.render import caddy
 from anytier.render.proxy import HealthCheck, Listener, Pool, ProxyConfig, Route, Tls, Upstream
@@ -207,6 +208,7 @@ def everything(folder: Path) -> ProxyConfig:
         ],
         pools={"web/http": Pool(health=health, upstreams=upstreams)},
         grace=1.5,
+        acme=Acme(directory="https://ca.example.org/dir", email="ops@example.org"),
     )
 
 
@@ -235,6 +237,34 @@ def test_caddy_itself_refuses_what_is_wrong(tmp_path: Path) -> None:
     twice = ProxyConfig(listeners={name: Listener(address=":18080") for name in ("a", "b")})
     done = validate(twice, tmp_path)
     assert done.returncode != 0 and "listener address repeated" in done.stderr
+
+
+def fetching(**more: object) -> ProxyConfig:
+    tls = [Tls(mode="auto", host="shop.example"), Tls(mode="internal", host="localhost")]
+    plain, encrypted = Listener(address=":48080"), Listener(address="0.0.0.0:48443", tls=tls)
+    made = ProxyConfig(listeners={"service-9": plain, "public": plain, "public-tls": encrypted})
+    return made.model_copy(update=more)
+
+
+def test_an_authority_of_the_users_choice_issues_what_is_automatic_and_nothing_else() -> None:
+    acme = Acme(directory="https://ca.example.org/dir", email="ops@example.org")
+    policies = caddy.render(fetching(acme=acme))["apps"]["tls"]["automation"]["policies"]
+    issuer = {"module": "acme", "ca": "https://ca.example.org/dir", "email": "ops@example.org"}
+    assert [item for item in policies if item["issuers"] == [issuer]] == [
+        {"subjects": ["shop.example"], "issuers": [issuer]}
+    ]
+    assert {"subjects": ["localhost"], "issuers": [{"module": "internal"}]} in policies
+    usual = caddy.render(fetching())["apps"]["tls"]["automation"]["policies"]
+    assert [item["subjects"] for item in usual] == [["localhost"]]
+
+
+def test_the_authoritys_questions_are_awaited_where_they_arrive() -> None:
+    http = caddy.render(fetching())["apps"]["http"]
+    assert (http["http_port"], http["https_port"]) == (48080, 48443)
+    alone = fetching(listeners={"public-tls": fetching().listeners["public-tls"]})
+    assert "http_port" not in caddy.render(alone)["apps"]["http"]
+    inside = Listener(address=":48443", tls=[Tls(mode="internal")])
+    assert "https_port" not in caddy.render(ProxyConfig(listeners={"public-tls": inside}))["apps"]["http"]
 
 
 def test_nobody_asks_for_certificates_of_names_that_are_only_ours() -> None:

@@ -101,6 +101,7 @@ def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Targe
         tolerations=place.tolerations,
         balancer=place.balancer,
         dns_domain=place.dns_domain,
+        acme=settings.acme,
     )
     return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

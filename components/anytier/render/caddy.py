@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from anytier.render.proxy import HealthCheck, Listener, Pool, ProxyConfig, Route, Tls, Upstream
+from anytier.acme import Acme
+from anytier.render.proxy import PUBLIC, PUBLIC_TLS, HealthCheck, Listener, Pool, ProxyConfig, Route, Tls, Upstream
 
 Json = dict[str, Any]
 
@@ -34,7 +35,8 @@ def render(
         out["admin"] = {"listen": f"unix/{admin_socket}|0600"}
     if storage:
         out["storage"] = {"module": "file_system", "root": storage}
-    out["apps"] = {"http": {"grace_period": f"{config.grace:g}s", "shutdown_delay": SHUTDOWN_DELAY, "servers": servers}}
+    http = {"grace_period": f"{config.grace:g}s", "shutdown_delay": SHUTDOWN_DELAY, **_challenged(config)}
+    out["apps"] = {"http": {**http, "servers": servers}}
     tls = _tls(config)
     if tls:
         out["apps"]["tls"] = tls
@@ -179,12 +181,29 @@ def _status(listen: str, admin_socket: str) -> Json:
     }
 
 
+def _challenged(config: ProxyConfig) -> Json:
+    """Where an ACME server's questions arrive: it asks ports 80 and 443, which may lead to others of ours. Not told of
+    these, Caddy takes the two for itself meanwhile."""
+    listener = config.listeners.get(PUBLIC_TLS)
+    if listener is None or not any(tls.mode == "auto" for tls in listener.tls):
+        return {}
+    plain = config.listeners.get(PUBLIC)
+    return {**({"http_port": _port(plain)} if plain else {}), "https_port": _port(listener)}
+
+
+def _port(listener: Listener) -> int:
+    return int(listener.address.rpartition(":")[2])
+
+
 def _tls(config: ProxyConfig) -> Json:
     wanted = [tls for _, listener in sorted(config.listeners.items()) for tls in listener.tls]
     pairs = {tls.certificate: {"certificate": tls.certificate, "key": tls.key} for tls in wanted if tls.mode == "files"}
     inside = [tls.host for tls in wanted if tls.mode == "internal"]
     named = sorted({host for host in inside if host})
     policies: list[Json] = []
+    fetched = sorted({tls.host for tls in wanted if tls.mode == "auto" and tls.host})
+    if config.acme and fetched:
+        policies.append({"subjects": fetched, "issuers": [_issuer(config.acme)]})
     if named:
         policies.append({"subjects": named, "issuers": [{"module": "internal"}]})
     if None in inside:
@@ -195,6 +214,11 @@ def _tls(config: ProxyConfig) -> Json:
     if policies:
         out["automation"] = {"policies": policies}
     return out
+
+
+def _issuer(acme: Acme) -> Json:
+    said = {"ca": acme.directory, "email": acme.email}
+    return {"module": "acme", **{key: value for key, value in said.items() if value}}
 
 
 __all__ = ["Listener", "Tls", "Upstream", "parse", "render"]

@@ -6,7 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from anytier.acme import Acme
 from anytier.frozen import Frozen
+
+PUBLIC, PUBLIC_TLS = "public", "public-tls"  # the listeners of the app's routes
 
 
 class Upstream(Frozen):
@@ -72,4 +75,5 @@ class ProxyConfig(Frozen):
     listeners: dict[str, Listener] = Field(default_factory=dict)
     routes: list[Route] = Field(default_factory=list)
     pools: dict[str, Pool] = Field(default_factory=dict)
+    acme: Acme | None = None  # who issues what is `auto`; None: Caddy's own choice
     grace: float = 60  # how long requests of a replaced config may go on, seconds

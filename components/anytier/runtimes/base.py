@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pulumi
+from anytier.acme import Acme
 from anytier.render.template import Template
 from anytier.render.traffic import Traffic, certificate_pairs
 from anytier.resources import Resource
@@ -38,12 +39,13 @@ class AppOnPlace(pulumi.ComponentResource, Generic[PlaceT]):
         scale: Mapping[str, int],
         rollback: Mapping[str, int],
         secret_config: Callable[[str], str | None],
+        acme: Acme | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(f"anytier:runtime:{type(self).__name__.removesuffix('Runtime')}", name, {}, opts)
         self.place, self.ns, self.app_dir, self.owner = place, ns, app_dir, owner
         self.scale, self.rollback, self.secret_config = scale, rollback, secret_config
-        self.app = app
+        self.app, self.acme = app, acme
         self.made: dict[str, Resource] = {}
         self.put()
         self.exports = self.make_exports()
@@ -88,6 +90,7 @@ class Runtime(AppOnPlace[PlaceT]):
 
     def put(self) -> None:
         self.traffic = self.render_traffic()
+        self.config = self.traffic.config.model_copy(update={"acme": self.acme})
         self.secrets = secret_inputs(self.app, self.app_dir, self.secret_config, self.child_options())
         self.prepare()
         self.volumes = {key: self.volume(key) for key, item in self.app.resources.items() if item.type == "volume"}

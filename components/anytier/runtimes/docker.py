@@ -58,7 +58,7 @@ class DockerRuntime(Runtime[DockerEndpoint]):
             "ns": self.ns,
             "owner": self.owner,
             "network": self.ns,
-            "config": self.traffic.config.wire(),
+            "config": self.config.wire(),
             "publish": [
                 {"address": item.address, "port": item.port, "listenPort": item.listen} for item in self.traffic.publish
             ],

@@ -110,7 +110,7 @@ class HostRuntime(Runtime[Hosts]):
     def make_proxy(self) -> Resource:
         props = {
             **self.base,
-            "config": self.traffic.config.wire(),
+            "config": self.config.wire(),
             "certificates": self.certificates(),
             "owner": self.owner,
             "incarnation": self.place.incarnation,

@@ -132,6 +132,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             tolerations=place.tolerations,
             balancer=place.balancer,
             dns_domain=place.dns_domain,
+            acme=self.acme,
         )
         return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 

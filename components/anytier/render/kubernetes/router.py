@@ -37,13 +37,14 @@ _UPDATE = UpdatePolicy(min_healthy_time=1, healthy_deadline=60, progress_deadlin
 
 
 def config_of(scope: Scope) -> ProxyConfig:
-    return on_cluster(
+    made = on_cluster(
         scope.app,
         (PLAIN, ENCRYPTED),
         scope.target.tls_port,
         _CERTIFICATES,
         lambda workload, port: f"{service_name(workload)}:{port.port}",
     )
+    return made.model_copy(update={"acme": scope.target.acme})
 
 
 def router(scope: Scope, after: list[str]) -> list[Rendered]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from anytier.acme import Acme
 from anytier.render.template import UpdatePolicy
 
 Json = dict[str, Any]
@@ -27,7 +28,8 @@ class Target:
     address that is called `gateway_address`. `images` holds, by `workload/container` (or `job/container`), what an
     image is called where it is not called as in the spec: every built one has to be there. `scale` overrides replicas
     by workload. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on some of
-    its nodes. `balancer`: annotations of a Service that wants a load balancer. `dns_domain`: of the cluster.
+    its nodes. `balancer`: annotations of a Service that wants a load balancer. `dns_domain`: of the cluster. `acme`:
+    who issues the certificates that the app's own router fetches.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -54,6 +56,7 @@ class Target:
     tolerations: tuple[Mapping[str, str], ...] = ()
     balancer: Mapping[str, str] = field(default_factory=dict)
     dns_domain: str = "cluster.local"
+    acme: Acme | None = None
 
 
 @dataclass(frozen=True)
