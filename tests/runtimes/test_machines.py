@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pulumi
 from anytier.app import App
 from anytier.errors import AnytierError, leaves
 from anytier.runtimes import machines
+from anytier.runtimes.host import after
 from anytier.tiers.places import HostMachine, Hosts
 
 GIB = 2**30
@@ -41,12 +43,11 @@ FLEET = (machine("a", disk="ssd"), machine("b", disk="ssd"), machine("c"))
 
 def deployed(app: Any, fleet: tuple[HostMachine, ...] = FLEET, into: Recording | None = None) -> Recording:
     def program() -> None:
-        listed = tuple(
-            HostMachine(m.name, m.machine, m.address, m.labels, m.ingress, pulumi.Output.from_input(m.memory))
-            if m.memory
-            else m
-            for m in fleet
-        )
+        def looked_at(m: HostMachine) -> HostMachine:
+            way = m.machine | {"hostKey": pulumi.Output.from_input(f"key of {m.name}")}
+            return replace(m, machine=way, memory=pulumi.Output.from_input(m.memory))
+
+        listed = tuple(looked_at(m) if m.memory else m for m in fleet)
         way = listed[0].machine
         place = Hosts(way, "/state", "systemd-system", 8080, 8443, tier="baremetal", machines=listed)
         App("shop", spec=app, place=place, app_dir=Path("/app"))
@@ -163,6 +164,27 @@ def test_two_machines_carry_what_one_cannot() -> None:
     deployed(app, (machine("a", 4 * GIB), machine("b", 4 * GIB)))
     with pytest.raises(pulumi.RunError, match="machine a"):
         deployed(app, (machine("a", 2 * GIB), machine("b", 4 * GIB)))
+
+
+def test_nothing_is_registered_on_a_machine_before_its_memory_is_known_to_suffice() -> None:
+    recorded = Recording()
+    with pytest.raises(pulumi.RunError):
+        deployed(spec({"web": sized("3Gi")}), (machine("a", 2 * GIB),), into=recorded)
+    assert not [item for item in recorded.resources if item.type.startswith("anytier:host:")]
+    fine = deployed(spec({"web": sized("3Gi")}), (machine("a", 4 * GIB),))
+    (web,) = fine.of("host:Workload")
+    assert web.inputs["machine"]["hostKey"] == "key of a"
+
+
+async def test_what_waits_is_known_or_not_as_it_is_by_itself() -> None:
+    unknown = pulumi.Output({*()}, settled(None), settled(False))
+    key = after(unknown, pulumi.Output.from_input("key"))
+    assert (await key.future(), await key.is_known()) == ("key", True)
+    assert await after(pulumi.Output.from_input(1), unknown).is_known() is False
+
+
+async def settled(value: Any) -> Any:
+    return value
 
 
 def test_what_is_requested_counts_before_the_limit() -> None:

@@ -63,9 +63,8 @@ async def _tried(one: MachineArgs) -> tuple[str | None, dict[str, Any]] | Anytie
 
 
 async def _look(one: MachineArgs) -> tuple[str | None, dict[str, Any]]:
-    from anytier.provider.host.dial import learn, path_of
+    from anytier.provider.host.dial import learn, path_of, with_keys
     from anytier.provider.host.distributions import unfit
-    from anytier.provider.host.machine import with_keys
     from anytier.provider.host.ssh import SshMachine
     from anytier.provider.host.sshref import SshRef
     from anytier.tiers.baremetal import ref_props

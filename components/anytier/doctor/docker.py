@@ -76,10 +76,9 @@ def _on_hypervisor(subject: Subject, args: LibvirtArgs) -> Iterator[Finding]:
 
 async def _on_machine(args: DockerArgs) -> list[Finding]:
     """The machine, its host key where nobody knows it yet, and whether it has Docker already."""
-    from anytier.provider.host.dial import learn, path_of
+    from anytier.provider.host.dial import learn, path_of, with_keys
     from anytier.provider.host.distributions import unfit
     from anytier.provider.host.dockerengine import version_of
-    from anytier.provider.host.machine import with_keys
     from anytier.provider.host.ssh import SshMachine
     from anytier.provider.host.sshref import SshRef
     from anytier.tiers.baremetal import ref_props

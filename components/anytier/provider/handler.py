@@ -182,10 +182,22 @@ class Handler:
         except Exception as error:  # it may have tripped over an unknown value
             if not has_unknown(inputs):
                 await _abort(context, self._failed(subject, error, inputs))
+        known = {**known, **await self._foreseen(subject, context, old, state or {}, inputs)}
         outputs = dict.fromkeys(fields(subject.resource.outputs), UNKNOWN) | {
             name: _bare(value) for name, value in known.items()
         }
         return subject.outputs(outputs, inputs, state or {})
+
+    async def _foreseen(self, subject: Subject, context: Rpc, old: Any, state: Tree, inputs: Tree) -> Mapping[str, Any]:
+        """What the resource reads beforehand; nothing where it would have to be guessed of what."""
+        if has_unknown(inputs):
+            return {}
+        ctx = self._context(subject, inputs, state)
+        work = self._perform(subject.resource.foreseen, ctx, old, subject.inputs(inputs))
+        found: Mapping[str, Any] = await self._finish(
+            subject, context, ctx, work, 0, "preview", inputs, state, keeps=False
+        )
+        return found
 
     async def _foretell(self, subject: Subject, old: Tree, state: Tree, inputs: Tree) -> None:
         """What a preview should say beyond the diff; nothing where it would have to be guessed."""

@@ -101,6 +101,12 @@ class Resource(Generic[InputsT, OutputsT]):
         """Whether an update has another reason than that the last one failed, or that a look was not possible."""
         return bool(diff(self.inputs, old.wire(), new.wire()))
 
+    async def foreseen(self, ctx: Context, old: OutputsT | None, inputs: InputsT) -> Mapping[str, Any]:
+        """Outputs (wire names) that a preview of a create or an update reads from what is there already. The only thing
+        in a preview that may ask anybody: it changes nothing, keeps nothing, ends soon, and bears with silence. Never
+        called with unknown inputs. An AnytierError is one that the `up` would end with, too."""
+        return {}
+
     # Effects.
 
     async def create(self, ctx: Context, inputs: InputsT) -> tuple[str, OutputsT]:

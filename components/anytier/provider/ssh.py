@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 PATIENCE = 15.0  # seconds: for TCP, for the login, and between signs of life
 
 
+class NoLogin(Denied):
+    """It is who it should be, and takes no key of ours."""
+
+
 async def connect(hostname: str, patience: float = PATIENCE, **given: Any) -> asyncssh.SSHClientConnection:
     """One connection, by the user's own SSH settings where `given` says nothing. Nothing of our environment goes along.
 
@@ -43,7 +47,7 @@ def explain(path: str, name: str, error: BaseException) -> AnytierError | None:
         return None
     if isinstance(error, asyncssh.PermissionDenied):
         do = f"`ssh {name}` must work without a question: add your key there, or to the SSH agent here"
-        return Denied(path, "no login", do)
+        return NoLogin(path, "no login", do)
     if isinstance(error, TimeoutError):
         return Unreachable(path, "no answer in time", f"does `ssh {name}` work?")
     if isinstance(error, asyncssh.Error | ValueError):

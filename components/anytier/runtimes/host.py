@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,6 +41,8 @@ class HostRuntime(Runtime[Hosts]):
         return on_hosts(self.app, self.ns, self.place.port, self.place.tls_port, f"{self.root}/proxy/certificates")
 
     def prepare(self) -> None:
+        self.resolved = resolve(self.app, self.context())
+        self.refuse_overload()
         self.base: dict[str, Any] = {
             "machine": self.place.machine,
             "root": self.root,
@@ -48,8 +51,6 @@ class HostRuntime(Runtime[Hosts]):
         }
         if self.place.several:
             self.base |= {"machines": [member(item) for item in self.place.machines]}
-        self.resolved = resolve(self.app, self.context())
-        self.refuse_overload()
         self.images = Images(self.image_base, self.owner, self.child_options())
         replicas = {name: self.replicas(name) for name in self.app.workloads}
         stack = {self.place.port: "the stack's `port`", self.place.tls_port: "the stack's `tlsPort`"}
@@ -171,19 +172,16 @@ class HostRuntime(Runtime[Hosts]):
         return super().replicas(name)
 
     def refuse_overload(self) -> None:
-        """As soon as a machine's memory is known: at once where the stack says it, else in a preview, once it has been
-        looked at before."""
+        """As soon as a machine's memory is known: at once where the stack says it, else when the machine was looked at,
+        for which all that is to be put there waits."""
         if not self.place.machines:
             return
         bodies = self.resolved.workloads
         templates = {name: for_host(self.resolved, name, body, self.app_dir) for name, body in bodies.items()}
         replicas = {name: self.replicas(name) for name in bodies}
         wanted = machines.demands(self.app, templates, replicas, self.place.machines)
-        for item in self.place.machines:
-            if isinstance(item.memory, pulumi.Output):
-                item.memory.apply(partial(refuse, item.name, wanted[item.name]))
-            elif item.memory is not None and (wrong := machines.overload(item.name, item.memory, wanted[item.name])):
-                raise wrong
+        judged = tuple(carries(item, wanted[item.name]) for item in self.place.machines)
+        self.place = replace(self.place, machine=judged[0].machine, machines=judged)
 
     def release(self, body: Any) -> Release | None:
         """The folders that the containers are built from are what the native process runs from, too."""
@@ -221,7 +219,29 @@ def member(item: HostMachine) -> dict[str, Any]:
     }
 
 
+def carries(item: HostMachine, demand: Mapping[str, int]) -> HostMachine:
+    """The machine, of which nobody learns the way before it is known that its memory suffices. A SpecError, or a
+    RunError later on, where it does not."""
+    if isinstance(item.memory, pulumi.Output):
+        judged = item.memory.apply(partial(refuse, item.name, demand))
+        return replace(item, machine=item.machine | {"hostKey": after(judged, item.machine["hostKey"])})
+    if item.memory is not None and (wrong := machines.overload(item.name, item.memory, demand)):
+        raise wrong
+    return item
+
+
 def refuse(machine: str, demand: Mapping[str, int], memory: float | None) -> None:
-    wrong = machines.overload(machine, memory, demand) if memory else None
+    wrong = machines.overload(machine, memory, demand, "; `--refresh` looks at one that has grown") if memory else None
     if wrong is not None:
         raise pulumi.RunError(str(wrong))
+
+
+def after(first: pulumi.Output[Any], value: pulumi.Output[Any]) -> pulumi.Output[Any]:
+    """The value once the first is there. Known or not as it is by itself: `Output.all` would not know it in a preview
+    that does not know the first."""
+
+    async def waited(found: Any) -> Any:
+        await first.future(with_unknowns=True)
+        return found
+
+    return value.apply(waited)

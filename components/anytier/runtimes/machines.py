@@ -149,8 +149,9 @@ def demands(
     return found
 
 
-def overload(machine: str, memory: float, demand: Mapping[str, int]) -> SpecError | None:
-    """The error if the workloads of a machine ask for more than it has; it names the one that asks for most."""
+def overload(machine: str, memory: float, demand: Mapping[str, int], hint: str = "") -> SpecError | None:
+    """The error if the workloads of a machine ask for more than it has; it names the one that asks for most. `hint`: what
+    else there is to do."""
     total = sum(demand.values())
     if total <= memory:
         return None
@@ -158,4 +159,4 @@ def overload(machine: str, memory: float, demand: Mapping[str, int]) -> SpecErro
     each = ", ".join(f"{name} {size / GIB:.2f} GiB" for name, size in sorted(demand.items(), key=lambda it: -it[1]))
     what = f"machine {machine} has {memory / GIB:.2f} GiB of memory, and {total / GIB:.2f} GiB is asked for: {each}"
     path = f"workloads.{largest}.containers"
-    return SpecError(path, what, "ask for less, scale down, or give the stack a larger machine or one more")
+    return SpecError(path, what, f"ask for less, scale down, or give the stack a larger machine or one more{hint}")

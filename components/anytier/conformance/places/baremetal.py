@@ -125,8 +125,7 @@ class BaremetalPlace:
 
 async def over_ssh(one: MachineArgs, call: Any) -> Any:
     """What `call` makes of a machine, on a connection of its own."""
-    from anytier.provider.host.dial import learn
-    from anytier.provider.host.machine import with_keys
+    from anytier.provider.host.dial import learn, with_keys
     from anytier.provider.host.ssh import SshMachine
     from anytier.provider.host.sshref import SshRef
     from anytier.tiers.baremetal import ref_props

@@ -33,6 +33,12 @@ class HostKeys:
     jump: str | None = None
 
 
+def with_keys(ref: SshRef, keys: HostKeys) -> SshRef:
+    """The way to a machine, with the keys that it and its jump host must show."""
+    jump = ref.jump.model_copy(update={"host_key": keys.jump}) if ref.jump else None
+    return ref.model_copy(update={"host_key": keys.machine, "jump": jump})
+
+
 async def dial(ref: SshRef) -> list[asyncssh.SSHClientConnection]:
     """The connection to the machine, and before it the one to its jump host. Denied for another host key."""
     made: list[asyncssh.SSHClientConnection] = []

@@ -1,6 +1,7 @@
 """`anytier:host:Machine`: a machine over SSH as it was found, and the host key that it must show from then on.
 
-Nothing is made there. A key that is not given is learned once, kept in the state, and given to all that acts there.
+Nothing is made there. A key that is not given is learned once, kept in the state, and given to all that acts there. A
+preview of a machine that is there already has the facts, too (`glance.py`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from anytier.errors import AnytierError
 from anytier.frozen import Frozen
 from anytier.logins import public_key
 from anytier.provider.fields import replaces
-from anytier.provider.host.dial import HostKeys, key_file_problem, learn, path_of
+from anytier.provider.host.dial import HostKeys, key_file_problem, learn, path_of, with_keys
 from anytier.provider.host.distributions import unfit
 from anytier.provider.host.firstboot import FirstBoot, up
+from anytier.provider.host.glance import glance
 from anytier.provider.host.ids import machine_id, parse_machine
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.sshref import SshRef
 from anytier.provider.resource import Context, Resource
 
+_FACTS = ("hostname", "distribution", "version", "kernel", "architecture", "systemd", "cores", "memory", "disk")
 Key = Annotated[str, AfterValidator(public_key)]
 
 
@@ -71,6 +74,14 @@ class MachineResource(Resource[MachineInputs, MachineOutputs]):
         }
         return {name: key for name, key in keys.items() if key is not None}
 
+    async def foreseen(self, ctx: Context, old: MachineOutputs | None, inputs: MachineInputs) -> Mapping[str, Any]:
+        """The facts. None of a machine that is only about to start, or has not said any."""
+        if inputs.first_boot is not None:
+            return {}
+        way = with_keys(inputs.machine, HostKeys(*self._keys(inputs, old)))
+        about = await glance(way, ctx.info, ctx.warn)
+        return {} if about is None else facts_of(path_of(inputs.machine), about)
+
     async def create(self, ctx: Context, inputs: MachineInputs) -> tuple[str, MachineOutputs]:
         found = await self._awaited(ctx, inputs, inputs.host_key, inputs.jump_host_key)
         if inputs.host_key is None:
@@ -112,17 +123,13 @@ class MachineResource(Resource[MachineInputs, MachineOutputs]):
     async def _look(inputs: MachineInputs, key: str | None, jump_key: str | None) -> MachineOutputs:
         keys = await learn(with_keys(inputs.machine, HostKeys(key, jump_key)))
         about = await machine_of(with_keys(inputs.machine, keys)).about()
-        problem = unfit(path_of(inputs.machine), about)
-        if problem is not None:
-            raise problem
-        names = ("hostname", "distribution", "version", "kernel", "architecture", "systemd", "cores", "memory", "disk")
-        facts = {name: about[name] for name in names}
-        python = about["python_version"]
-        given = {"host_key": keys.machine, "jump_host_key": keys.jump, "python": python, **facts}
-        return MachineOutputs.model_validate(given)
+        facts = facts_of(path_of(inputs.machine), about)
+        return MachineOutputs.model_validate({"host_key": keys.machine, "jump_host_key": keys.jump, **facts})
 
 
-def with_keys(ref: SshRef, keys: HostKeys) -> SshRef:
-    """The way to a machine, with the keys that it and its jump host must show."""
-    jump = ref.jump.model_copy(update={"host_key": keys.jump}) if ref.jump else None
-    return ref.model_copy(update={"host_key": keys.machine, "jump": jump})
+def facts_of(path: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the agent's that are outputs. An AnytierError for a machine that does not do."""
+    problem = unfit(path, about)
+    if problem is not None:
+        raise problem
+    return {**{name: about[name] for name in _FACTS}, "python": about["python_version"]}

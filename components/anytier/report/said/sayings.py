@@ -28,6 +28,7 @@ KINDS = {
     "Conflict": "conflict",
     "NoSpace": "no-space",
     "Rejected": "rejected",
+    "NoLogin": "denied",  # a Denied that a preview bears with
     "AdminGone": "rejected",  # a Rejected that some know what to do with
     "RolloutFailed": "rollout-failed",
     "Stopped": "cancelled",
