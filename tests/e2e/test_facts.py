@@ -43,7 +43,7 @@ def asks_for(stack: Pair, memory: str) -> None:
 
 def touched(boxes: list[SshBox]) -> list[str]:
     """What of ours is on the machines."""
-    command = "ls /var/lib/anytier /etc/systemd/system /run/anytier 2>/dev/null | grep -i anytier"
+    command = "find /var/lib/anytier /run/anytier -mindepth 1 2>/dev/null; find /etc/systemd/system -name '*anytier*'"
     return [line for box in boxes for line in box.run("sh", "-c", command).stdout.split()]
 
 
@@ -94,3 +94,20 @@ def test_a_machine_that_does_not_do_is_refused_by_the_first_preview(stack: Pair,
     refused = stack.pulumi("preview", fails=True)
     assert refused.code != 0 and "Traceback" not in refused.output, refused.tail()
     assert "the login is plain, who is not root -> set sudo: true, or user: root" in refused.output, refused.tail()
+
+
+def logins(box: SshBox) -> int:
+    """So many have come to be, by the machine's own log."""
+    return box.run("journalctl", "--quiet", "--unit", "ssh").stdout.count("Accepted publickey")
+
+
+def test_a_run_without_changes_asks_no_machine_and_a_refresh_logs_in_once(stack: Pair, boxes: list[SshBox]) -> None:
+    stack.pulumi("up", "--yes", "--skip-preview")
+    before = [logins(box) for box in boxes]
+    assert all(before), "the log tells of logins"
+    stack.pulumi("up", "--yes", "--expect-no-changes")
+    assert [logins(box) for box in boxes] == before
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    assert [logins(box) - count for box, count in zip(boxes, before, strict=True)] == [1, 1]
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert touched(boxes) == []

@@ -377,6 +377,9 @@ def test_machines_are_looked_at_prepared_and_joined_in_their_order(bundle: Bundl
     made, _ = recorded(bundle)
     assert [item.name for item in made.of("host:Machine")] == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
     assert [item.inputs["role"] for item in made.of("kubeadm:Node")] == ["control-plane", "worker", "worker"]
+    needs = [item.inputs["node"] for item in made.of("host:Machine")]
+    assert [item["role"] for item in needs] == ["control-plane", "worker", "worker"]
+    assert {item["architecture"] for item in needs} == {bundle.arch}
     assert made.after("10-0-0-12-node") == {"10.0.0.12", "cluster-identity"}
     assert made.after("control-plane") == {"cluster-identity", "encryption-key", "10.0.0.11", "10-0-0-11-node"}
     assert {"control-plane", "10-0-0-13-node"} <= made.after("10-0-0-13")

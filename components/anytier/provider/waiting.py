@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
@@ -16,3 +17,9 @@ async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def both(first: Awaitable[S], second: Awaitable[T]) -> tuple[S, T]:
+    """Of two that are not of one kind. Where each is a question to another machine, one round trip and not two."""
+    found: list[Any] = await all_of([first, second])
+    return found[0], found[1]

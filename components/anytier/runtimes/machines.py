@@ -150,8 +150,8 @@ def demands(
 
 
 def overload(machine: str, memory: float, demand: Mapping[str, int], hint: str = "") -> SpecError | None:
-    """The error if the workloads of a machine ask for more than it has; it names the one that asks for most. `hint`: what
-    else there is to do."""
+    """The error if the workloads of a machine ask for more than it has; it names the one that asks for most. `hint`:
+    what else there is to do."""
     total = sum(demand.values())
     if total <= memory:
         return None

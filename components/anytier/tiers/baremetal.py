@@ -108,12 +108,16 @@ class BaremetalTier(pulumi.ComponentResource):
         """There is but one."""
 
 
-def looked_at(args: MachineArgs, parent: pulumi.Resource) -> tuple[dict[str, Any], Resource]:
-    """A machine's own resource, and the way to it with the host keys that it must show, for all that acts there."""
+def looked_at(
+    args: MachineArgs, parent: pulumi.Resource, node: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], Resource]:
+    """A machine's own resource, and the way to it with the host keys that it must show, for all that acts there.
+    `node`: what it must have as a node of a cluster."""
     given = {
         "machine": wire(args),
         "hostKey": args.host_key,
         "jumpHostKey": args.jump.host_key if args.jump else None,
+        "node": node,
     }
     outputs = ("hostKey", "jumpHostKey", "memory")
     found = Resource("host:Machine", args.called, given, outputs, pulumi.ResourceOptions(parent=parent))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class KubeadmTier(pulumi.ComponentResource):
         super().__init__("anytier:tier:Kubeadm", name, {}, opts)
         self.plan = plan
         self.owner = owned_by(plan.owner, "cluster", pulumi.ResourceOptions(parent=self))
-        machines = self._machines(here.listed, port, tls_port)
+        machines = self._machines(here, port, tls_port)
         nodes = {member.name: self._node(member, machines[member.name]) for member in plan.members}
         control = self._control_plane(machines[plan.control.name], nodes[plan.control.name])
         kubeconfig = pulumi.Output.secret(control.output("kubeconfig"))
@@ -79,7 +79,7 @@ class KubeadmTier(pulumi.ComponentResource):
 
     # the steps
 
-    def _machines(self, listed: Sequence[NodeArgs], port: int, tls_port: int) -> dict[str, HostMachine]:
+    def _machines(self, here: Here, port: int, tls_port: int) -> dict[str, HostMachine]:
         """Those of the list, each looked at; or those that are made for this stack. By their Node's name."""
         members = self.plan.members
         if self.plan.args.libvirt is not None:
@@ -88,10 +88,12 @@ class KubeadmTier(pulumi.ComponentResource):
             own = pulumi.ResourceOptions(parent=self)
             made = LibvirtTier("machines", self.plan.args.libvirt, port=port, tls_port=tls_port, opts=own)
             return {member.name: item for member, item in zip(members, made.place.machines, strict=True)}
-        return {member.name: self._looked_at(item, member) for item, member in zip(listed, members, strict=True)}
+        arch = here.bundle.arch if here.bundle else None
+        pairs = zip(here.listed, members, strict=True)
+        return {member.name: self._looked_at(item, member, arch) for item, member in pairs}
 
-    def _looked_at(self, args: NodeArgs, member: Member) -> HostMachine:
-        way, found = looked_at(args, self)
+    def _looked_at(self, args: NodeArgs, member: Member, arch: str | None) -> HostMachine:
+        way, found = looked_at(args, self, kubeadmplan.needs(self.plan, member, arch))
         return HostMachine(member.name, way, member.address, member.labels, member.ingress, found.output("memory"))
 
     def _node(self, member: Member, machine: HostMachine) -> Resource:

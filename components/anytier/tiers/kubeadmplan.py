@@ -172,6 +172,14 @@ def default_name(address: str) -> str:
 # the resources' inputs
 
 
+def needs(plan: Plan, member: Member, arch: str | None) -> dict[str, Any]:
+    """What a preview holds the machine's facts against; all that it knows of it, none of it a default."""
+    args = plan.args
+    sizes = {"cores": args.min_cores, "memory": args.min_memory, "architecture": arch}
+    given = {key: value for key, value in sizes.items() if value is not None}
+    return {"role": member.role, **given, "ignore": args.ignore_preflight}
+
+
 def node(plan: Plan, member: Member, machine: Any) -> dict[str, Any]:
     args = plan.args
     return {

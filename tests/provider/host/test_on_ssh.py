@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from anytier.errors import AnytierError, Denied, NotFound, Unreachable
+from anytier.errors import AnytierError, Denied, NotFound, Rejected, Unreachable
 from anytier.logins import public_key
 from anytier.provider.host.caddybin import wheel
 from anytier.provider.host.day2 import HostBackend
@@ -266,6 +266,31 @@ async def test_a_machine_is_looked_at_and_its_key_learned_once(box: SshBox, shop
     await close_all()
     read = await MachineResource().read(shop.context(), id, inputs, found)
     assert read is not None and read[1].host_key == found.host_key
+
+
+async def test_a_preview_knows_what_a_machine_is_and_whether_a_node_fits_there(box: SshBox, shop: Shop) -> None:
+    inputs = MachineInputs(machine=box.ref(host_key=None))
+    seen = await MachineResource().foreseen(shop.context(), None, inputs)
+    _, found = await MachineResource().create(shop.context(), inputs)
+    assert {"hostKey", "jumpHostKey"} & {*seen} == set()
+    assert {name: value for name, value in seen.items() if name != "disk"} == {
+        name: value for name, value in found.wire().items() if name not in ("hostKey", "disk")
+    }
+    for node, what in (
+        ({"role": "worker", "cores": 4096}, f"NumCPU: {found.cores} cores of the 4096 it needs"),
+        ({"role": "worker", "memory": 2**30}, "MiB of memory of the 1073741824 it needs"),
+        ({"role": "worker", "architecture": "s390x"}, "and the bundle is for s390x"),
+    ):
+        wanting = MachineInputs.model_validate({**inputs.wire(), "node": node})
+        with pytest.raises(Rejected, match=what):
+            await MachineResource().foreseen(shop.context(), None, wanting)
+        ignoring = MachineInputs.model_validate({**inputs.wire(), "node": {**node, "ignore": ["numcpu", "Mem"]}})
+        if "architecture" not in node:
+            assert await MachineResource().foreseen(shop.context(), None, ignoring)
+        assert await MachineResource().foreseen(shop.context(), found, wanting), "what is a node already is not judged"
+    with pytest.raises(Denied, match="not root"):
+        other = MachineInputs(machine=box.ref("plain", sudo=False))
+        await MachineResource().foreseen(shop.context(), None, other)
 
 
 async def test_a_login_that_is_not_roots_is_no_machine_of_ours(box: SshBox, shop: Shop) -> None:

@@ -20,6 +20,7 @@ from anytier.errors import NotFound, Rejected, Unreachable
 from anytier.provider.host import http
 from anytier.provider.host.place import Place, proxy_unit
 from anytier.provider.host.transport import File
+from anytier.provider.waiting import both
 from anytier.render import caddy as render
 from anytier.render import slots
 from anytier.render.proxy import ProxyConfig
@@ -70,6 +71,18 @@ class Caddy:
     async def config(self, wait: bool = True) -> ProxyConfig:
         """What it does now."""
         return slots.logical(parse(await self._running(wait)), await self._members())
+
+    async def now(self) -> ProxyConfig | None:
+        """The same in one round of calls; None where it does not answer, or is about to end."""
+        running, members = await both(self._answered(), self._members())
+        return None if running is None else slots.logical(parse(running), members)
+
+    async def _answered(self) -> bytes | None:
+        try:
+            found = await self._request("GET", "/config/", timeout=10)
+        except (Rejected, Unreachable):
+            return None
+        return None if json.loads(found) is None else found
 
     async def _running(self, wait: bool = True) -> bytes:
         """Without a config Caddy is on its way out."""

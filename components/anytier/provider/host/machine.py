@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from anytier.errors import AnytierError
+from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.logins import public_key
-from anytier.provider.fields import replaces
+from anytier.provider.fields import ignored, replaces
 from anytier.provider.host.dial import HostKeys, key_file_problem, learn, path_of, with_keys
 from anytier.provider.host.distributions import unfit
 from anytier.provider.host.firstboot import FirstBoot, up
@@ -22,22 +22,37 @@ from anytier.provider.host.glance import glance
 from anytier.provider.host.ids import machine_id, parse_machine
 from anytier.provider.host.machines import machine_of
 from anytier.provider.host.sshref import SshRef
+from anytier.provider.oci.manifest import platform
 from anytier.provider.resource import Context, Resource
+from anytier.render.kubeadm import preflight
 
 _FACTS = ("hostname", "distribution", "version", "kernel", "architecture", "systemd", "cores", "memory", "disk")
 Key = Annotated[str, AfterValidator(public_key)]
 
 
+class NodeNeeds(Frozen):
+    """What a node of a cluster will need of the machine; `memory` in MiB, both as of `kubeadm:Node`. `architecture` is
+    the bundle's (`amd64`), `ignore` the names of what is not minded."""
+
+    role: str
+    cores: int | None = None
+    memory: int | None = None
+    architecture: str | None = None
+    ignore: list[str] = Field(default_factory=list)
+
+
 class MachineInputs(Frozen):
     """`machine` says how it is reached, without host keys: they are given beside it, or learned.
 
-    `firstBoot`: it is a machine that was just started, and is waited for.
+    `firstBoot`: it is a machine that was just started, and is waited for. `node`: it is to become one, and the first
+    preview already tells of what the facts show that it lacks; an `up` leaves that to `kubeadm:Node`, which knows more.
     """
 
     machine: Annotated[SshRef, replaces]
     host_key: Key | None = None
     jump_host_key: Key | None = None
     first_boot: FirstBoot | None = None
+    node: Annotated[NodeNeeds | None, ignored] = None
 
 
 class MachineOutputs(Frozen):
@@ -80,7 +95,13 @@ class MachineResource(Resource[MachineInputs, MachineOutputs]):
             return {}
         way = with_keys(inputs.machine, HostKeys(*self._keys(inputs, old)))
         about = await glance(way, ctx.info, ctx.warn)
-        return {} if about is None else facts_of(path_of(inputs.machine), about)
+        if about is None:
+            return {}
+        facts = facts_of(path_of(inputs.machine), about)
+        problem = lacking(str(inputs.machine), inputs.node, about) if inputs.node and old is None else None
+        if problem is not None:
+            raise problem
+        return facts
 
     async def create(self, ctx: Context, inputs: MachineInputs) -> tuple[str, MachineOutputs]:
         found = await self._awaited(ctx, inputs, inputs.host_key, inputs.jump_host_key)
@@ -133,3 +154,14 @@ def facts_of(path: str, about: Mapping[str, Any]) -> dict[str, Any]:
     if problem is not None:
         raise problem
     return {**{name: about[name] for name in _FACTS}, "python": about["python_version"]}
+
+
+def lacking(machine: str, needs: NodeNeeds, about: Mapping[str, Any]) -> AnytierError | None:
+    """Why the machine cannot be the node that is wanted, as far as the agent's facts tell."""
+    is_for = platform(about["architecture"])
+    if needs.architecture is not None and is_for != needs.architecture:
+        what = f"is {is_for}, and the bundle is for {needs.architecture}"
+        return Rejected(f"machine {machine}", what, f"give it a bundle for {is_for}")
+    cores, memory = preflight.least(needs.role, needs.cores, needs.memory)
+    found = preflight.size(about, preflight.Wanted(needs.role, cores, memory))
+    return preflight.error(machine, needs.role, found, needs.ignore)

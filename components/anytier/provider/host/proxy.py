@@ -17,13 +17,14 @@ from anytier.provider.host.driver import port_error
 from anytier.provider.host.fleet import Spot, gone_from, members_of, reached, spots_of
 from anytier.provider.host.front import of_machine
 from anytier.provider.host.ids import id_of, parse
+from anytier.provider.host.manager import State
 from anytier.provider.host.models import HostInputs, Member, moved
 from anytier.provider.host.place import Place, claim_all, leave, of, proxy_unit, release
 from anytier.provider.host.program import json_bytes, launcher, unique
 from anytier.provider.host.transport import File
 from anytier.provider.host.workload import layout_problems
 from anytier.provider.resource import Context, Resource
-from anytier.provider.waiting import all_of
+from anytier.provider.waiting import all_of, both
 from anytier.render.proxy import ProxyConfig
 from anytier.render.unit import Unit
 from anytier.render.upstreams import bare, inside, merged
@@ -110,12 +111,11 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
     async def _seen(self, place: Place, where: ProxyInputs) -> tuple[ProxyConfig | None, ProxyOutputs] | None:
         """What it does, if that is not what is wanted of it; None altogether where there is no proxy."""
         caddy = Caddy(place)
-        saved = await caddy.saved()
+        saved, (found, states) = await both(caddy.saved(), both(caddy.now(), place.manager.states()))
         if saved is None:
             return None
-        alive = await caddy.alive()
-        now = bare(await caddy.config(wait=False)) if alive else bare(saved)
-        return None if now == bare(where.config) else now, await self._outputs(place, alive)
+        now = bare(saved if found is None else found)
+        return None if now == bare(where.config) else now, self._outputs(place, states, found is not None)
 
     async def delete(self, ctx: Context, id: str, inputs: ProxyInputs, state: ProxyOutputs) -> None:
         """On every machine that answers; then says which did not."""
@@ -155,7 +155,7 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         await place.manager.start(unit)
         await caddy.until_alive()
         await caddy.change(lambda running: merged(inputs.config, running), anew=renewed and not fresh)
-        return await self._outputs(place, True)
+        return self._outputs(place, await place.manager.states(), True)
 
     async def _reader(self, place: Place) -> str | None:
         """Who must be able to read keys that are written while the proxy runs as a user that systemd made for it."""
@@ -167,8 +167,9 @@ class ProxyResource(Resource[ProxyInputs, ProxyOutputs]):
         lines = dict(line.partition(":")[::2] for line in status.splitlines())
         return f"{lines['Uid'].split()[1]}:{lines['Gid'].split()[1]}" if {"Uid", "Gid"} <= lines.keys() else None
 
-    async def _outputs(self, place: Place, alive: bool) -> ProxyOutputs:
-        state = (await place.manager.states()).get(proxy_unit(place.layout))
+    @staticmethod
+    def _outputs(place: Place, states: Mapping[str, State], alive: bool) -> ProxyOutputs:
+        state = states.get(proxy_unit(place.layout))
         return ProxyOutputs(running=alive, pid=state.pid if state else 0)
 
     async def _require_ports(self, place: Place, wanted: ProxyConfig, running: ProxyConfig | None) -> None:

@@ -11,6 +11,7 @@ from anytier.errors import AnytierError, Denied, Rejected, Unreachable
 from anytier.provider.host.layout import Layout
 from anytier.provider.host.manager import State, Together
 from anytier.provider.host.transport import Facts, File, Machine, Result
+from anytier.provider.waiting import both
 from anytier.render import systemd as render
 from anytier.render.unit import Scope, Unit
 
@@ -55,9 +56,10 @@ class Systemd:
         names = await self._names()
         if not names:
             return {}
-        shown = await self._systemctl("show", f"--property={','.join(_SHOWN)}", "--", *names)
+        show = self._systemctl("show", f"--property={','.join(_SHOWN)}", "--", *names)
+        shown, uptime = await both(show, self.machine.read(["/proc/uptime"]))
         found = [_properties(block) for block in shown.out.split("\n\n") if block.strip()]
-        now = float((await self.machine.read(["/proc/uptime"]))["/proc/uptime"].split()[0])
+        now = float(uptime["/proc/uptime"].split()[0])
         loaded = [item for item in found if item.get("LoadState") == "loaded"]
         return {item["Id"].removesuffix(".service"): _state(item, now) for item in loaded}
 

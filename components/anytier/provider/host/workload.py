@@ -38,7 +38,7 @@ from anytier.provider.host.store import Kept, Store
 from anytier.provider.mounts import require
 from anytier.provider.owner import form
 from anytier.provider.resource import Context, Resource
-from anytier.provider.waiting import all_of
+from anytier.provider.waiting import all_of, both
 from anytier.render.placement import Placement, assign, fitting, turned
 from anytier.render.template import UpdatePolicy
 from anytier.rollout.run import rollout
@@ -135,14 +135,14 @@ class WorkloadResource(Resource[WorkloadInputs, WorkloadOutputs]):
         spots = await spots_of(where, known_machines(where, state))
         stores = [Store(spot.place, id.rpartition("/")[2]) for spot in spots]
         ledger = Ledger(stores)
-        record = await ledger.record()
+        # All at once: one after the other each would be a round trip.
+        (record, kept), running = await both(both(ledger.record(), ledger.revisions()), running_on(spots, stores))
         if record is None:
             return None
-        kept = await ledger.revisions()
         known = inputs or recorded_inputs(record, kept).model_copy(
             update={"machine": where.machine, "machines": where.machines}
         )
-        return known, await outputs(spots, stores, record, kept, state.machines if state else known.machines)
+        return known, outputs_of(running, record, kept, state.machines if state else known.machines)
 
     async def delete(self, ctx: Context, id: str, inputs: WorkloadInputs, state: WorkloadOutputs) -> None:
         """On every machine that answers; then says which did not. One that was taken out before is let go."""
@@ -392,8 +392,15 @@ async def outputs(
 ) -> WorkloadOutputs:
     """What is there now, without waiting for any probe and without changing anything. `machines`: those that hold
     something of it, where they are several."""
-    found = await all_of(_running(spot, store) for spot, store in zip(spots, stores, strict=True))
-    running = [pair for pairs in found for pair in pairs]
+    return outputs_of(await running_on(spots, stores), record, kept, machines)
+
+
+def outputs_of(
+    running: Sequence[At],
+    record: WorkloadRecord,
+    kept: Mapping[int, Kept],
+    machines: Sequence[Member] | None,
+) -> WorkloadOutputs:
     current = kept.get(record.revision)
     return WorkloadOutputs(
         revision=record.revision,
@@ -406,9 +413,13 @@ async def outputs(
     )
 
 
+async def running_on(spots: Sequence[Spot], stores: Sequence[Store]) -> list[At]:
+    found = await all_of(_running(spot, store) for spot, store in zip(spots, stores, strict=True))
+    return [item for items in found for item in items]
+
+
 async def _running(spot: Spot, store: Store) -> list[At]:
-    states = await spot.place.manager.states()
-    records = await store.instances()
+    states, records = await both(spot.place.manager.states(), store.instances())
     return [At(spot.member, item) for item in records if item.unit in states and states[item.unit].running]
 
 

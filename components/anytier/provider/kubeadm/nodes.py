@@ -131,11 +131,11 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         if machine != arch:
             what = f"is {machine}, and the bundle is for {arch}"
             raise Rejected(f"machine {node.machine.name}", what, f"give it a bundle for {machine}")
-        control = inputs.role == "control-plane"
+        cores, memory = preflight.least(inputs.role, inputs.cores, inputs.memory)
         wanted = preflight.Wanted(
             role=inputs.role,
-            cores=(2 if control else 1) if inputs.cores is None else inputs.cores,
-            memory=(1700 if control else 700) if inputs.memory is None else inputs.memory,
+            cores=cores,
+            memory=memory,
             installed=mark is not None,
             packages=inputs.packages,
         )

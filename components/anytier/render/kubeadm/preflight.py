@@ -66,10 +66,16 @@ class Finding:
 
 def findings(facts: Mapping[str, Any], wanted: Wanted, now: float) -> list[Finding]:
     """`facts`: what onnode.py's `look` answers; `now`: this side's clock at that moment."""
-    found = [*_size(facts, wanted), *_clock(facts, now), *_modules(facts), *_programs(facts, wanted)]
+    found = [*size(facts, wanted), *_clock(facts, now), *_modules(facts), *_programs(facts, wanted)]
     if not wanted.installed:
         found += [*_disk(facts), *_swap(facts), *_ports(facts, wanted), *_others(facts)]
     return found
+
+
+def least(role: str, cores: int | None, memory: int | None) -> tuple[int, int]:
+    """Cores and MiB of memory that a node must have where nobody says."""
+    control = role == "control-plane"
+    return (2 if control else 1) if cores is None else cores, (1700 if control else 700) if memory is None else memory
 
 
 def error(machine: str, role: str, found: Sequence[Finding], ignore: Iterable[str]) -> AnytierError | None:
@@ -92,7 +98,8 @@ def packages(programs: Mapping[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def _size(facts: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
+def size(facts: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
+    """What `cores` and `memory` say, which a machine is asked for by a preview, too."""
     found = []
     if facts["cores"] < wanted.cores:
         found.append(Finding("NumCPU", f"{facts['cores']} cores of the {wanted.cores} it needs", "give it more"))
