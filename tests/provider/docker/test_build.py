@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from anytier.errors import NoSpace, Rejected, Unreachable
-from anytier.provider.docker.build import Log
-from anytier.provider.docker.dockerfile import for_buildkit_only, instructions, predefined
+from anytier.provider.docker.build import Build, Log
+from anytier.provider.docker.dockerfile import for_buildkit_only, from_scratch, instructions, predefined
 from anytier.provider.docker.pull import Progress
 from anytier.provider.oci import credentials
 from anytier.provider.oci.reference import parse
@@ -92,6 +93,25 @@ def test_the_platform_for_whoever_declares_it() -> None:
     }
     assert predefined("ARG BUILDPLATFORM", {"Architecture": "armv7l"}) == {"BUILDPLATFORM": "linux/arm/v7"}
     assert predefined("FROM a", facts) == {}
+    text = "ARG TARGETPLATFORM\nARG TARGETARCH\nARG TARGETVARIANT\nARG BUILDPLATFORM\nARG BUILDARCH"
+    assert predefined(text, facts, "linux/arm/v7") == {
+        "TARGETPLATFORM": "linux/arm/v7",
+        "TARGETARCH": "arm",
+        "TARGETVARIANT": "v7",
+        "BUILDPLATFORM": "linux/arm64",
+        "BUILDARCH": "arm64",
+    }
+
+
+def test_a_stage_that_begins_with_nothing_is_seen() -> None:
+    assert from_scratch("FROM a AS b\nFROM --platform=linux/amd64 scratch\nCOPY --from=b /a /a")
+    assert not from_scratch("FROM scratchy\nFROM a AS scratch\n# FROM scratch")
+
+
+@pytest.mark.parametrize("platform", ["arm64", "linux/", "windows/amd64", "linux/arm64/v8/x", "linux/ARM", "linux/a b"])
+def test_a_platform_that_is_none_is_refused(platform: str) -> None:
+    with pytest.raises(ValidationError):
+        Build(context="/src", platform=platform)
 
 
 # the builder's messages
@@ -136,6 +156,15 @@ def test_a_step_that_fails() -> None:
     assert isinstance(error, Rejected)
     assert error.what.startswith("step 2/2 failed, `RUN make`: The command")
     assert [line.strip() for line in error.what.splitlines()[1:]] == [f"line {number}" for number in range(38, 50)]
+    assert error.do == "mend the Dockerfile or what it runs, then run again"
+
+
+def test_a_step_that_fails_for_another_processor_is_told_so() -> None:
+    log = said("Step 1/2 : FROM a", "Step 2/2 : RUN make", "exec /bin/sh: exec format error\n")
+    log.foreign = ("linux/arm64", "linux/amd64")
+    error = log.explain("image app", 500, "The command '/bin/sh -c make' returned a non-zero code: 255")
+    assert error.do.startswith("this is built for linux/arm64 on linux/amd64: name a `builder` with that processor")
+    assert "--install arm64" in error.do and error.do.endswith("mend the Dockerfile or what it runs, then run again")
 
 
 def test_failures_that_are_no_fault_of_the_dockerfile() -> None:

@@ -499,6 +499,81 @@ async def test_arguments_and_target(ground: Ground, context: Path, resource: Ima
         await resource.create(ground.context(), built(ground, context, target="zz"))
 
 
+ARCHES = {"x86_64": ("amd64", "arm64"), "aarch64": ("arm64", "amd64")}
+
+
+def arches(ground: Ground) -> tuple[str, str]:
+    """(the daemon's own, another one)."""
+    return ARCHES[str(ground.there.facts["Architecture"])]
+
+
+@pytest.mark.docker
+async def test_an_image_is_for_the_platform_that_it_is_built_for(
+    ground: Ground, context: Path, resource: ImageResource
+) -> None:
+    own, other = arches(ground)
+    (context / "main.py").write_text(ground.ns)  # in nobody else's cache
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY main.py /\nARG TARGETARCH\nLABEL for=$TARGETARCH\n")
+
+    async def arch(ref: str) -> tuple[str, str]:
+        found = await ground.there.get(f"images/{ref}/json")
+        return found["Architecture"], found["Config"]["Labels"]["for"]
+
+    inputs = built(ground, context)
+    id, made = await resource.create(ground.context(), inputs)
+    assert await arch(made.ref) == (own, own)
+    # who names what it is already builds nothing
+    same = built(ground, context, platform=f"linux/{own}")
+    assert (await resource.update(ground.context(), id, inputs, made, same)).ref == made.ref
+    # for other machines it is another image, though of the same sources; and back again
+    foreign = built(ground, context, platform=f"linux/{other}")
+    assert foreign.context_hash == inputs.context_hash
+    elsewhere = await resource.update(ground.context(), id, same, made, foreign)
+    assert await arch(elsewhere.ref) == (other, other) and elsewhere.ref != made.ref
+    again = await resource.update(ground.context(), id, foreign, elsewhere, foreign)
+    assert again.ref == elsewhere.ref
+    back = await resource.update(ground.context(), id, foreign, again, same)
+    assert await arch(back.ref) == (own, own)
+    await resource.delete(ground.context(), id, same, back)
+
+
+@pytest.mark.docker
+async def test_steps_of_another_platform_are_not_gone_on_from(
+    ground: Ground, context: Path, resource: ImageResource
+) -> None:
+    """Docker's builder itself does so: what begins with nothing is in its cache for whoever comes."""
+    own, other = arches(ground)
+    (context / "main.py").write_text(ground.ns)  # in nobody else's cache
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY main.py /\nCOPY main.py /again\n")
+    for number, (platform, arch) in enumerate([(f"linux/{other}", other), (None, own), (f"linux/{own}", own)]):
+        inputs = built(ground, context, platform=platform).model_copy(update={"name": f"{ground.ns}/app{number}"})
+        _, made = await resource.create(ground.context(), inputs)
+        assert (await ground.there.get(f"images/{made.ref}/json"))["Architecture"] == arch
+
+
+@pytest.mark.docker
+async def test_an_image_that_came_out_for_other_machines_is_refused_and_goes(
+    ground: Ground, context: Path, resource: ImageResource
+) -> None:
+    own, other = arches(ground)
+    (context / "Dockerfile").write_text(f"FROM --platform=linux/{own} {ground.ns}/base\nCOPY main.py /\n")
+    with pytest.raises(Rejected) as caught:
+        await resource.create(ground.context(), built(ground, context, platform=f"linux/{other}"))
+    assert f"is for linux/{own}, and the machines that run it are linux/{other}" in caught.value.what
+    assert "--platform" in caught.value.do
+
+
+@pytest.mark.docker
+async def test_a_step_that_fails_for_other_machines_says_whose_processor_is_missing(
+    ground: Ground, context: Path, resource: ImageResource
+) -> None:
+    own, other = arches(ground)
+    (context / "Dockerfile").write_text('FROM scratch\nCOPY main.py /\nRUN ["/main.py"]\n')
+    with pytest.raises(Rejected) as caught:
+        await resource.create(ground.context(), built(ground, context, platform=f"linux/{other}"))
+    assert f"this is built for linux/{other} on linux/{own}" in caught.value.do
+
+
 @pytest.mark.docker
 async def test_another_dockerfile_in_a_folder(ground: Ground, context: Path, resource: ImageResource) -> None:
     (context / "docker").mkdir()

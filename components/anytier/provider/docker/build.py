@@ -21,7 +21,7 @@ from anytier.errors import AnytierError, NoSpace, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.docker import errors
 from anytier.provider.docker.client import Daemon
-from anytier.provider.docker.dockerfile import predefined
+from anytier.provider.docker.dockerfile import from_scratch, platform_of, predefined
 from anytier.provider.docker.patience import Pace
 from anytier.provider.docker.pull import Progress
 from anytier.provider.docker.tar import write_context
@@ -38,31 +38,45 @@ _TAIL = 12
 
 
 class Build(Frozen):
-    """`context` is where this machine has the sources; what is in it counts, by its hash. `dockerfile` lies in it."""
+    """`context` is where this machine has the sources; what is in it counts, by its hash. `dockerfile` lies in it.
+    `platform`: what the image is to run on, such as `linux/arm64`; the daemon's own if left out."""
 
     context: Annotated[str, ignored]
     dockerfile: str = "Dockerfile"
     args: dict[str, str] = Field(default_factory=dict)
     target: str | None = None
+    platform: Annotated[str, Field(pattern=r"^linux/[a-z0-9]+(/v[0-9]+)?$")] | None = None
 
 
 async def build(
-    there: Daemon, ctx: Context, wanted: Build, digest: str, tag: str, labels: Mapping[str, str], log: Log
+    there: Daemon,
+    ctx: Context,
+    wanted: Build,
+    digest: str,
+    tag: str,
+    labels: Mapping[str, str],
+    log: Log,
+    anew: bool = False,
 ) -> str:
-    """The id of the image, which also has the tag. `log` gets what the builder says, also when it fails.
+    """The id of the image, which also has the tag. `log` gets what the builder says, also when it fails. `anew`: no
+    step of an earlier build is gone on from.
 
     Rejected where the context is no longer what `digest` was taken of.
     """
     headers = await credentials.for_build()
     ctx.status("packing the build context")
-    args = {**predefined(_text(wanted), there.facts), **wanted.args}
+    text, own = _text(wanted), platform_of(there.facts)
+    args = {**predefined(text, there.facts, wanted.platform), **wanted.args}
+    log.foreign = (wanted.platform, own) if wanted.platform and wanted.platform != own else None
+    # What begins with nothing begins alike for all platforms: the builder would go on from another one's step.
+    anew = anew or (log.foreign is not None and from_scratch(text))
     with TemporaryFile(prefix="anytier-context-") as archive:
         size = await _packed(wanted, digest, archive)
         ctx.status(f"sending the build context ({size / 1e6:.1f} MB)")
         query = there.stream(
             "POST", "build", archive, log.path, explain=log.explain, headers=headers,
             t=tag, dockerfile=wanted.dockerfile, buildargs=args, target=wanted.target, labels=dict(labels),
-            rm=True, forcerm=True,
+            platform=wanted.platform, nocache=anew or None, rm=True, forcerm=True,
         )  # fmt: skip
         pace = Pace()
         async with query as messages:
@@ -74,6 +88,11 @@ async def build(
     return log.id
 
 
+def begins_with_nothing(wanted: Build) -> bool:
+    """Whether a stage of it is FROM scratch."""
+    return from_scratch(_text(wanted))
+
+
 def _text(wanted: Build) -> str:
     """The Dockerfile; empty where there is none, which the packing tells."""
     file = Path(wanted.context) / wanted.dockerfile
@@ -81,11 +100,13 @@ def _text(wanted: Build) -> str:
 
 
 class Log:
-    """What the builder says: the step it is at, its last lines, and the images it makes on the way."""
+    """What the builder says: the step it is at, its last lines, and the images it makes on the way. `foreign`: the
+    platform that is built for and the daemon's own, where they differ."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.id: str | None = None
+        self.foreign: tuple[str, str] | None = None
         self.made: list[str] = []  # images between steps, newest last, that did not come from the cache
         self._step, self._number, self._count = "", 0, 0
         self._cached = False
@@ -134,11 +155,22 @@ class Log:
             return plain
         said = "".join(f"\n    {line}" for line in self._tail)
         what = f"step {self._number}/{self._count} failed, `{self._step}`: {' '.join(message.split())}{said}\n"
-        return Rejected(path, what, "mend the Dockerfile or what it runs, then run again")
+        return Rejected(path, what, f"{_elsewhere(self.foreign)}mend the Dockerfile or what it runs, then run again")
 
     @property
     def _instruction(self) -> str:
         return self._step.partition(" ")[0].upper()
+
+
+def _elsewhere(foreign: tuple[str, str] | None) -> str:
+    """What may be the reason where a program is for another processor than the daemon's."""
+    if foreign is None:
+        return ""
+    wanted, own = foreign
+    return (
+        f"this is built for {wanted} on {own}: name a `builder` with that processor, or let this one run its programs "
+        f"(`docker run --privileged --rm tonistiigi/binfmt --install {wanted.split('/')[1]}`); else "
+    )
 
 
 async def _packed(wanted: Build, digest: str, archive: IO[bytes]) -> int:

@@ -76,15 +76,34 @@ def for_buildkit_only(text: str, path: str) -> Rejected | None:
     return None
 
 
-def predefined(text: str, facts: Mapping[str, Any]) -> dict[str, str]:
-    """The arguments about the platform that BuildKit gives to whoever declares them, from a daemon's facts."""
-    system, machine = str(facts.get("OSType") or "linux"), str(facts.get("Architecture") or "")
-    name, variant = _MACHINES.get(machine, (machine, ""))
-    platform = "/".join(part for part in (system, name, variant) if part)
-    values = {"PLATFORM": platform, "OS": system, "ARCH": name, "VARIANT": variant}
+def predefined(text: str, facts: Mapping[str, Any], platform: str | None = None) -> dict[str, str]:
+    """The arguments about platforms that BuildKit gives to whoever declares them: the builder's, from a daemon's facts,
+    and that of the image, which is the same unless another `platform` is wanted."""
+    own = platform_of(facts)
+    values = {"TARGET": platform or own, "BUILD": own}
     declared = {item.rest.partition("=")[0].strip() for item in instructions(text) if item.name == "ARG"}
-    known = {f"{side}{key}": value for side in ("TARGET", "BUILD") for key, value in values.items()}
+    known = {f"{side}{key}": value for side, text in values.items() for key, value in _parts(text).items()}
     return {key: value for key, value in known.items() if key in declared}
+
+
+def from_scratch(text: str) -> bool:
+    """Whether a stage begins with nothing."""
+    return any(item.name == "FROM" and _words(item.rest)[:1] == ["scratch"] for item in instructions(text))
+
+
+def _words(rest: str) -> list[str]:
+    return [word for word in rest.split() if not word.startswith("--")]
+
+
+def platform_of(facts: Mapping[str, Any]) -> str:
+    """A daemon's own, such as `linux/amd64`."""
+    system, machine = str(facts.get("OSType") or "linux"), str(facts.get("Architecture") or "")
+    return "/".join(part for part in (system, *_MACHINES.get(machine, (machine, ""))) if part)
+
+
+def _parts(platform: str) -> dict[str, str]:
+    system, name, variant, *_ = [*platform.split("/"), "", ""]
+    return {"PLATFORM": platform, "OS": system, "ARCH": name, "VARIANT": variant}
 
 
 def _beyond(item: Instruction) -> str | None:

@@ -22,7 +22,7 @@ from anytier.provider.docker import build as builder
 from anytier.provider.docker import held, labels, pull
 from anytier.provider.docker.build import Build
 from anytier.provider.docker.client import Daemon, Endpoint, daemon, located
-from anytier.provider.docker.dockerfile import for_buildkit_only
+from anytier.provider.docker.dockerfile import for_buildkit_only, platform_of
 from anytier.provider.docker.patience import patiently
 from anytier.provider.fields import replaces
 from anytier.provider.oci.reference import Reference, parse
@@ -123,12 +123,12 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
         tag = f"{inputs.name}:{digest[:_TAG]}"
         log = builder.Log(f"image {inputs.name}")
         found = await pull.find(there, tag)
-        if found is not None and labels.label(found, labels.HASH) == digest:
+        if found is not None and labels.label(found, labels.HASH) == digest and _runs_on(found, wanted.platform):
             ctx.status("unchanged: the image is there already")
             made = str(found["Id"])
         else:
             try:
-                made = await builder.build(there, ctx, wanted, digest, tag, _labels(inputs.name, digest, wanted), log)
+                made = await _made(there, ctx, wanted, digest, tag, _labels(inputs.name, digest, wanted), log)
             except BaseException:
                 if log.made:
                     ctx.made(id, old.model_copy(update={"rest": [*old.rest, *log.made]}))
@@ -138,6 +138,39 @@ class ImageResource(Resource[ImageInputs, ImageOutputs]):
         ctx.made(id, now)
         kept = [made, *await _pruned(there, inputs.name, older)]
         return now.model_copy(update={"versions": kept, "rest": await _sweep(there, now.rest)})
+
+
+def _platform(found: Any) -> str:
+    """An image's, as the daemon tells it."""
+    return "/".join(str(found[key]) for key in ("Os", "Architecture", "Variant") if found.get(key))
+
+
+def _runs_on(found: Any, platform: str | None) -> bool:
+    """Whether an image is for a platform. A variant that one of them does not name is no difference (arm64's `v8`)."""
+    wanted, own = (platform or "").split("/"), _platform(found).split("/")
+    return platform is None or all(one == other for one, other in zip(wanted, own, strict=False))
+
+
+async def _made(
+    there: Daemon, ctx: Context, wanted: Build, digest: str, tag: str, marks: dict[str, str], log: builder.Log
+) -> str:
+    """The id of an image for the wanted platform; without, for the daemon's, unless its Dockerfile says another one.
+
+    Of what begins with nothing the builder's cache does not tell platforms apart: an image that came out for another
+    one is built once more without it. Rejected where the base is what is for another: it would end at once.
+    """
+    found = None
+    for anew in (False, True):
+        made = await builder.build(there, ctx, wanted, digest, tag, marks, log, anew)
+        found = await pull.find(there, made)
+        if found is None or _runs_on(found, wanted.platform or platform_of(there.facts)):
+            return made
+        if not builder.begins_with_nothing(wanted):
+            break
+    if wanted.platform is None:
+        return made
+    what = f"is for {_platform(found)}, and the machines that run it are {wanted.platform}"
+    raise Rejected(log.path, what, "take `--platform` out of FROM, or give a base image that is for these")
 
 
 def _pinned(wanted: Reference, found: Any, pulled: bool) -> ImageOutputs:
