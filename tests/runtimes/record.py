@@ -34,6 +34,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "anytier:index:Identity": {"token": "0123456789abcdef" * 2},
     "anytier:index:Secret": {"value": "generated"},
     "anytier:index:KeyPair": {"publicKey": _KEY, "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
+    "anytier:index:Certificate": {"certificate": "a PEM", "privateKey": {_SIGNATURE: _SECRET, "value": "generated"}},
     "anytier:kubeadm:ControlPlane": {
         "kubeconfig": {_SIGNATURE: _SECRET, "value": "apiVersion: v1"},
         "caHash": "sha256:ca",

@@ -16,6 +16,7 @@ RESOURCES: dict[str, str] = {
     "anytier:index:Secret": "anytier.provider.secret:SecretResource",
     "anytier:index:Identity": "anytier.provider.identity:IdentityResource",
     "anytier:index:KeyPair": "anytier.provider.keypair:KeyPairResource",
+    "anytier:index:Certificate": "anytier.provider.certificate:CertificateResource",
     "anytier:docker:Image": "anytier.provider.docker.image:ImageResource",
     "anytier:docker:Push": "anytier.provider.docker.push:PushResource",
     "anytier:docker:Network": "anytier.provider.docker.network:NetworkResource",

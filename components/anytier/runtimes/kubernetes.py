@@ -131,6 +131,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             cloud=place.cloud,
             tolerations=place.tolerations,
             balancer=place.balancer,
+            balancer_class=place.balancer_class,
             dns_domain=place.dns_domain,
             acme=self.acme,
         )

@@ -6,6 +6,7 @@ what the tier offers does not pay for it.
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import os
@@ -19,6 +20,8 @@ from pulumi.runtime.settings import get_monitor, is_dry_run
 
 import pulumi
 from anytier.clusterobjects import cluster_provider, register
+from anytier.render.kubernetes.addons import aws_balancers
+from anytier.resources import Resource
 from anytier.tiers import eksplan, managed
 from anytier.tiers.eksargs import CREDENTIALS, KEY, EksArgs, assumed, wrong_login
 from anytier.tiers.eksplan import Plan
@@ -107,9 +110,31 @@ class EksTier(pulumi.ComponentResource):
         wanted = {"storage-class": eksplan.storage_class(plan.args)}
         if plan.auto:
             wanted["network-policies"] = eksplan.network_policies()
-        objects = [(key, item, ()) for key, item in wanted.items()]
+        objects: list[tuple[str, Any, tuple[str, ...]]] = [(key, item, ()) for key, item in wanted.items()]
+        if plan.controller:
+            found = aws_balancers.render(self._controller(plan, made))
+            objects += [(item.key, item.object, item.after) for item in found]
         gone = pulumi.ResourceOptions(deleted_with=made.cluster)
         return list(register(objects, provider, self, after=made.ready, opts=gone).values())
+
+    def _controller(self, plan: Plan, made: Any) -> aws_balancers.Choice:
+        """What the controller of load balancers is told. Nobody has to trust its certificate: nobody calls it."""
+        own = pulumi.ResourceOptions(parent=self)
+        names = {"names": [aws_balancers.SERVER]}
+        held = Resource("index:Certificate", "load-balancers", names, ("certificate", "privateKey"), own)
+        return aws_balancers.Choice(
+            cluster=made.cluster.name,
+            region=plan.region,
+            vpc=made.network.vpc.id,
+            certificate=held.output("certificate").apply(lambda text: _base64(text)),
+            key=pulumi.Output.secret(held.output("privateKey")).apply(lambda text: _base64(text)),
+            tags=plan.tags,
+            image=plan.args.load_balancer_image or aws_balancers.IMAGE,
+        )
+
+
+def _base64(text: Any) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **made: Any) -> Cluster:
@@ -125,6 +150,7 @@ def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **m
         caddy_image=args.caddy_image,
         cloud="aws",
         balancer=eksplan.balancer_notes(args),
+        balancer_class=eksplan.balancer_class(args),
         mode=args.mode,
         tier="eks",
         **made,

@@ -259,6 +259,8 @@ class EksArgs(Frozen):
     access: Access = Field(default_factory=list, max_length=40)
     admins: list[Annotated[str, AfterValidator(_principal)]] = Field(default_factory=list)
     load_balancer: Literal["public", "internal"] = "public"
+    load_balancer_controller: Literal["aws", "none"] | None = None
+    load_balancer_image: str | None = None
     gateway: GatewayArgs | None = None
     addons: dict[Addon, Annotated[str, AfterValidator(_addon)]] = Field(default_factory=dict)
     support: Literal["standard", "extended"] = "extended"

@@ -7,11 +7,12 @@ import json
 from functools import cached_property
 from typing import Any
 
-from pulumi_aws import cloudwatch, ecr, eks, kms
+from pulumi_aws import cloudwatch, ecr, eks, iam, kms
 
 import pulumi
 from anytier.errors import SpecError
-from anytier.tiers import eksiam, eksnodes
+from anytier.render.kubernetes.addons import aws_balancers
+from anytier.tiers import eksbalancers, eksiam, eksnodes
 from anytier.tiers.eksargs import is_role
 from anytier.tiers.eksiam import Role
 from anytier.tiers.eksnetwork import Network
@@ -38,6 +39,8 @@ class EksCluster(pulumi.ComponentResource):
         self.groups = [self._group(pool, early) for pool in plan.pools]
         late = [self._addon(item, self.groups) for item in plan.addons if not item.early]
         self.ready: list[pulumi.Resource] = [self.cluster, *enters, *early, *self.groups, *late]
+        if plan.controller:
+            self.ready.append(self._balancers())
         self.endpoint = self.cluster.endpoint
         self.authority: pulumi.Output[str] = self.cluster.certificate_authority.apply(lambda held: held.data or "")
         self.register_outputs({"name": self.cluster.name, "endpoint": self.endpoint})
@@ -183,6 +186,23 @@ class EksCluster(pulumi.ComponentResource):
             tags=dict(self.plan.tags),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*after, *(role.ready if role else ())]),
         )
+
+    def _balancers(self) -> pulumi.Resource:
+        """Who the controller of load balancers is at AWS: known before its pods, which would be nobody otherwise."""
+        role, own = self._role("load-balancers", _PODS, (), tagged=True), pulumi.ResourceOptions(parent=self)
+        may = iam.RolePolicy(
+            "load-balancers-may", role=role.role.name, policy=self.cluster.name.apply(eksbalancers.policy), opts=own
+        )
+        made: pulumi.Resource = eks.PodIdentityAssociation(
+            "load-balancers-identity",
+            cluster_name=self.cluster.name,
+            namespace=aws_balancers.NAMESPACE,
+            service_account=aws_balancers.NAME,
+            role_arn=role.arn,
+            tags=dict(self.plan.tags),
+            opts=pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=[may])),
+        )
+        return made
 
     def _group(self, pool: Any, early: list[eks.Addon]) -> eks.NodeGroup:
         return eksnodes.group(

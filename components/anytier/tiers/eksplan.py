@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anytier.errors import ConfigError
+from anytier.render.kubernetes.addons import aws_balancers
 from anytier.tiers import managed
 from anytier.tiers.eksargs import (
     ADDONS,
@@ -40,7 +41,8 @@ _SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
 _TYPE = "service.beta.kubernetes.io/aws-load-balancer-type"
 _INTERNAL = "service.beta.kubernetes.io/aws-load-balancer-internal"
 _ACROSS = "service.beta.kubernetes.io/aws-load-balancer-cross-zone-load-balancing-enabled"
-_ATTRIBUTES = "service.beta.kubernetes.io/aws-load-balancer-attributes"  # Auto Mode does not know the one above
+_ATTRIBUTES = "service.beta.kubernetes.io/aws-load-balancer-attributes"  # controllers do not take the one above
+_TARGETS = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
 
 # Type -> the properties whose change makes another one: the old one goes. From the Terraform provider that pulumi-aws
 # is made of (2026-11): cluster.go and node_group.go of its internal/service/eks, the others as it documents them.
@@ -61,6 +63,7 @@ REPLACES: Mapping[str, frozenset[str]] = {
     "aws:ecr/repository:Repository": frozenset({"name", "encryptionConfigurations"}),
     "aws:kms/key:Key": frozenset({"customerMasterKeySpec", "keyUsage", "multiRegion"}),
     "aws:iam/role:Role": frozenset({"name", "namePrefix", "path"}),
+    "aws:iam/rolePolicy:RolePolicy": frozenset({"name", "namePrefix", "role"}),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": frozenset({"role", "policyArn"}),
     "aws:cloudwatch/logGroup:LogGroup": frozenset({"name", "logGroupClass"}),
     "aws:eks/cluster:Cluster": frozenset(
@@ -153,6 +156,10 @@ class Plan:
         return self.args.mode == "auto"
 
     @property
+    def controller(self) -> bool:
+        return has_controller(self.args)
+
+    @property
     def gateways(self) -> int:
         """How many NAT gateways."""
         return {"one": 1, "each": len(self.zones), "none": 0}[self.args.nat]
@@ -208,14 +215,30 @@ def cluster_name(prefix: str, vpc: str) -> str:
     return f"{prefix}-{vpc[-8:]}"
 
 
-def balancer_notes(args: EksArgs) -> dict[str, str]:
-    """What tells EKS to make a network load balancer. In Auto Mode its own controller reads them, else the control
-    plane's, which makes a classic one unless told."""
-    public = args.load_balancer == "public"
+def has_controller(args: EksArgs) -> bool:
+    """Whether the AWS Load Balancer Controller is put on the cluster: Auto Mode has one of its own, and machines
+    without a way out have to be told of an image that they reach."""
     if args.mode == "auto":
+        return False
+    if args.load_balancer_controller is not None:
+        return args.load_balancer_controller == "aws"
+    return args.nat != "none" or args.load_balancer_image is not None
+
+
+def balancer_class(args: EksArgs) -> str | None:
+    return aws_balancers.CLASS if has_controller(args) else None
+
+
+def balancer_notes(args: EksArgs) -> dict[str, str]:
+    """What tells EKS to make a network load balancer: read by a controller, else by the control plane, which makes a
+    classic one unless told. Ours leads to the machines: behind each, kube-proxy knows within a second which pods are
+    ready, and a load balancer that led to pods themselves would need minutes to know a new one."""
+    public = args.load_balancer == "public"
+    if args.mode == "auto" or has_controller(args):
         return {
             _SCHEME: "internet-facing" if public else "internal",
             _ATTRIBUTES: "load_balancing.cross_zone.enabled=true",
+            **({_TARGETS: "instance"} if has_controller(args) else {}),
         }
     return {_TYPE: "nlb", _ACROSS: "true", **({} if public else {_INTERNAL: "true"})}
 
@@ -294,6 +317,7 @@ def _wrong(args: EksArgs, region: str | None, today: datetime.date) -> Iterator[
         yield from _wrong_in_auto(args)
     else:
         yield from managed.wrong_pools(nodes_of(args), f"{KEY}.nodes")
+    yield from _wrong_controller(args)
     if args.nat == "none" and args.endpoints is False:
         what = "is false, and without NAT machines reach AWS by nothing else"
         yield ConfigError(f"{KEY}.endpoints", what, "leave it out, or give `nat: one`")
@@ -306,6 +330,24 @@ def _wrong_zones(zones: list[str], prefix: str) -> Iterator[ConfigError]:
             yield ConfigError(at, f"{zone} is in another region", f"one such as {prefix}-az1")
         elif zone in zones[:index]:
             yield ConfigError(at, f"{zone} is there already", "give each zone once")
+
+
+def _wrong_controller(args: EksArgs) -> Iterator[ConfigError]:
+    wanted, at = args.load_balancer_controller, f"{KEY}.loadBalancerController"
+    if args.mode == "auto":
+        for name, given in (("loadBalancerController", wanted), ("loadBalancerImage", args.load_balancer_image)):
+            if given is not None:
+                what = "is given, and Auto Mode brings a controller of its own"
+                yield ConfigError(f"{KEY}.{name}", what, "take it out, or give `mode: standard`")
+    elif wanted == "none" and args.load_balancer_image is not None:
+        what = "is the image of a controller that is not put there"
+        yield ConfigError(f"{KEY}.loadBalancerImage", what, "take it out, or give `loadBalancerController: aws`")
+    elif wanted == "aws" and args.nat == "none" and args.load_balancer_image is None:
+        what = f"is aws, and without NAT machines do not reach {aws_balancers.IMAGE}"
+        do = (
+            "name a copy that they reach in `loadBalancerImage`, or give `none`: the control plane makes load balancers"
+        )
+        yield ConfigError(at, what, do)
 
 
 def _wrong_in_auto(args: EksArgs) -> Iterator[ConfigError]:

@@ -125,9 +125,9 @@ class Cluster:
     `ResourceOptions` that it is given, what lets a workload have its role, and returns the resource that the workload
     waits for; SpecError for a role that is none. `called`: what a workload with a role is called there (an output),
     where that is not the role itself. `tolerations`: what the app's pods have to bear with on some of the nodes.
-    `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants. `provider`:
-    pulumi-kubernetes on this cluster, where the tier itself has objects there. `dns_domain`: below which Services have
-    their names.
+    `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants, `balancer_class`
+    its class, where a controller of the tier's makes it. `provider`: pulumi-kubernetes on this cluster, where the tier
+    itself has objects there. `dns_domain`: below which Services have their names.
     """
 
     kubeconfig: Any
@@ -154,6 +154,7 @@ class Cluster:
     cloud: Cloud | None = None
     bind: Callable[[Binding, Any], Any] | None = None
     balancer: Mapping[str, str] = field(default_factory=dict)
+    balancer_class: str | None = None
     push: Callable[[str, Any], tuple[Any, Any]] | None = None
     provider: Any = None
     dns_domain: str = "cluster.local"

@@ -7,6 +7,7 @@ Objects of Gateway API and GKE's policies are judged by their projects' own defi
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,9 @@ from tests.render.kubernetes import apiserver, gatewayapi
 from tests.render.kubernetes.samples import OFFERS, SPECS, TARGET, finished, objects, served, spec
 from tests.render.kubernetes.test_network import GIVEN, PAIR
 
+from anytier.provider import certificate
 from anytier.render.kubernetes import Rendered, Target, addons, render
+from anytier.render.kubernetes.addons import aws_balancers
 from anytier.spec.load import load
 
 pytestmark = pytest.mark.e2e
@@ -38,6 +41,7 @@ TARGETS = {
     "ingress": {"offers": OFFERS | {"ingress"}, "ingress_class": "nginx"},
     "traefik": {"offers": OFFERS | {"ingress"}, "ingress_class": "traefik"},
     "load-balancer": {"offers": OFFERS | {"load-balancer"}, "addresses": ()},
+    "class": {"offers": OFFERS | {"load-balancer"}, "addresses": (), "balancer_class": aws_balancers.CLASS},
     "gateway": {"offers": OFFERS | {"gateway"}, "gateway": "infra/web"},
     "own-gateway": {"offers": OFFERS | {"gateway"}, "gateway_class": "eg"},
     "gke-gateway": {
@@ -46,10 +50,12 @@ TARGETS = {
         "gateway_address": "shop",
     },
 }
+PEM = [base64.b64encode(text.encode()).decode() for text in certificate.made([aws_balancers.SERVER])]
+CONTROLLER = aws_balancers.Choice("anytier-prod-0a1b2c3d", "eu-central-1", "vpc-0a1b2c3d", *PEM)
 # What an Ingress has no words for, and what neither Traefik nor a Gateway can do.
 LEFT_OUT = {
     "ingress": ("conformance", "everything"),
-    **dict.fromkeys(TARGETS.keys() - {"router", "ingress", "load-balancer"}, ("everything",)),
+    **dict.fromkeys(TARGETS.keys() - {"router", "ingress", "load-balancer", "class"}, ("everything",)),
 }
 
 
@@ -114,6 +120,18 @@ def _settle(made: dict[str, Any]) -> None:
     if made["kind"] == "Toy":
         made |= {"apiVersion": "v1", "kind": "ConfigMap"}
         made.pop("spec")
+
+
+def test_the_controller_of_aws_load_balancers_is_taken_and_nothing_is_warned_of(server: Any) -> None:
+    """In a namespace that lets nothing run but what is restricted."""
+    refused: list[str] = []
+    server.warnings.clear()
+    for item in aws_balancers.render(CONTROLLER):
+        try:
+            server.apply(item.object, dry=item.object["kind"] not in FIRST)
+        except apiserver.Refused as error:
+            refused.append(f"{item.key}: {error}")
+    assert (refused, server.warnings) == ([], [])
 
 
 @pytest.mark.parametrize("cni", ["flannel", "flannel-vxlan"])

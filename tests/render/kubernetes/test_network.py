@@ -467,6 +467,35 @@ def test_a_route_opens_its_port_for_the_router_only_and_an_exposed_one_is_for_al
     assert by_ingress == {"ports": [{"protocol": "TCP", "port": 8080}]}
 
 
+EXPOSED = workload(service={"ports": {"tcp": {"port": 5000, "expose": "public"}}})
+CLASSED = offering("load-balancer", addresses=(), balancer_class="example.org/nlb", balancer={"note": "it"})
+
+
+def test_a_service_of_a_class_has_a_name_of_its_own_since_its_class_never_changes() -> None:
+    app = spec({"web": served(), "db": EXPOSED}, routes=[ROUTE])
+    for target, end, held in ((CLASSED, "-nlb", "example.org/nlb"), (replace(CLASSED, balancer_class=None), "", None)):
+        found = objects(app, target)
+        for key, name in (("router/service", "anytier-router"), ("db.exposed", "db-exposed")):
+            assert found[key]["metadata"]["name"] == f"{name}{end}" and found[key]["metadata"]["annotations"]["note"]
+            assert found[key]["spec"].get("loadBalancerClass") == held
+        inside = found["web.service"]
+        assert inside["metadata"]["name"] == "web" and "loadBalancerClass" not in inside["spec"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "at"),
+    [
+        ("anytier-router-nlb", CLASSED, "anytier-router-nlb"),
+        ("db-exposed", offering("load-balancer", addresses=()), "db-exposed"),
+    ],
+)
+def test_a_workload_that_is_called_like_anothers_service_is_refused(name: str, target: Target, at: str) -> None:
+    app = spec({"web": served(), "db": EXPOSED, name: served()}, routes=[ROUTE])
+    with pytest.raises(SpecError) as caught:
+        rendered(app, target)
+    assert caught.value.path in (f"workloads.{at}", "workloads.db") and name in caught.value.what
+
+
 def test_a_load_balancers_service_of_the_router() -> None:
     found = rendered(spec({"web": served()}, routes=[ROUTE]), offering("load-balancer", addresses=()))
     assert finished(found["router/service"].object)["spec"]["type"] == "LoadBalancer"

@@ -138,6 +138,7 @@ def test_who_reaches_an_app_and_how_is_no_quiet_change(kind: str) -> None:
         ("kubernetes:core/v1:Service", {"spec": {"clusterIP": "None"}}, {"spec": {}}, "replace"),
         ("kubernetes:core/v1:Service", {"spec": {"clusterIPs": []}}, {"spec": {}}, "change"),
         ("kubernetes:core/v1:Service", {"spec": {"clusterIP": "None"}}, {}, "replace"),
+        ("kubernetes:core/v1:Service", {"spec": {}}, {"spec": {"loadBalancerClass": "a/b"}}, "replace"),
         ("kubernetes:core/v1:ConfigMap", {"data": {"a": "1"}}, {"data": {"a": "2"}}, "replace"),
         ("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding", {"roleRef": {"name": "a"}}, {"roleRef": {}}, "replace"),
         ("kubernetes:storage.k8s.io/v1:StorageClass", {"provisioner": "a"}, {"provisioner": "b"}, "replace"),
@@ -146,6 +147,15 @@ def test_who_reaches_an_app_and_how_is_no_quiet_change(kind: str) -> None:
 )
 def test_kubernetes_kinds_are_made_anew_by_their_table(type: str, before: Any, after: Any, kind: str) -> None:
     assert changed(type, before, after)[0] == kind
+
+
+def test_a_service_that_is_made_anew_takes_its_load_balancers_address_along() -> None:
+    def service(name: str, type: str) -> Node:
+        return node("kubernetes:core/v1:Service", "router", {"metadata": {"name": name}, "spec": {"type": type}})
+
+    found = only(service("a", "LoadBalancer"), service("a-nlb", "LoadBalancer"))
+    assert (found.kind, found.effect) == ("replace", "replaces") and "so is the address" in found.why
+    assert only(service("a", "ClusterIP"), service("b", "ClusterIP")).why == ""
 
 
 def test_a_claim_that_is_made_anew_loses_what_is_in_it() -> None:

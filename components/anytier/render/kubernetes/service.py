@@ -81,10 +81,20 @@ def routes_port(key: str, port: int) -> ConfigError:
 
 
 def balanced(scope: Scope, service: Json) -> Json:
-    """With what tells the cluster's cloud which kind of load balancer it shall make."""
-    if service["spec"].get("type") == "LoadBalancer" and scope.target.balancer:
-        marks = {**service["metadata"].get("annotations", {}), **scope.target.balancer}
-        service["metadata"]["annotations"] = marks
+    """With what tells the cluster's cloud which kind of load balancer it shall make.
+
+    A Service's class never changes, so one of a class has a name of its own: where a stack gets another class, a new
+    Service with its load balancer is there before the old one goes.
+    """
+    target = scope.target
+    if service["spec"].get("type") != "LoadBalancer":
+        return service
+    if target.balancer:
+        service["metadata"]["annotations"] = {**service["metadata"].get("annotations", {}), **target.balancer}
+    if target.balancer_class is not None:
+        service["spec"]["loadBalancerClass"] = target.balancer_class
+        kind = target.balancer_class.rpartition("/")[2]
+        service["metadata"]["name"] = fitted(f"{service['metadata']['name']}-{kind}")
     return service
 
 

@@ -28,8 +28,9 @@ class Target:
     address that is called `gateway_address`. `images` holds, by `workload/container` (or `job/container`), what an
     image is called where it is not called as in the spec: every built one has to be there. `scale` overrides replicas
     by workload. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on some of
-    its nodes. `balancer`: annotations of a Service that wants a load balancer. `dns_domain`: of the cluster. `acme`:
-    who issues the certificates that the app's own router fetches.
+    its nodes. `balancer`: annotations of a Service that wants a load balancer, and `balancer_class` its class, where
+    that is not the cluster's own. `dns_domain`: of the cluster. `acme`: who issues the certificates that the app's own
+    router fetches.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -55,6 +56,7 @@ class Target:
     cloud: Cloud | None = None
     tolerations: tuple[Mapping[str, str], ...] = ()
     balancer: Mapping[str, str] = field(default_factory=dict)
+    balancer_class: str | None = None
     dns_domain: str = "cluster.local"
     acme: Acme | None = None
 

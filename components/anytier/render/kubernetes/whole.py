@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from anytier.errors import ConfigError
+from anytier.errors import ConfigError, SpecError
 from anytier.render.kubernetes.config import kept
 from anytier.render.kubernetes.finish import sealed
 from anytier.render.kubernetes.identity import role_of
@@ -36,7 +36,21 @@ def objects(app: App, target: Target, folder: Path) -> list[Rendered]:
             )
     made = list(_Whole(scope).all())
     unique(item.key for item in made)
+    _told_apart(made)
     return [_sealed(item) for item in made]
+
+
+def _told_apart(made: Iterable[Rendered]) -> None:
+    """SpecError where a workload's Service is called as another one: what is reached from outside has a longer name."""
+    seen: dict[str, str] = {}
+    for item in made:
+        if item.object["kind"] == "Service" and not item.key.startswith("object/"):
+            name, whose = item.object["metadata"]["name"], item.key.partition(".")[0]
+            other = seen.setdefault(name, whose)
+            if other != whose:
+                mine, theirs = (other, whose) if item.key == "router/service" else (whose, other)
+                what = f"its Service would be called {name}, and so is that of {theirs.removesuffix('/service')}"
+                raise SpecError(f"workloads.{mine}", what, "choose another name")
 
 
 def _sealed(item: Rendered) -> Rendered:

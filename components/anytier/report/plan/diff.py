@@ -161,6 +161,8 @@ def _anew(before: Node, after: Node, head: Graph, found: tuple[Property, ...], w
         lost = "a new one comes, and the old one stays"
     if after.type in kinds.JOBS:
         effect, lost = "safe", "the job runs again"
+    if after.type == kinds.SERVICE and before.at(("spec", "type")) == "LoadBalancer":
+        lost = "its load balancer is another one, and so is the address"
     return _change(after, "replace", effect, "; ".join(filter(None, (why, lost))), found, _readers(after, head))
 
 

@@ -18,6 +18,7 @@ HOLDS: dict[str, str] = {
     "anytier:index:Secret": "the generated value",
     "anytier:index:Identity": "what says at the place whose deployment it is",
     "anytier:index:KeyPair": "the key pair",
+    "anytier:index:Certificate": "the certificate and its key",
     "anytier:kubeadm:ControlPlane": "the cluster with all that is on it",
     "kubernetes:core/v1:Namespace": "all that is in the namespace",
     "kubernetes:core/v1:PersistentVolumeClaim": "the data in the volume",
@@ -73,6 +74,7 @@ SPENT = (
     "anytier:kubernetes:*",
 )
 WORKLOADS = ("anytier:docker:Workload", "anytier:host:Workload")
+SERVICE = "kubernetes:core/v1:Service"
 JOBS = ("anytier:docker:Job", "anytier:host:Job", "anytier:kubernetes:Run", "kubernetes:batch/v1:Job")
 
 _ANY = ("metadata.name", "metadata.namespace", "metadata.generateName")
@@ -100,7 +102,7 @@ _IMMUTABLE: dict[str, tuple[str, ...]] = {
     "core/v1:Pod": ("spec",),
     "core/v1:ResourceQuota": ("spec.scopes",),
     "core/v1:Secret": ("type", "data", "stringData"),
-    "core/v1:Service": ("spec.clusterIP",),
+    "core/v1:Service": ("spec.clusterIP", "spec.loadBalancerClass"),
     "rbac.authorization.k8s.io/v1:ClusterRoleBinding": ("roleRef",),
     "rbac.authorization.k8s.io/v1:RoleBinding": ("roleRef",),
     "storage.k8s.io/v1:StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
