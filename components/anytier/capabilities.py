@@ -99,7 +99,8 @@ _ONE_REPLICA = _emulated(f"{_ONE_MACHINE}: global is one replica")
 _NOWHERE_ELSE = _unsupported(_ONE_MACHINE, "drop it in `overrides`")
 _RECORDED = _emulated("checked and recorded; one machine has no scheduler to reserve with")
 _ONE_PLATFORM = _unsupported(
-    "the daemon builds for its own platform", "leave it out, or build elsewhere and use `image`"
+    "the daemon builds for one platform, its own or that of the cluster's machines",
+    "leave it out, or build elsewhere and use `image`",
 )
 _BUILT_AND_SENT = _emulated("built by the Docker daemon that the stack names, and sent to every node")
 _BUILT_AND_PUSHED = _emulated("built by the Docker daemon that the stack names, and pushed to the cloud's registry")

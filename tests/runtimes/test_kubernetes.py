@@ -213,6 +213,40 @@ def test_what_is_built_goes_to_the_registry_where_the_place_has_one() -> None:
     assert container["image"] == "r.example.org/images@sha256:0123" and not found.of("kubeadm:Image")
 
 
+def platforms(app: Spec, *processors: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Image -> the platform that it is built for; workload -> the nodes that it keeps to."""
+    found = registered(app, replace(PLACE, processors=processors))
+    images = {item.name.rpartition("-")[2]: item.inputs["build"].get("platform") for item in found.of("docker:Image")}
+    pods = {
+        item.name: item.inputs["spec"]["template"]["spec"].get("nodeSelector")
+        for item in found.resources
+        if item.type == "kubernetes:apps/v1:Deployment"
+    }
+    return images, pods
+
+
+def test_what_is_built_is_built_for_the_machines_and_stays_on_those_that_can_run_it() -> None:
+    build = {"context": "apps/guestbook/web"}
+    workloads = {
+        "web": {"containers": {"web": {"build": build}}},
+        "arm": {
+            "containers": {"arm": {"build": build}},
+            "placement": {"labels": {"kubernetes.io/arch": "arm64", "disk": "ssd"}},
+        },
+        "cache": {"containers": {"cache": {"image": "redis:8"}}},
+    }
+    app = spec(workloads=workloads)
+    named = {"kubernetes.io/arch": "arm64", "disk": "ssd"}
+    # nobody knows, or all machines are alike: pods need no word of it
+    assert platforms(app) == ({"web": None, "arm": None}, {"web": None, "arm": named, "cache": None})
+    assert platforms(app, "arm64")[0] == {"web": "linux/arm64", "arm": "linux/arm64"}
+    assert platforms(app, "arm64")[1] == {"web": None, "arm": named, "cache": None}
+    # mixed: an image of a registry may be for all
+    images, pods = platforms(app, "amd64", "arm64")
+    assert images == {"web": "linux/amd64", "arm": "linux/arm64"}
+    assert pods == {"web": {"kubernetes.io/arch": "amd64"}, "arm": named, "cache": None}
+
+
 def test_a_signal_to_stop_goes_into_what_is_pushed() -> None:
     registry = ImageRegistry("r.example.org/images", "token", ("login", "--now"))
     found = registered(example("shop"), replace(PLACE, nodes=(), registry=registry))

@@ -335,6 +335,16 @@ def test_on_spot_machines_pods_bear_with_their_taint() -> None:
     assert aksplan.offered(decided(), 80, 443).tolerations == ()
 
 
+def test_images_are_built_for_the_machines_that_take_apps() -> None:
+    mixed = [{"arch": "arm64"}, {"name": "more", "size": "Standard_D4s_v5"}]
+    for options, processors in (
+        ({}, ("amd64",)),
+        ({"nodes": [{"arch": "arm64"}]}, ("arm64",)),  # AKS's own pool is another one, and takes none
+        ({"nodes": mixed}, ("arm64", "amd64")),
+    ):
+        assert aksplan.offered(decided(**options), 80, 443).processors == processors
+
+
 def test_arm_machines_have_no_trusted_launch_and_others_do() -> None:
     for arch, there in (("amd64", True), ("arm64", False)):
         plan = decided(nodes=[{"arch": arch}])

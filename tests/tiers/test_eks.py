@@ -676,6 +676,25 @@ def test_what_the_app_builds_is_pushed_to_repositories_of_its_own() -> None:
     assert "AWS:token" not in repr(made.exports)
 
 
+@pytest.mark.parametrize(
+    ("options", "platform", "kept"),
+    [
+        ({}, "linux/amd64", None),
+        ({"nodes": [{"arch": "arm64"}]}, "linux/arm64", None),
+        ({"nodes": [{"size": "m7g.large"}]}, "linux/arm64", None),
+        ({"nodes": [{"min": 0, "arch": "arm64"}, {"name": "more"}]}, "linux/amd64", {"kubernetes.io/arch": "amd64"}),
+        ({"nodes": [{"arch": "arm64"}, {"name": "more"}]}, "linux/arm64", {"kubernetes.io/arch": "arm64"}),
+        ({"mode": "auto"}, "linux/amd64", None),
+    ],
+)
+def test_what_the_app_builds_is_for_the_machines(options: dict[str, Any], platform: str, kept: Any) -> None:
+    made = whole(ROOT / "apps" / "guestbook" / "app.yaml", **{"anytier:eks": json.dumps(options)})
+    found = [item for item in made.resources if item.type == "anytier:docker:Image"]
+    assert found and {item.inputs["build"]["platform"] for item in found} == {platform}
+    (web,) = [item for item in made.resources if item.type == "kubernetes:apps/v1:Deployment" and item.name == "web"]
+    assert web.inputs["spec"]["template"]["spec"].get("nodeSelector") == kept
+
+
 def test_a_role_that_is_none_is_refused(tmp_path: Path) -> None:
     app = {**APP, "workloads": {"web": {**APP["workloads"]["web"], "identity": {"cloudRoles": {"aws": "admin"}}}}}  # type: ignore[index]
     file = tmp_path / "app.yaml"

@@ -371,4 +371,5 @@ def test_what_a_cluster_offers_is_known_without_making_it() -> None:
     assert made.offers >= {"load-balancer", "metrics", "network-policy", "storage"}
     assert (made.storage_class, made.cloud, made.mode, made.version) == ("standard-rwo", "gcp", "autopilot", "1.35")
     arm = gke.GkeTier.offered(args(nodes=[{"arch": "arm64"}]), port=80, tls_port=443, stack="prod")
+    assert (made.processors, arm.processors) == (("amd64",), ("arm64",))
     assert arm.storage_class == gkeplan.HYPERDISK

@@ -69,6 +69,16 @@ def test_a_size_is_the_same_word_everywhere_or_an_exact_type() -> None:
     assert managed.machine_type(pool(size="g.metal"), f"{AT}.0", TYPES, arch_of, "x.big") == ("g.metal", "arm64")
 
 
+def test_processors_are_those_of_pools_that_have_machines_first() -> None:
+    def found(*pools: dict[str, Any]) -> tuple[str, ...]:
+        return managed.processors([pool(**item) for item in pools], arch_of)
+
+    assert found({}) == ("amd64",) and found({"arch": "arm64"}) == ("arm64",) and found() == ()
+    assert found({"size": "g.metal"}, {"size": "x.big"}) == ("arm64", "amd64")
+    assert found({"size": "g.metal", "min": 0}, {}, {"arch": "arm64"}) == ("amd64", "arm64")
+    assert found({"size": "none.such"}, {"size": "large"}) == ("amd64",)  # what is none is told elsewhere
+
+
 @pytest.mark.parametrize(
     ("wrong", "path", "said"),
     [

@@ -18,6 +18,7 @@ from anytier.clusterobjects import SKIP_AWAIT, KubernetesObject, cluster_provide
 from anytier.errors import ConfigError
 from anytier.render.context import context_hash
 from anytier.render.kubernetes import Rendered, Target, finish, render, tokens_in
+from anytier.render.kubernetes.processors import processor_of
 from anytier.resources import Resource
 from anytier.runtimes.base import AppOnPlace
 from anytier.runtimes.secrets import secret_inputs
@@ -126,12 +127,13 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             gateway=place.gateway,
             gateway_class=place.gateway_class,
             gateway_address=place.gateway_address,
-            images={key: f"${{images.{key}}}" for key, _, _ in self.builds()},
+            images={key: f"${{images.{key}}}" for key, *_ in self.builds()},
             scale=self.scale,
             cloud=place.cloud,
             tolerations=place.tolerations,
             balancer=place.balancer,
             balancer_class=place.balancer_class,
+            processors=place.processors,
             dns_domain=place.dns_domain,
             acme=self.acme,
         )
@@ -142,34 +144,36 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         return {
             **{f"secrets.{name}": value for name, value in self.secrets.items()},
             **{f"addresses.{number}": value for number, value in enumerate(self.place.addresses)},
-            **{f"images.{key}": self.image(key, name, item) for key, name, item in self.builds()},
+            **{f"images.{key}": self.image(name, item, body) for key, name, item, body in self.builds()},
         }
 
     # images that are built
 
-    def builds(self) -> Iterator[tuple[str, str, Container]]:
-        """(`workload/container`, a name for the image, the container) of what has a build."""
+    def builds(self) -> Iterator[tuple[str, str, Container, Any]]:
+        """(`workload/container`, a name for the image, the container, the workload or job) of what has a build."""
         for kind, bodies in (("workloads", self.app.workloads), ("jobs", self.app.jobs)):
             for name, body in bodies.items():
                 for key, item in body.containers.items():
                     if item.build is not None:
                         job = "job-" if kind == "jobs" else ""
-                        yield f"{name}/{key}", f"{self.ns}-{job}{name}-{key}", item
+                        yield f"{name}/{key}", f"{self.ns}-{job}{name}-{key}", item, body
 
     def refuse_builds(self) -> None:
-        for key, _, _ in self.builds():
+        for key, *_ in self.builds():
             if self.place.builder is None or not (self.place.nodes or self.place.registry or self.place.push):
                 what = f"{key} is built, and this cluster has nobody who builds images and sends them to it"
                 do = "name a Docker daemon in the stack's config, or use an image of a registry"
                 raise ConfigError("workloads", what, do)
 
-    def image(self, key: str, name: str, item: Container) -> pulumi.Output[Any]:
+    def image(self, name: str, item: Container, body: Any) -> pulumi.Output[Any]:
         """Built by the place's Docker daemon, then sent to the place's registry, or to every node."""
         build = item.build
         assert build is not None and self.place.builder is not None  # `builds` and `refuse_builds`
         context = (self.app_dir / build.context).resolve()
         target = {"target": build.target} if build.target else {}
         how = {"context": str(context), "dockerfile": build.dockerfile, "args": dict(build.args), **target}
+        if processor := processor_of(body, self.place.processors):
+            how["platform"] = f"linux/{processor}"
         endpoint = dict(self.place.builder)
         digest = context_hash(context, build.dockerfile, build.args, build.target)
         props = {"endpoint": endpoint, "name": name, "build": how, "contextHash": digest}

@@ -192,11 +192,18 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         ingress_class=INGRESS_CLASS if routed else None,
         caddy_image=plan.args.caddy_image,
         tolerations=SPOT_TOLERATIONS if any(pool.nodes.spot for pool in plan.pools) else (),
+        processors=processors(plan.args),
         cloud="azure",
         mode=plan.args.mode,
         tier="aks",
     )
     return offering(cluster, plan.args.gateway)
+
+
+def processors(args: AksArgs) -> tuple[str, ...]:
+    """What images are built for. AKS's own pool takes no app; Automatic makes machines of Intel's and AMD's unless a
+    pod asks for others."""
+    return ("amd64",) if args.mode == "automatic" else managed.processors(args.nodes, arch_of)
 
 
 def own_address(plan: Plan) -> bool:

@@ -151,6 +151,7 @@ def _place(args: EksArgs, port: int, tls_port: int, *, kubeconfig: Any = "", **m
         cloud="aws",
         balancer=eksplan.balancer_notes(args),
         balancer_class=eksplan.balancer_class(args),
+        processors=eksplan.processors(args),
         mode=args.mode,
         tier="eks",
         **made,

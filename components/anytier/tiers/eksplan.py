@@ -196,6 +196,11 @@ def nodes_of(args: EksArgs) -> list[Nodes]:
     return [Nodes()] if args.nodes is None else args.nodes
 
 
+def processors(args: EksArgs) -> tuple[str, ...]:
+    """What images are built for. The pool that Auto Mode has for apps is of Intel's and AMD's."""
+    return ("amd64",) if args.mode == "auto" else managed.processors(nodes_of(args), arch_of)
+
+
 def zones_of(args: EksArgs, region: str) -> tuple[Zone, ...]:
     """An eighth of the network for each zone's machines, and a slice of the last eighth for what faces the world.
 

@@ -147,6 +147,7 @@ def offered(args: GkeArgs, minor: str, port: int, tls_port: int, hyperdisk: bool
         storage_class=HYPERDISK if hyperdisk else STANDARD,
         builder={"host": args.builder or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"},
         balancer=gkeplan.BALANCER,
+        processors=gkeplan.processors(args),
         cloud="gcp",
         mode=args.mode,
         tier="gke",

@@ -210,7 +210,7 @@ def decide(
     zones = _zones(args, region or "")
     pools: list[Pool] = []
     if args.mode == "standard":
-        wanted = [Nodes()] if args.nodes is None else args.nodes
+        wanted = nodes_of(args)
         found += managed.wrong_pools(wanted, f"{KEY}.nodes")
         for index, item in enumerate(wanted):
             try:
@@ -324,6 +324,15 @@ def _too_many(args: GkeArgs, pools: list[Pool]) -> Iterator[ConfigError]:
 
 
 # what is to be
+
+
+def nodes_of(args: GkeArgs) -> list[Nodes]:
+    return [Nodes()] if args.nodes is None else args.nodes
+
+
+def processors(args: GkeArgs) -> tuple[str, ...]:
+    """What images are built for. Autopilot makes machines of Intel's and AMD's unless a pod asks for others."""
+    return ("amd64",) if args.mode == "autopilot" else managed.processors(nodes_of(args), arch_of)
 
 
 def needs_hyperdisk(args: GkeArgs) -> bool:

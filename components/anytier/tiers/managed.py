@@ -107,6 +107,16 @@ def machine_type(
     return pool.size, found
 
 
+def processors(pools: Iterable[Nodes], arch_of: Callable[[str], Arch | None]) -> tuple[str, ...]:
+    """Those of the pools' machines, the first pool's first; those of pools that begin without a machine come last.
+
+    `arch_of`: as of `machine_type`; a size that is none is told there.
+    """
+    ordered = sorted(pools, key=lambda pool: pool.min == 0)
+    found = ((pool.arch or "amd64") if pool.size in SIZES else arch_of(pool.size) for pool in ordered)
+    return tuple(dict.fromkeys(arch for arch in found if arch is not None))
+
+
 def hashed(name: str, content: Mapping[str, Any], limit: int = 63, between: str = "-", digits: int = 8) -> str:
     """`name` with the hash of what, once changed, makes another thing: so the new one is there before the old one goes.
 

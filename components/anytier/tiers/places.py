@@ -127,7 +127,8 @@ class Cluster:
     where that is not the role itself. `tolerations`: what the app's pods have to bear with on some of the nodes.
     `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants, `balancer_class`
     its class, where a controller of the tier's makes it. `provider`: pulumi-kubernetes on this cluster, where the tier
-    itself has objects there. `dns_domain`: below which Services have their names.
+    itself has objects there. `dns_domain`: below which Services have their names. `processors`: what images are built
+    for, those of the machines (`amd64`), the first ones first; empty is the builder's own.
     """
 
     kubeconfig: Any
@@ -155,6 +156,7 @@ class Cluster:
     bind: Callable[[Binding, Any], Any] | None = None
     balancer: Mapping[str, str] = field(default_factory=dict)
     balancer_class: str | None = None
+    processors: tuple[str, ...] = ()
     push: Callable[[str, Any], tuple[Any, Any]] | None = None
     provider: Any = None
     dns_domain: str = "cluster.local"

@@ -17,6 +17,7 @@ from anytier.render.kubernetes import probes, security
 from anytier.render.kubernetes.config import Carried, carried
 from anytier.render.kubernetes.finish import Live
 from anytier.render.kubernetes.names import Kind, filled, fitted, label_value
+from anytier.render.kubernetes.processors import kept_to
 from anytier.render.kubernetes.scope import Scope
 from anytier.render.kubernetes.target import Json
 from anytier.render.template import Container, Template
@@ -78,7 +79,7 @@ def pod(scope: Scope, part: Kind, name: str, drain: float = 0, patience: float =
             *held.volumes,
         ],
         tolerations=[dict(each) for each in scope.target.tolerations],
-        **(placed(body.placement, f"{path}.placement") if part == "workload" else {}),
+        **placed(getattr(body, "placement", None), f"{path}.placement", kept_to(body, scope.target.processors)),
     )
     return Pod(spec, held.objects, claims)
 
@@ -202,14 +203,14 @@ def _ports(template: Template) -> list[Json]:
     return [{"containerPort": number, "protocol": protocol} for number, protocol in found]
 
 
-def placed(placement: Placement | None, path: str) -> Json:
-    """Nodes by name and label. SpecError for a name that no node has."""
+def placed(placement: Placement | None, path: str, kept: Json) -> Json:
+    """Nodes by name and label, `kept` among the labels. SpecError for a name that no node has."""
     if placement is None:
-        return {}
+        return filled(nodeSelector=kept)
     hosts = [label_value(host, f"{path}.hosts") for host in placement.hosts]
     wanted = {"key": "kubernetes.io/hostname", "operator": "In", "values": hosts}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}
     return filled(
-        nodeSelector=dict(placement.labels),
+        nodeSelector={**kept, **placement.labels},
         affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}} if hosts else None,
     )

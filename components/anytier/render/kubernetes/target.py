@@ -30,7 +30,8 @@ class Target:
     by workload. `cloud` is the one whose roles workloads can have; `tolerations` are what its pods bear with on some of
     its nodes. `balancer`: annotations of a Service that wants a load balancer, and `balancer_class` its class, where
     that is not the cluster's own. `dns_domain`: of the cluster. `acme`: who issues the certificates that the app's own
-    router fetches.
+    router fetches. `processors`: those of the cluster's machines (`amd64`), the first ones first; empty where nobody
+    knows.
 
     Addresses and images that nobody knows yet are tokens, `${addresses.0}` and `${images.web/web}`: `finish` puts their
     values in.
@@ -57,6 +58,7 @@ class Target:
     tolerations: tuple[Mapping[str, str], ...] = ()
     balancer: Mapping[str, str] = field(default_factory=dict)
     balancer_class: str | None = None
+    processors: tuple[str, ...] = ()
     dns_domain: str = "cluster.local"
     acme: Acme | None = None
 
