@@ -16,6 +16,8 @@ from tests.standins.cluster import RealCluster
 from tests.standins.installed import needs_sdks
 from tests.standins.stacks import NAME, STACKS, CloudProject
 
+from anytier.render.kubernetes.addons import aws_balancers
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.docker,
@@ -49,6 +51,9 @@ def test_the_tier_conforms(
     with capsys.disabled():
         print("\n" + table(done))
     assert_conforms(done, tier, "standard")
+    if tier == "eks":  # what the tier has on the cluster goes with the cluster, which is still there
+        (controller,) = cluster.deployments(aws_balancers.NAMESPACE)
+        assert controller["status"].get("readyReplicas") == 2
     # Everything at the cloud went, and what had been pushed there was pushed by somebody.
     assert [thing.token for thing in project.world.things()] == []
     pushes = [item for item in cluster.daemon.pushed if item.user == USERS[tier]]

@@ -4,6 +4,7 @@ brings and that one lacks.
     load balancers    balancers.py
     storage           the clouds' classes, and a second local-path provisioner that answers to the EBS driver's name
     an image registry a real one, which the machine takes for the mirror of every other; see daemon.py for the way there
+    the image of the controller that tier `eks` puts there: controller.py
     who comes in      a token of an account that may do all, as long as the test lasts, in the place of the clouds' own
 """
 
@@ -24,6 +25,7 @@ from tests.provider.docker.registry import Registry
 from tests.provider.host.systemd_box import docker
 from tests.provider.kubeadm.box import QUIRKS, KubeBox, kube_boxes
 from tests.provider.kubeadm.stack import KubeStack, bundle
+from tests.standins import controller
 from tests.standins.balancers import Balancers
 from tests.standins.daemon import RenamingSocket
 
@@ -62,6 +64,11 @@ class RealCluster:
     daemon: RenamingSocket
     kubectl: Path
     balancers: Balancers
+    ask: Kubectl
+
+    def deployments(self, namespace: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.ask("-n", namespace, "get", "deployments"))["items"]
+        return found
 
     def tells(self) -> dict[str, Any]:
         return {"clusters": {"*": self.about}, "credential": {"token": self.token}, "address": self.address}
@@ -75,6 +82,7 @@ def real_cluster(folder: Path, env: dict[str, str]) -> Iterator[RealCluster]:
         network, gateway = around(box)
         pushed = stack.enter_context(Registry(folder))
         mirror = stack.enter_context(Registry(folder, gateway))
+        controller.put(pushed)
         box.ssh(f"mkdir -p {MIRRORS}/_default && cat >{MIRRORS}/_default/hosts.toml", hosts(mirror.name).encode())
         text = stack.enter_context(made(box, folder, env))
         (folder / "admin").write_text(text)
@@ -84,7 +92,7 @@ def real_cluster(folder: Path, env: dict[str, str]) -> Iterator[RealCluster]:
         balancers = stack.enter_context(Balancers(text, network, box.ssh))
         daemon = stack.enter_context(RenamingSocket(folder / "docker.sock", pushed.name))
         token = kubectl.token()
-        yield RealCluster(about(text), token, balancers.reserved, daemon, kubectl.program, balancers)
+        yield RealCluster(about(text), token, balancers.reserved, daemon, kubectl.program, balancers, kubectl)
 
 
 @contextlib.contextmanager
