@@ -157,6 +157,16 @@ def test_it_comes_after_who_it_is_and_before_the_app(app_file: Path) -> None:
             assert "balancers" in reach(made, item), item.name
 
 
+def test_it_starts_once_its_definitions_are_in_force(standard: Recording) -> None:
+    waited = {
+        item.name
+        for item in standard.resources
+        if item.name.startswith("balancers")
+        and "pulumi.com/skipAwait" not in item.inputs["metadata"].get("annotations", {})
+    }
+    assert waited == {*aws_balancers.DEFINITIONS} == {"balancers.bindings", "balancers.classes"}
+
+
 def test_whole_clusters_end_takes_it_along(standard: Recording) -> None:
     for item in standard.resources:
         if item.name.startswith("balancers"):

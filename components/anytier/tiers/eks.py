@@ -115,7 +115,9 @@ class EksTier(pulumi.ComponentResource):
             found = aws_balancers.render(self._controller(plan, made))
             objects += [(item.key, item.object, item.after) for item in found]
         gone = pulumi.ResourceOptions(deleted_with=made.cluster)
-        return list(register(objects, provider, self, after=made.ready, opts=gone).values())
+        # Who has just been given a role is known to be it some seconds later; the definitions take as long.
+        wait = aws_balancers.DEFINITIONS if plan.controller else ()
+        return list(register(objects, provider, self, after=made.ready, opts=gone, wait=wait).values())
 
     def _controller(self, plan: Plan, made: Any) -> aws_balancers.Choice:
         """What the controller of load balancers is told. Nobody has to trust its certificate: nobody calls it."""

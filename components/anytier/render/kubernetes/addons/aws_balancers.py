@@ -19,6 +19,7 @@ NAMESPACE = NAME = "aws-load-balancer-controller"
 CLASS = "service.k8s.aws/nlb"
 SERVER = f"{NAME}.{NAMESPACE}.svc"  # whom its certificate is for
 HEALTH, WEBHOOKS = 61779, 9443
+DEFINITIONS = ("balancers.bindings", "balancers.classes")  # keys: in force before it starts
 _CERTIFICATE, _FOLDER = f"{NAME}-server", "/etc/anytier/certificate"
 _LEADER = f"{NAME}-leader"
 _USER = 65532
@@ -45,8 +46,8 @@ def render(choice: Choice) -> list[Addon]:
     home, inside = "balancers.namespace", ("account", "denied", "policy", "budget", "certificate", "leader")
     made = {
         home: parts.namespace(NAMESPACE, NAME, parts.RESTRICTED),
-        "balancers.bindings": _kind("TargetGroupBinding", "targetgroupbindings", "targetgroupbinding", "Namespaced"),
-        "balancers.classes": _kind("IngressClassParams", "ingressclassparams", "ingressclassparam", "Cluster"),
+        DEFINITIONS[0]: _kind("TargetGroupBinding", "targetgroupbindings", "targetgroupbinding", "Namespaced"),
+        DEFINITIONS[1]: _kind("IngressClassParams", "ingressclassparams", "ingressclassparam", "Cluster"),
         "balancers.account": parts.account(NAME, NAME, NAMESPACE),
         "balancers.role": parts.role(NAME, NAME, _rules()),
         "balancers.binding": parts.binding(NAME, NAME, NAME, NAME, NAMESPACE),
@@ -63,8 +64,7 @@ def render(choice: Choice) -> list[Addon]:
         "balancers.binding": ("balancers.account", "balancers.role"),
         "balancers.leads": ("balancers.account", "balancers.leader"),
         "balancers": (
-            "balancers.bindings",
-            "balancers.classes",
+            *DEFINITIONS,
             "balancers.binding",
             "balancers.leads",
             "balancers.policy",
