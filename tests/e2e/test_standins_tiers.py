@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.suite import AT_LENGTH
 from tests.provider.kubernetes.controlplane import programs
 from tests.standins.installed import needs_sdks
-from tests.standins.managed import CANARY, ManagedProject, cluster
+from tests.standins.managed import APP, CANARY, ManagedProject, cluster
 from tests.standins.world import FOLDER, Fault
 
 pytestmark = [
@@ -145,6 +145,37 @@ def test_nobody_logged_in_is_one_line_of_the_preview(tier: str, tmp_path: Path, 
     (line,) = [line for line in told.splitlines() if "nobody is logged in" in line]
     assert refused.code and STORIES[tier].login in line and "Traceback" not in refused.out
     assert stack.world.journal() == []
+
+
+def test_another_class_of_load_balancer_is_another_service_and_the_old_one_goes_last(
+    tmp_path: Path, pulumi_env: dict[str, str], told: dict[str, Any]
+) -> None:
+    """As with a stack of EKS that was there before its controller was: a Service's class never changes."""
+    stack = ManagedProject(tmp_path, pulumi_env, "eks", told)
+    (tmp_path / "app.yaml").write_text(APP.replace("targetPort: 8080", "targetPort: 8080, expose: public"))
+    stack.options(loadBalancerController="none")
+    stack.up()
+    assert services(stack) == {"web": None, "web-exposed": None}
+    stack.options()
+    shown = stack.up().out
+    assert services(stack) == {"web": None, "web-exposed-nlb": "service.k8s.aws/nlb"}
+    steps = re.findall(r"^ *([+-]+) +kubernetes:core/v1:Service +web\.exposed +(.*)$", shown, re.MULTILINE)
+    done = [(sign, text) for sign, text in steps if text.startswith(("created", "deleted"))]
+    assert [sign for sign, _ in done] == ["++", "--"], shown
+    # and back again: the old one goes while whoever looks after it is still there
+    stack.options(loadBalancerController="none")
+    gone = stack.up().out
+    assert services(stack) == {"web": None, "web-exposed": None}
+    order = re.findall(r"^ *-+ +(\S+) +(\S+) +deleted", gone, re.MULTILINE)
+    service, controller = ("kubernetes:core/v1:Service", "web.exposed"), ("kubernetes:apps/v1:Deployment", "balancers")
+    assert order.index(service) < order.index(controller), gone
+    stack.destroy()
+
+
+def services(stack: ManagedProject) -> dict[str, str | None]:
+    """Name -> class, of the app's."""
+    found = [item["inputs"] for item in stack.state().values() if item["type"] == "kubernetes:core/v1:Service"]
+    return {item["metadata"]["name"]: item["spec"].get("loadBalancerClass") for item in found}
 
 
 def test_a_second_clone_of_a_gke_stack_is_refused_by_google_and_takes_nothing_over(

@@ -221,6 +221,10 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         hash = self.stamp(given) if item.waits == "rollout" else None
         needed = [self.there[key] for key in item.after] + ([self.objects[item.on]] if item.on else [])
         needed += [self.bound[item.key]] if item.key in self.bound else []
+        if item.object["kind"] == "Service" and "loadBalancerClass" in item.object["spec"]:
+            # By itself, though the namespace comes after all of that, too: what stays between the two orders nothing
+            # where both go in one run, and whoever takes a load balancer down has to be there for it.
+            needed += self.place.ready
         if item.object["kind"] == "PersistentVolumeClaim" and not item.key.startswith(PASSED):
             needed.append(self.volume(item))
         if item.waits == "rollout" and item.object["kind"] != "DaemonSet" and "replicas" not in item.object["spec"]:
