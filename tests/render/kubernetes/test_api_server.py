@@ -145,6 +145,7 @@ def test_the_addons_are_taken_too(server: Any, cni: Any) -> None:
             ingress="traefik",
             addresses=("10.0.0.11",),
             network_policy="kube-router",
+            plugin=True,
         )
     ):
         try:

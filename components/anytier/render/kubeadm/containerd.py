@@ -22,8 +22,8 @@ SHORT = ("systemdCgroup", "restrictOomScoreAdj")
 _CRI = "io.containerd.grpc.v1.cri"
 
 
-def config(pause: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`extra`: the words of SHORT, and anything of containerd's own."""
+def config(pause: str, extra: Mapping[str, Any], registries: str = "") -> dict[str, Any]:
+    """`extra`: the words of SHORT, and anything of containerd's own. `registries`: a folder that says where each is."""
     short = {key: extra[key] for key in SHORT if key in extra}
     runc = {
         "runtime_type": "io.containerd.runc.v2",
@@ -34,13 +34,16 @@ def config(pause: str, extra: Mapping[str, Any]) -> dict[str, Any]:
         "cni": {"bin_dir": PLUGINS, "conf_dir": NETWORKS},
         "containerd": {"default_runtime_name": "runc", "runtimes": {"runc": runc}},
     }
+    if registries:
+        cri["registry"] = {"config_path": registries}
     if short.get("restrictOomScoreAdj"):
         cri["restrict_oom_score_adj"] = True
     return over({"version": 2, "plugins": {_CRI: cri}}, {key: extra[key] for key in extra if key not in SHORT})
 
 
-def text(pause: str, extra: Mapping[str, Any]) -> str:
-    return f"# made by anytier; changes are lost at the next `pulumi up`\n{toml.text(config(pause, extra))}"
+def text(pause: str, extra: Mapping[str, Any], registries: str = "") -> str:
+    given = toml.text(config(pause, extra, registries))
+    return f"# made by anytier; changes are lost at the next `pulumi up`\n{given}"
 
 
 def drop_in(program: str) -> str:

@@ -9,6 +9,7 @@ from anytier.render.kubeadm.ciphers import CIPHERS
 from anytier.render.kubeadm.merge import over
 
 UNIT = "/etc/systemd/system/kubelet.service"
+DROP_IN = "/etc/systemd/system/kubelet.service.d/90-anytier.conf"
 MODULES_FILE = "/etc/modules-load.d/anytier-kubernetes.conf"
 SETTINGS_FILE = "/etc/sysctl.d/90-anytier-kubernetes.conf"
 MODULES = ("overlay", "br_netfilter")
@@ -89,3 +90,9 @@ def unit() -> str:
             "",
         ]
     )
+
+
+def drop_in() -> str:
+    """What a package's own unit lacks of the above."""
+    after = ["[Unit]", "After=containerd.service", "", "[Service]", "RestartSec=1", ""]
+    return "\n".join(["# made by anytier; changes are lost at the next `pulumi up`", *after])

@@ -162,10 +162,15 @@ def _ports(facts: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     ]
 
 
+def _pods(names: Iterable[str]) -> list[str]:
+    """A kubelet reads no hidden file; a package has one there, to keep the folder."""
+    return [name for name in names if not name.startswith(".")]
+
+
 def _others(facts: Mapping[str, Any]) -> list[Finding]:
     """Whatever somebody else has there. It is never touched."""
     found = []
-    leftovers = [*facts["leftovers"], *(f"/etc/kubernetes/manifests/{name}" for name in facts["manifests"])]
+    leftovers = [*facts["leftovers"], *(f"/etc/kubernetes/manifests/{name}" for name in _pods(facts["manifests"]))]
     leftovers += ["/var/lib/etcd/member"] if "member" in facts["etcd"] else []
     if leftovers:
         do = "if that cluster is gone, `kubeadm reset` there; else take another machine"

@@ -14,16 +14,24 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anytier.bundle import software
 from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import Choice, flannel, local_path
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDRESSES = ("10.0.0.11", "10.0.0.12")
 ALL = Choice(
-    "10.244.0.0/16", metrics=True, ingress="traefik", addresses=ADDRESSES, replicas=2, network_policy="kube-router"
+    "10.244.0.0/16",
+    metrics=True,
+    ingress="traefik",
+    addresses=ADDRESSES,
+    replicas=2,
+    network_policy="kube-router",
+    plugin=True,
 )
 CHOICES = {
     "flannel": Choice("10.244.0.0/16", storage="none"),
+    "flannel-plugin": Choice("10.244.0.0/16", storage="none", plugin=True),
     "flannel-vxlan": Choice("10.244.0.0/16", cni="flannel-vxlan", storage="none"),
     "kube-router": Choice("10.244.0.0/16", cni="none", storage="none", network_policy="kube-router"),
     "local-path": Choice("10.244.0.0/16", cni="none"),
@@ -85,7 +93,7 @@ def test_every_image_is_one_that_a_bundle_is_asked_for_and_is_never_fetched_agai
         for container in (*pod["containers"], *pod.get("initContainers", ())):
             used.add(container["image"])
             assert container["imagePullPolicy"] == "IfNotPresent" and container["resources"]["requests"]
-            assert re.fullmatch(r"[a-z0-9.]+/[a-z0-9./-]+:v?[0-9.]+", container["image"])
+            assert re.fullmatch(r"[a-z0-9.]+/[a-z0-9./-]+:v?[0-9.]+(-flannel[0-9]+)?", container["image"])
     assert used == asked
 
 
@@ -139,3 +147,9 @@ def test_any_choice_is_json_and_yaml_and_asks_for_the_images_it_uses(
     if storage != "none":
         (config,) = [item["data"] for item in made if item["metadata"]["name"] == "local-path-config"]
         assert json.loads(config["config.json"])["nodePathMap"][0]["paths"] == [volumes]
+
+
+def test_the_networks_plugin_is_of_the_version_that_bundles_have() -> None:
+    assert flannel.PLUGIN.rpartition(":")[2] == f"v{software.FLANNEL_PLUGIN}"
+    bringing = next(pods(Choice("10.244.0.0/16", plugin=True)))["initContainers"]
+    assert [item["name"] for item in bringing] == ["install-plugin", "install-cni"]

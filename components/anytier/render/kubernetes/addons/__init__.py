@@ -23,7 +23,7 @@ VOLUMES = "/var/lib/anytier/volumes"
 @dataclass(frozen=True)
 class Choice:
     """Which addons, and what they must know. `pods` and `services` are the CIDRs of all pods and of all Services,
-    `volumes` is a folder of each machine.
+    `volumes` is a folder of each machine. `plugin`: the network's own plugin is on no machine yet.
 
     Of the Ingress controller: `addresses` of the machines that take requests, on `port` and `tls_port`; its `replicas`.
     """
@@ -40,6 +40,7 @@ class Choice:
     replicas: int = 1
     network_policy: Firewall = "none"
     services: str = "10.96.0.0/12"
+    plugin: bool = False
 
 
 def render(choice: Choice) -> list[Addon]:
@@ -51,7 +52,7 @@ def images(choice: Choice) -> dict[str, tuple[str, ...]]:
     """The images that are needed, by the option that asks for them."""
     found: dict[str, tuple[str, ...]] = {}
     if choice.cni != "none":
-        found["cni"] = (flannel.IMAGE,)
+        found["cni"] = (flannel.IMAGE, flannel.PLUGIN) if choice.plugin else (flannel.IMAGE,)
     if choice.network_policy != "none":
         found["networkPolicy"] = (kube_router.IMAGE,)
     if choice.storage != "none":
@@ -65,7 +66,8 @@ def images(choice: Choice) -> dict[str, tuple[str, ...]]:
 
 def _parts(choice: Choice) -> Iterator[list[Addon]]:
     if choice.cni != "none":
-        yield flannel.render(choice.pods, "vxlan" if choice.cni == "flannel-vxlan" else "host-gw")
+        backend: flannel.Backend = "vxlan" if choice.cni == "flannel-vxlan" else "host-gw"
+        yield flannel.render(choice.pods, backend, choice.plugin)
     if choice.network_policy != "none":
         yield kube_router.render(choice.services)
     if choice.storage != "none":

@@ -1,7 +1,7 @@
 """flannel, the network between pods of different machines: by routes in one network (host-gw), or by VXLAN tunnels.
 
-The agent on each machine reads its node's pod CIDR, and writes what the CNI plugin `flannel` reads. That plugin, and
-those it calls, are on the machine already.
+The agent on each machine reads its node's pod CIDR, and writes what the CNI plugin `flannel` reads. Those that it calls
+are on the machine already; it itself is, too, unless an image has to bring it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from anytier.render.kubernetes.addons import parts
 from anytier.render.kubernetes.addons.parts import Addon
 
 IMAGE = "ghcr.io/flannel-io/flannel:v0.27.4"
+PLUGIN = "ghcr.io/flannel-io/flannel-cni-plugin:v1.8.0-flannel1"
 PROGRAM = "/opt/bin/flanneld"
 NAMESPACE, NAME = "kube-flannel", "flannel"
 Backend = Literal["host-gw", "vxlan"]
 _READ = "/etc/kube-flannel"
+_PLUGINS = "/opt/cni/bin"
 
 
-def render(pods: str, backend: Backend) -> list[Addon]:
-    """`pods`: the CIDR of which each node has a part."""
+def render(pods: str, backend: Backend, plugin: bool = False) -> list[Addon]:
+    """`pods`: the CIDR of which each node has a part. `plugin`: the machines lack the CNI plugin."""
     settings = _settings(pods, backend)
     rules = [
         parts.rule("", ["pods"], ["get"]),
@@ -34,7 +36,7 @@ def render(pods: str, backend: Backend) -> list[Addon]:
         "flannel.role": parts.role(NAME, NAME, rules),
         "flannel.binding": parts.binding(NAME, NAME, NAME, NAME, NAMESPACE),
         "flannel.config": settings,
-        "flannel": _agent(settings),
+        "flannel": _agent(settings, plugin),
     }
     needs = {
         "flannel.account": (home,),
@@ -56,7 +58,7 @@ def _settings(pods: str, backend: Backend) -> dict[str, Any]:
     return parts.config_map("flannel-config", NAME, NAMESPACE, data)
 
 
-def _agent(settings: dict[str, Any]) -> dict[str, Any]:
+def _agent(settings: dict[str, Any], plugin: bool) -> dict[str, Any]:
     """One on each machine, whatever its taints: without it a node is never ready."""
     labels = {parts.LABEL: NAME}
     template = {
@@ -67,11 +69,12 @@ def _agent(settings: dict[str, Any]) -> dict[str, Any]:
             "serviceAccountName": NAME,
             "nodeSelector": {"kubernetes.io/os": "linux"},
             "tolerations": [{"operator": "Exists"}],
-            "initContainers": [_installer()],
+            "initContainers": [*([_bringer()] if plugin else []), _installer()],
             "containers": [_daemon()],
             "volumes": [
                 parts.host_folder("run", "/run/flannel", "DirectoryOrCreate"),
                 parts.host_folder("cni", "/etc/cni/net.d", "DirectoryOrCreate"),
+                *([parts.host_folder("plugins", _PLUGINS, "DirectoryOrCreate")] if plugin else []),
                 parts.host_folder("xtables-lock", "/run/xtables.lock", "FileOrCreate"),
                 {"name": "config", "configMap": {"name": "flannel-config"}},
             ],
@@ -86,6 +89,19 @@ def _agent(settings: dict[str, Any]) -> dict[str, Any]:
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
             "template": template,
         },
+    }
+
+
+def _bringer() -> dict[str, Any]:
+    """Before the configuration that names it: a node is ready once that is there."""
+    return {
+        "name": "install-plugin",
+        "image": PLUGIN,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["cp", "-f", "/flannel", f"{_PLUGINS}/flannel"],
+        "securityContext": parts.LOCKED | {"runAsUser": 0, "readOnlyRootFilesystem": True},
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+        "volumeMounts": [{"name": "plugins", "mountPath": _PLUGINS}],
     }
 
 
