@@ -135,6 +135,8 @@ class _Here:
     async def install(self, *_: Any) -> Any:
         raise NotImplementedError("nothing is installed on this machine")
 
+    remove = install
+
 
 async def manager_of(machine: Machine, inputs: PackagesInputs) -> PackageManager:
     if isinstance(inputs.machine, LocalRef):

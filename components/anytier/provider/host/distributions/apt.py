@@ -38,14 +38,27 @@ class Apt:
         return deb.parse_query(done.out)
 
     async def install(
-        self, machine: Machine, asked: Mapping[Package, str], downgrades: bool, told: Callable[[str], None]
+        self,
+        machine: Machine,
+        asked: Mapping[Package, str],
+        downgrades: bool,
+        told: Callable[[str], None],
+        hold: Sequence[str] = (),
     ) -> Installed:
         await self._until_free(machine, told)
         told(f"installing {', '.join(map(str, asked))}")
         packages = [[item.name, item.version] for item in asked]
-        answer = await _ask(machine, "install", {"packages": packages, "downgrades": downgrades}, _LONGEST, _APART)
+        wanted = {"packages": packages, "downgrades": downgrades, "hold": list(hold)}
+        answer = await _ask(machine, "install", wanted, _LONGEST, _APART)
         problem = explain(answer["problem"], asked, machine.name) if answer.get("problem") else None
         return Installed(answer["added"], answer["disabled"], problem)
+
+    async def remove(self, machine: Machine, names: Sequence[str], told: Callable[[str], None]) -> list[str]:
+        await self._until_free(machine, told)
+        answer = await _ask(machine, "remove", {"packages": list(names)}, _LONGEST, _APART)
+        if problem := answer.get("problem"):
+            raise explain(problem, {}, machine.name)
+        return list(answer.get("needed") or [])
 
     async def _until_free(self, machine: Machine, told: Callable[[str], None]) -> None:
         """An upgrade that runs by itself, or a person's own, is waited for."""
@@ -85,7 +98,9 @@ def explain(problem: Mapping[str, Any], asked: Mapping[Package, str], machine: s
         return NotFound(path, f"apt on {machine} knows no package {name}{_said(problem)}", do)
     if kind == "version":
         offered = ", ".join(problem["offered"][:6])
-        return NotFound(path, f"apt on {machine} has no {item}; it has {offered}", "ask for one of these")
+        return NotFound(
+            path, f"apt on {machine} has no {item}; it has {offered}{_said(problem)}", "ask for one of these"
+        )
     if kind == "downgrade":
         do = "ask for what is there, or set `downgrades: true` among the options of the tier"
         return Conflict(path, f"{item} would replace the newer {problem['here']} on {machine}", do)

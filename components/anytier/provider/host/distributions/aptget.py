@@ -3,8 +3,10 @@
 `VERB` and a JSON object in argv; what came of it as JSON on stdout. Nothing of anytier may be imported here.
 
     holder                                   answers {}, or name, pid and lock of who holds one
-    install  packages [[name, version or null]], downgrades
+    install  packages [[name, version or null]], downgrades, hold [name]
                                              answers added, disabled and, where it did not end well, problem
+    remove   packages [name]                 purges those that are there; answers removed, and problem or needed: what
+                                             else would go, so that nothing went
 
 Nothing that a package brings is started, and what it enabled for the next boot is disabled: an app's own command says
 what runs. Units of packages that were there before are left as they are.
@@ -59,7 +61,7 @@ SCRIPT = re.compile(r"/etc/init\.d/([^/]+)")
 
 def main(argv: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` is reached
-    verbs = {"holder": holder, "install": install}
+    verbs = {"holder": holder, "install": install, "remove": remove}
     json.dump(verbs[argv[1]](json.loads(argv[2])), sys.stdout)
 
 
@@ -93,13 +95,45 @@ def name_of(pid: int) -> str:
 
 
 def install(asked: dict[str, Any]) -> dict[str, Any]:
+    """`hold`: packages that only this changes; they are held afterwards as far as they are there."""
     with exclusive(), no_starts():
         before = here()
-        problem = bring(asked["packages"], asked["downgrades"])
+        with held(asked.get("hold") or []):
+            problem = bring(asked["packages"], asked["downgrades"])
         added = sorted(set(here()) - set(before))
         disabled, trouble = disable(added)
     problem = problem or trouble
     return {"added": added, "disabled": disabled, **({"problem": problem} if problem else {})}
+
+
+@contextlib.contextmanager
+def held(names: list[str]) -> Iterator[None]:
+    there = [name for name in names if name in here()]
+    if there:
+        run("apt-mark", "unhold", *there)
+    try:
+        yield
+    finally:
+        there = [name for name in names if name in here()]
+        if there:
+            run("apt-mark", "hold", *there)
+
+
+def remove(asked: dict[str, Any]) -> dict[str, Any]:
+    """With their configuration. Nothing goes where something else has come to need one of them."""
+    with exclusive(), no_starts():
+        known = run("dpkg-query", "--show", "--showformat=${Package}\t${db:Status-Status}\n").stdout
+        states = dict(line.split("\t") for line in known.splitlines() if line.count("\t") == 1)
+        there = [name for name in asked["packages"] if states.get(name, "not-installed") != "not-installed"]
+        if not there:
+            return {"removed": []}
+        said = run("apt-get", "--simulate", "purge", "--allow-change-held-packages", *there).stdout
+        going = {line.split()[1] for line in said.splitlines() if line.startswith(("Remv ", "Purg "))}
+        if going - set(there):
+            return {"removed": [], "needed": sorted(going - set(there))}
+        command = ["apt-get", "purge", *PATIENCE, "--yes", "--allow-change-held-packages", "--option=Dpkg::Use-Pty=0"]
+        done = run(*command, *there)
+    return {"removed": there} if done.returncode == 0 else {"removed": [], "problem": failed("apt-get purge", done)}
 
 
 def bring(packages: list[Any], downgrades: bool) -> dict[str, Any] | None:
@@ -109,7 +143,8 @@ def bring(packages: list[Any], downgrades: bool) -> dict[str, Any] | None:
         return problem
     said = update()
     problem = attempt(packages, downgrades)
-    return {**problem, "said": said} if problem is not None and problem["kind"] == "unknown" else problem
+    unmet = problem is not None and problem["kind"] in ("unknown", "version")
+    return {**problem, "said": said} if problem is not None and unmet else problem
 
 
 def attempt(packages: list[Any], downgrades: bool) -> dict[str, Any] | None:

@@ -28,9 +28,18 @@ class PackageManager(Protocol):
         """The version of each that is installed, in one round trip."""
 
     async def install(
-        self, machine: Machine, asked: Mapping[Package, str], downgrades: bool, told: Callable[[str], None]
+        self,
+        machine: Machine,
+        asked: Mapping[Package, str],
+        downgrades: bool,
+        told: Callable[[str], None],
+        hold: Sequence[str] = (),
     ) -> Installed:
-        """Installs these as root, and starts nothing of theirs. `told` hears what is waited for."""
+        """Installs these as root, and starts nothing of theirs. `told` hears what is waited for. `hold`: packages that
+        an upgrade of the machine leaves from then on, as far as they are there."""
+
+    async def remove(self, machine: Machine, names: Sequence[str], told: Callable[[str], None]) -> list[str]:
+        """Removes these with their configuration, held or not. What else needs one of them, and then nothing went."""
 
 
 @dataclass(frozen=True)
