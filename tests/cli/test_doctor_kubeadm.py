@@ -39,6 +39,17 @@ def test_the_software_must_be_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert wrong.status == "missing" and "serviceSubnet" in wrong.what
 
 
+def test_machines_that_get_their_software_themselves_need_none_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYTIER_CACHE_DIR", str(tmp_path))
+    found = list(doctor.cluster(subject(machines=THREE, software="packages")))
+    assert told(found) == [("packages", "ok"), ("cluster", "ok")]
+    assert "v1.34.2" in found[0].what and "https://pkgs.k8s.io/core:/stable:/v1.34/deb/" in found[0].what
+    lost = {"machines": THREE, "software": "packages", "mirror": {"key": str(tmp_path / "none.asc")}}
+    assert told(doctor.cluster(subject(**lost))) == [("cluster", "missing")]
+
+
 def test_a_machine_that_does_not_answer_is_told_by_its_name() -> None:
     box = {"address": "127.0.0.1", "port": 1, "name": "one", "privateAddress": "10.0.0.1", "connectTimeout": 2}
     (found,) = doctor.machines(subject(machines=[box]))

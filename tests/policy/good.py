@@ -166,7 +166,10 @@ KUBEADM = [
         "machine": SSH, "audit": True, "encryptionKey": Secret("k" * 40), "apiServer": {}, "controllerManager": {},
         "scheduler": {}, "etcd": {}, "kubelet": {}, "kubeProxy": {},
     }, outputs={"certificatesExpire": "2030-01-01T00:00:00Z"}),
-    resource("node", "anytier:kubeadm:Node", {"machine": SSH | LOOSE, "protectKernelDefaults": True}),
+    resource("node", "anytier:kubeadm:Node", {
+        "machine": SSH | LOOSE, "protectKernelDefaults": True,
+        "repository": {"url": "https://pkgs.k8s.io/core:/stable:/v1.34/deb/", "registry": "r.example.org/mirror"},
+    }),
     resource("on-nodes", "anytier:kubeadm:Image", {"machines": [SSH], "builder": DAEMON}),
 ]  # fmt: skip
 KUBERNETES = [

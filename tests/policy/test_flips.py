@@ -151,6 +151,8 @@ FLIPS = [
     Flip("kubeadm-kubelet-rotation", "control-plane", "kubelet", {"rotateCertificates": False}),
     Flip("kubeadm-kubelet-kernel", "control-plane", "kubelet", {"protectKernelDefaults": False}),
     Flip("kubeadm-node-kernel", "node", "protectKernelDefaults", False),
+    Flip("kubeadm-software-tls", "node", "repository", {"url": "http://mirror.example.org/v1.34/deb/"}),
+    Flip("kubeadm-software-tls", "node", "repository", {"registry": "http://mirror.example.org/k8s"}),
     Flip("kubeadm-kubelet-pids", "control-plane", "kubelet", {"podPidsLimit": -1}),
     Flip("kubeadm-kubelet-seccomp", "control-plane", "kubelet", {"seccompDefault": False}),
     Flip("kubeadm-proxy-metrics", "control-plane", "kubeProxy", {"metricsBindAddress": "0.0.0.0:10249"}),

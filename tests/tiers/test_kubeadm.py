@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.render.kubeadm.test_openpgp import ARMOURED, OWN
 from tests.runtimes.record import Recording, Secret, record
 
 from anytier.bundle import manifest
@@ -21,7 +23,9 @@ from anytier.frozen import Frozen
 from anytier.provider.check import check
 from anytier.provider.kubeadm.models import ControlPlaneInputs, NodeInputs, WorkerInputs
 from anytier.render.kubeadm.names import node_name
+from anytier.render.kubeadm.openpgp import fingerprints
 from anytier.render.kubernetes import addons
+from anytier.render.kubernetes.addons import flannel
 from anytier.tiers import kubeadmplan, vmplan
 from anytier.tiers.kubeadm import Here, KubeadmTier
 from anytier.tiers.kubeadmargs import KubeadmArgs, taint
@@ -129,6 +133,12 @@ def refused(bundle: Bundle, asked: KubeadmArgs) -> dict[str, AnytierError]:
         {"machines": [{"address": "a", "name": "Node_1"}]},
         {"libvirt": {**VM, "memory": "2GB"}},
         {"masters": 3},
+        {"software": "apt"},
+        {"mirror": {"url": "pkgs.k8s.io"}},
+        {"mirror": {"url": "https://a/b c"}},
+        {"mirror": {"registry": "a/B"}},
+        {"mirror": {"key": ""}},
+        {"mirror": {"insecure": "maybe"}},
     ],
 )
 def test_a_wrong_option_is_refused(wrong: dict[str, Any]) -> None:
@@ -235,6 +245,9 @@ def test_virtual_machines_of_the_stack_make_a_cluster(bundle: Bundle) -> None:
         (args(*THREE, podSubnet="10.244.0.0/24"), "podSubnet", "too small for 3 machines"),
         (args({**THREE[0], "jump": JUMP}), "endpoint", "through another host"),
         (args(*THREE, version="1.33.6"), "version", "holds v1.34.2"),
+        (args(*THREE, mirror={"registry": "a.example.org/b"}), "mirror", "they get a bundle"),
+        (args(*THREE, software="packages", mirror={"url": "http://a/b"}), "mirror.url", "without TLS"),
+        (args(*THREE, software="packages", mirror={"registry": "http://a/b"}), "mirror.registry", "without TLS"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_the_way_out(bundle: Bundle, asked: KubeadmArgs, path: str, what: str) -> None:
@@ -290,6 +303,58 @@ def test_no_bundle_at_all_is_told_with_the_command_that_gets_it(
     filled(tmp_path / ".cache/anytier/bundles/v1.34.2")
     found = Here(args(*THREE), "dev").bundle
     assert found is not None and found.version == "v1.34.2"
+
+
+def test_machines_get_packages_of_their_version_where_the_stack_asks_for_it() -> None:
+    """Without a bundle anywhere. What is brought by an image then is said to the addon."""
+    here = Here(args(*THREE, software="packages", version="1.33.6", bundle=None), "dev")
+    plan = here.plan("dev", "me", 80, 443)
+    props = kubeadmplan.node(plan, plan.control, {"kind": "ssh", "address": "10.0.0.11", "user": "root"})
+    upstream = {"url": "https://pkgs.k8s.io/core:/stable:/v1.33/deb/", "key": "", "registry": ""}
+    assert props["repository"] == upstream and props["version"] == "v1.33.6"
+    assert props["bundle"] == props["bundleDigest"] == ""
+    _, wrong = check(NodeInputs, json.loads(json.dumps({**props, "owner": "me"})))
+    assert not wrong
+    assert flannel.PLUGIN in addons.images(plan.addons)["cni"]
+    assert flannel.PLUGIN not in addons.images(addons.Choice("10.244.0.0/16"))["cni"]
+
+
+def test_software_comes_from_one_place() -> None:
+    both = args(*THREE, software="packages", bundle="nowhere")
+    with pytest.raises(ExceptionGroup) as caught:
+        Here(both, "dev").plan("dev", "me", 80, 443)
+    (error,) = leaves(caught.value)
+    assert isinstance(error, AnytierError) and error.path == "anytier:kubeadm.bundle"
+    assert "where does the software come from" in error.what
+
+
+def test_a_mirror_is_taken_with_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "repository.asc"
+    file.write_bytes(ARMOURED)
+    mirror = {"url": "http://m.example.org/{minor}", "key": str(file), "registry": "r.example.org/m", "insecure": True}
+    plan = Here(args(*THREE, software="packages", mirror=mirror), "dev").plan("dev", "me", 80, 443)
+    assert plan.repository is not None and plan.repository["url"] == "http://m.example.org/v1.34/"
+    assert fingerprints(base64.b64decode(plan.repository["key"])) == [OWN]
+    assert plan.repository["registry"] == "r.example.org/m"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (None, "there is no file"),
+        (b"key", "is no public key"),
+        (ARMOURED.replace(b"PUBLIC", b"PRIVATE"), "private key"),
+    ],
+)
+def test_a_mirrors_key_must_be_one(tmp_path: Path, content: bytes | None, what: str) -> None:
+    file = tmp_path / "repository.asc"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ExceptionGroup) as caught:
+        Here(args(*THREE, software="packages", mirror={"key": str(file)}), "dev")
+    (error,) = leaves(caught.value)
+    assert isinstance(error, AnytierError) and error.path == "anytier:kubeadm.mirror.key"
+    assert what in error.what and "gpg --export" in error.do
 
 
 def test_what_libvirt_refuses_is_told_by_its_path_here(bundle: Bundle) -> None:
@@ -365,7 +430,8 @@ def test_whatever_text_a_stack_has_is_an_error_or_what_the_plugin_takes(
 
 def recorded(bundle: Bundle, **more: Any) -> tuple[Recording, Cluster]:
     found: list[Cluster] = []
-    asked = KubeadmArgs.model_validate({"machines": THREE, "bundle": str(bundle.path), **more})
+    software = {} if more.get("software") == "packages" else {"bundle": str(bundle.path)}
+    asked = KubeadmArgs.model_validate({"machines": THREE, **software, **more})
 
     def program() -> None:
         found.append(KubeadmTier("kubeadm", asked, port=8080, tls_port=8443).place)
@@ -519,7 +585,12 @@ MODELS: dict[str, type[Frozen]] = {
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"minMemory": 900, "minCores": 1, "controlPlaneEndpoint": "api.example.org:6443"}]
+    "more",
+    [
+        {},
+        {"minMemory": 900, "minCores": 1, "controlPlaneEndpoint": "api.example.org:6443"},
+        {"software": "packages", "mirror": {"registry": "r.example.org/m"}},
+    ],
 )
 def test_inputs_are_in_their_final_form(bundle: Bundle, more: dict[str, Any]) -> None:
     """So that the plugin sees by the request alone that nothing has changed."""

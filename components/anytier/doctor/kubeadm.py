@@ -24,7 +24,7 @@ def packages(subject: Subject) -> Iterator[Finding]:
 
 def cluster(subject: Subject) -> Iterator[Finding]:
     """What the tier would refuse, and what would come of the rest. The bundle's files are there or not; what is in
-    them is `anytier bundle verify`'s part."""
+    them is `anytier bundle verify`'s part. A repository is reached by the machines, not from here."""
     args = _args(subject)
     if args is None:
         return
@@ -34,11 +34,18 @@ def cluster(subject: Subject) -> Iterator[Finding]:
     stack = subject.stack or ""
     try:
         here = Here(args, stack)
-        plan = decide(args, here.listed, here.vms, here.bundle, stack, "")
+        plan = decide(args, here.listed, here.vms, here.bundle, stack, "", key=here.key)
     except ExceptionGroup as group:
         yield from (of_error("cluster", item) for item in leaves(group) if isinstance(item, AnytierError))
         return
-    yield ok("bundle", f"Kubernetes {plan.version} in {plan.bundle}")
+    if plan.repository is None:
+        yield ok("bundle", f"Kubernetes {plan.version} in {plan.bundle}")
+    else:
+        registry = plan.repository["registry"] or "the registries that they name"
+        yield ok(
+            "packages",
+            f"Kubernetes {plan.version}: machines get it from {plan.repository['url']}, images from {registry}",
+        )
     names = ", ".join(item.name for item in plan.workers) or "none: it takes the app itself"
     yield ok("cluster", f"control plane {plan.control.name}, its API at {plan.endpoint}; workers {names}")
 

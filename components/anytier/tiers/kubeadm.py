@@ -5,6 +5,7 @@ What is decided is in `kubeadmplan`; here are the files that the config names, a
 
 from __future__ import annotations
 
+import base64
 import getpass
 import os
 import socket
@@ -17,7 +18,8 @@ import pulumi
 from anytier import planning
 from anytier.bundle.manifest import Bundle
 from anytier.clusterobjects import KubernetesObject, cluster_provider, register
-from anytier.errors import AnytierError, NotFound
+from anytier.errors import AnytierError, Denied, NotFound, Rejected
+from anytier.render.kubeadm import openpgp
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
 from anytier.render.kubernetes.addons import local_path, traefik
@@ -160,7 +162,7 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
 
 
 class Here:
-    """What the config takes of this machine: the inventory, the bundle, the files of virtual machines. An
+    """What the config takes of this machine: the inventory, the bundle, a mirror's key, files of virtual machines. An
     ExceptionGroup for what is not there; without `software` the bundle may be missing, and a plan does not look for it.
     `vms`: those that the stack makes, decided."""
 
@@ -181,8 +183,11 @@ class Here:
         except ExceptionGroup as group:
             found += group.exceptions
         self.bundle: Bundle | None = None
+        self.key = ""
         try:
-            self.bundle = None if planning.active() else _bundle(args)
+            bundled = args.software == "bundle" and not planning.active()
+            self.bundle = _bundle(args) if bundled else None
+            self.key = _key(args) if software else ""
         except AnytierError as error:
             found += [error] if software or not isinstance(error, NotFound) else []
         if found:
@@ -191,7 +196,7 @@ class Here:
     def plan(self, stack: str, owner: str, port: int, tls_port: int) -> Plan:
         """What is made of it. An ExceptionGroup for all that cannot be."""
         ports = {"port": port, "tlsPort": tls_port}
-        return kubeadmplan.decide(self.args, self.listed, self.vms, self.bundle, stack, owner, ports)
+        return kubeadmplan.decide(self.args, self.listed, self.vms, self.bundle, stack, owner, ports, self.key)
 
 
 def listed_in(args: KubeadmArgs) -> list[NodeArgs]:
@@ -223,8 +228,28 @@ def _bundle(args: KubeadmArgs) -> Bundle:
         if args.bundle is not None:
             raise
         wanted = (args.version or DEFAULT_VERSION).removeprefix("v")
-        do = f"`anytier bundle build --kubernetes {wanted} -o {folder}` gets it, or name a `bundle` that you have"
+        do = (
+            f"`anytier bundle build --kubernetes {wanted} -o {folder}` gets it, or name a `bundle` that you have; "
+            "with `software: packages` the machines get it themselves"
+        )
         raise NotFound(error.path, f"the cluster's software is not here: {error.what}", do) from None
+
+
+def _key(args: KubeadmArgs) -> str:
+    """Of a mirror that signs by itself, in base64 of what its armour holds; empty where the key is the project's."""
+    if args.mirror is None or args.mirror.key is None:
+        return ""
+    at, file = f"{KEY}.mirror.key", Path(args.mirror.key).expanduser()
+    do = "give the file with the public key by which the repository is signed: `gpg --export --armor KEY`"
+    try:
+        with file.open("rb") as stream:
+            return base64.b64encode(openpgp.dearmor(stream.read(openpgp.LARGEST + 1))).decode()
+    except FileNotFoundError:
+        raise NotFound(at, f"there is no file {file}", do) from None
+    except OSError as error:
+        raise Denied(at, f"{file} cannot be read: {error.strerror}", "give this user the right to read it") from None
+    except ValueError as error:
+        raise Rejected(at, f"{file} {error}", do) from None
 
 
 def _owner() -> str:

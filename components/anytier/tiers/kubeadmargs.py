@@ -15,7 +15,8 @@ from pydantic import AfterValidator, Field
 
 from anytier import logins
 from anytier.frozen import Frozen
-from anytier.render.kubeadm import names, versions
+from anytier.render.kubeadm import names, packages, registries, versions
+from anytier.render.kubeadm.packages import Software
 from anytier.tiers.baremetal import MachineArgs
 from anytier.tiers.gateways import GatewayArgs
 from anytier.tiers.vms import LibvirtArgs
@@ -117,6 +118,17 @@ class NodeArgs(MachineArgs):
     taints: list[Annotated[str, AfterValidator(_taint)]] | None = None
 
 
+class MirrorArgs(Frozen):
+    """Where else packages and images are: `url` of the repository, in which `{minor}` becomes v1.34; a file with its
+    `key`, if it is signed with another one than the project's; what stands before images' names in its `registry`.
+    `insecure`: one of them may begin with http://."""
+
+    url: Annotated[str, AfterValidator(packages.url)] | None = None
+    key: str | None = Field(default=None, min_length=1)
+    registry: Annotated[str, AfterValidator(registries.prefix)] | None = None
+    insecure: bool = False
+
+
 class KubeadmArgs(Frozen):
     """Stack config `anytier:kubeadm`. Machines are needed; docs/stacks.md has every option."""
 
@@ -124,7 +136,9 @@ class KubeadmArgs(Frozen):
     inventory: str | None = None
     libvirt: LibvirtArgs | None = None
     version: Annotated[str, AfterValidator(_version)] | None = None
+    software: Software = "bundle"
     bundle: str | None = Field(default=None, min_length=1)
+    mirror: MirrorArgs | None = None
     endpoint: Annotated[str, AfterValidator(names.endpoint)] | None = None
     control_plane_endpoint: Annotated[str, AfterValidator(names.endpoint)] | None = None
     cert_sans: list[Annotated[str, AfterValidator(logins.address)]] = Field(default_factory=list, alias="certSANs")

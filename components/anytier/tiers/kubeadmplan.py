@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from anytier.bundle.manifest import Bundle
 from anytier.errors import AnytierError, ConfigError
+from anytier.render.kubeadm import packages
 from anytier.render.kubeadm.names import join_endpoint, node_name, split_endpoint
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
@@ -20,7 +21,7 @@ from anytier.render.kubernetes.addons import Choice, kube_router
 from anytier.render.kubernetes.service import routes_port
 from anytier.tiers import vmplan
 from anytier.tiers.baremetal import alike, takes_requests
-from anytier.tiers.kubeadmargs import DEFAULT_VERSION, MINORS, KubeadmArgs, NodeArgs, taint
+from anytier.tiers.kubeadmargs import DEFAULT_VERSION, MINORS, KubeadmArgs, MirrorArgs, NodeArgs, taint
 from anytier.tiers.places import Offer
 from anytier.tiers.vmplan import Vm
 
@@ -58,7 +59,8 @@ class Member:
 
 @dataclass(frozen=True)
 class Plan:
-    """A cluster, decided. `endpoint` is where this side reaches its API, `inside` where its machines do."""
+    """A cluster, decided. `endpoint` is where this side reaches its API, `inside` where its machines do. `repository`:
+    where the machines get the software themselves; None where it is the bundle's."""
 
     args: KubeadmArgs
     cluster: str
@@ -66,6 +68,7 @@ class Plan:
     version: str
     bundle: str
     bundle_digest: str
+    repository: dict[str, str] | None
     members: tuple[Member, ...]
     endpoint: str
     inside: str
@@ -107,9 +110,11 @@ def decide(
     stack: str,
     owner: str,
     ports: Mapping[str, int] | None = None,
+    key: str = "",
 ) -> Plan:
     """`listed`: the machines that the stack names, from its config or its inventory; or `vms` that it makes itself.
-    Without a bundle nothing can be made of the plan, but it can be looked at. `ports`: the stack's own, by their keys.
+    Without a bundle nothing can be made of a plan that needs one, but it can be looked at. `ports`: the stack's own, by
+    their keys. `key`: of a repository with one of its own, in base64.
 
     An ExceptionGroup of AnytierErrors for all that cannot be.
     """
@@ -117,7 +122,7 @@ def decide(
     if args.libvirt is None:
         found += [*alike(listed, f"{KEY}.machines"), *_wrong_machines(listed)]
     members = () if found else _made(vms) if args.libvirt else _members(listed)
-    found += [] if bundle is None else _wrong_bundle(args, bundle)
+    found += [*_wrong_software(args), *([] if bundle is None else _wrong_bundle(args, bundle))]
     found += [*_wrong_names(members), *_wrong_addresses(args, members)]
     found += [*_overlaps(args, members), *_too_many(args, members or listed), *_taken(args, members, ports or {})]
     reached = None if found else _endpoint(args, listed, vms, members)
@@ -127,13 +132,15 @@ def decide(
         raise ExceptionGroup("config", found)
     assert isinstance(reached, str)
     control = next(item for item in members if item.role == "control-plane")
+    version = bundle.version if bundle else args.version or DEFAULT_VERSION
     return Plan(
         args=args,
         cluster=vmplan.hostname(f"anytier-{stack}"),
         owner=owner,
-        version=bundle.version if bundle else args.version or DEFAULT_VERSION,
+        version=version,
         bundle=str(bundle.path.absolute()) if bundle else "",
         bundle_digest=bundle.digest if bundle else "",
+        repository=repository(args, version, key),
         members=members,
         endpoint=reached,
         inside=args.control_plane_endpoint or join_endpoint(control.address, PORT),
@@ -157,7 +164,17 @@ def choice(args: KubeadmArgs, members: Sequence[Member] = ()) -> Choice:
         replicas=2 if sum(member.pods for member in members) > 1 else 1,
         network_policy=args.network_policy,
         services=args.service_subnet,
+        plugin=args.software == "packages",
     )
+
+
+def repository(args: KubeadmArgs, version: str, key: str) -> dict[str, str] | None:
+    """Where machines get Kubernetes themselves, as the plugin takes it."""
+    if args.software != "packages":
+        return None
+    mirror = args.mirror or MirrorArgs()
+    url = packages.address(mirror.url or packages.UPSTREAM, version)
+    return {"url": url, "key": key, "registry": mirror.registry or ""}
 
 
 def default_name(address: str) -> str:
@@ -186,8 +203,7 @@ def node(plan: Plan, member: Member, machine: Any) -> dict[str, Any]:
         **_on(plan, member, machine),
         "role": member.role,
         "version": plan.version,
-        "bundle": plan.bundle,
-        "bundleDigest": plan.bundle_digest,
+        **_software(plan),
         "packages": args.packages,
         "containerd": args.containerd,
         "protectKernelDefaults": args.protect_kernel_defaults,
@@ -195,6 +211,11 @@ def node(plan: Plan, member: Member, machine: Any) -> dict[str, Any]:
         "cores": args.min_cores,
         "incarnation": member.incarnation,
     }
+
+
+def _software(plan: Plan) -> dict[str, Any]:
+    given: dict[str, Any] = {"bundle": plan.bundle, "bundleDigest": plan.bundle_digest}
+    return given if plan.repository is None else {**given, "repository": plan.repository}
 
 
 def control_plane(plan: Plan, machine: Any, encryption_key: Any) -> dict[str, Any]:
@@ -364,6 +385,25 @@ def _ways(args: KubeadmArgs) -> Iterator[ConfigError]:
     if args.gateway is not None and args.ingress_controller != "none":
         what = f"is given beside `ingressController: {args.ingress_controller}`: which of them takes the app's routes?"
         yield ConfigError(f"{KEY}.gateway", what, "keep one of the two")
+
+
+def _wrong_software(args: KubeadmArgs) -> Iterator[ConfigError]:
+    """It comes from one place, and without TLS only where that was said."""
+    packaged, mirror = args.software == "packages", args.mirror
+    if packaged and args.bundle is not None:
+        what = "is given beside `software: packages`: where does the software come from?"
+        yield ConfigError(f"{KEY}.bundle", what, "keep one of the two")
+    if mirror is None:
+        return
+    if not packaged:
+        do = "set `software: packages`; a bundle has mirrors of its own: `anytier bundle build --mirror --registry`"
+        yield ConfigError(f"{KEY}.mirror", "is where machines get packages and images, and they get a bundle", do)
+    for name, value in (("url", mirror.url), ("registry", mirror.registry)):
+        if value is not None and value.startswith("http://") and not mirror.insecure:
+            what = f"{value[:100]} is asked without TLS: whoever is between may put something else in its place"
+            yield ConfigError(
+                f"{KEY}.mirror.{name}", what, "give it by https; `insecure: true` where you trust the way"
+            )
 
 
 def _wrong_bundle(args: KubeadmArgs, bundle: Bundle) -> Iterator[AnytierError]:

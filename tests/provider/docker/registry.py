@@ -1,4 +1,6 @@
-"""A real registry (Debian's docker-registry) on 127.0.0.1, which daemons talk to without TLS; with a login or not."""
+"""A real registry (Debian's docker-registry) on 127.0.0.1, which daemons talk to without TLS; with a login or not.
+
+On another address of this machine it may have a certificate."""
 
 from __future__ import annotations
 
@@ -7,12 +9,14 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 
@@ -31,6 +35,8 @@ class Registry:
         self.folder = folder / "registry"
         self.host, self.port = host, free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self.certificate: tuple[str, str] | None = None  # files of a certificate and its key
+        self.trusted: ssl.SSLContext | None = None  # who knows that certificate
 
     @property
     def name(self) -> str:
@@ -45,12 +51,14 @@ class Registry:
         program = shutil.which("docker-registry")
         if program is None:
             pytest.fail("no registry on this machine (apt-get install docker-registry)", pytrace=False)
-        config = {
+        config: dict[str, Any] = {
             "version": 0.1,
             "log": {"level": "error"},
             "storage": {"filesystem": {"rootdirectory": str(self.folder / "data")}, "delete": {"enabled": True}},
             "http": {"addr": self.name},
         }
+        if self.certificate:
+            config["http"]["tls"] = dict(zip(("certificate", "key"), self.certificate, strict=True))
         if login:
             (self.folder / "htpasswd").write_text(f"{USER}:{_BCRYPT}\n")
             config["auth"] = {"htpasswd": {"realm": "anytier-test", "path": str(self.folder / "htpasswd")}}
@@ -62,7 +70,8 @@ class Registry:
         limit = time.monotonic() + 10
         while time.monotonic() < limit:
             try:
-                urllib.request.urlopen(f"http://{self.name}/v2/", timeout=2).close()
+                scheme = "https" if self.certificate else "http"
+                urllib.request.urlopen(f"{scheme}://{self.name}/v2/", timeout=2, context=self.trusted).close()
                 return
             except urllib.error.HTTPError:
                 return  # it wants a login

@@ -30,10 +30,10 @@ class Authority:
         self._certificate = self._sign(name, self._key, ca=True)
         self.file = self._write("ca.pem", self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, days: int = 1) -> tuple[str, str]:
-        """Files of a certificate for 127.0.0.1 and of its key."""
+    def issue(self, name: str, *, days: int = 1, address: str = "127.0.0.1") -> tuple[str, str]:
+        """Files of a certificate for this address and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(name, key, ca=False, days=days)
+        certificate = self._sign(name, key, ca=False, days=days, address=address)
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -42,7 +42,9 @@ class Authority:
             self._write(f"{name}-key.pem", pem),
         )
 
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool, days: int = 1) -> x509.Certificate:
+    def _sign(
+        self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool, days: int = 1, address: str = ""
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -59,8 +61,8 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if not ca:
-            address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-            builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            reached = x509.IPAddress(ipaddress.ip_address(address))
+            builder = builder.add_extension(x509.SubjectAlternativeName([reached]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
     def _write(self, name: str, data: bytes) -> str:

@@ -33,6 +33,8 @@ LEFT: tuple[str, ...] = (
     "/var/lib/kubelet/config.yaml",
     "/var/lib/kubelet/pods/*",
     "/opt/cni/bin/flannel",
+    "/etc/apt/*/anytier-kubernetes.*",
+    "/etc/anytier/registries",
 )
 KINDS = {
     "/api/v1": ("pods", "services", "configmaps", "persistentvolumeclaims", "serviceaccounts", "endpoints", "events"),

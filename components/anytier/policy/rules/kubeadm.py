@@ -28,6 +28,10 @@ def _unset_or(path: str, test: object) -> Predicate:
     return must(path, lambda value: value is None or bool(test(value)))
 
 
+def _encrypted(value: object) -> bool:
+    return not str(value).startswith("http://")
+
+
 def _anonymous(resource: Resource, context: Context) -> Iterator[Wrong]:
     """Off, or by our file for the paths of health checks only: both at once the API server refuses."""
     flag, file = get(resource.props, "apiServer.anonymous-auth"), get(resource.props, "anonymous")
@@ -179,6 +183,11 @@ RULES = (
     Rule(
         "kubeadm-node-kernel", "medium", "Nodes are given the kernel's settings that a kubelet wants",
         "take protectKernelDefaults: false out", (NODE,), must("protectKernelDefaults"), ("CKV_K8S_144",),
+    ),
+    Rule(
+        "kubeadm-software-tls", "high", "Packages and images of Kubernetes come by TLS",
+        "give the mirror's url and registry by https", (NODE,),
+        _all(_unset_or("repository.url", _encrypted), _unset_or("repository.registry", _encrypted)),
     ),
     Rule(
         "kubeadm-kubelet-pids", "medium", "A pod cannot use up its node's processes",

@@ -11,6 +11,7 @@ from anytier.provider.docker.client import Endpoint
 from anytier.provider.fields import delete_first, ignored, normalise, secret
 from anytier.provider.host.sshref import SshRef
 from anytier.provider.owner import form
+from anytier.render.kubeadm import packages, registries
 from anytier.render.kubeadm.names import endpoint, image_name, label_key, label_value, node_name, signal, subnet
 from anytier.render.kubeadm.versions import version
 
@@ -20,6 +21,10 @@ NodeName = Annotated[str, AfterValidator(node_name)]
 HostPort = Annotated[str, AfterValidator(endpoint)]  # `10.0.0.11:6443`
 Subnet = Annotated[str, AfterValidator(subnet)]
 Labels = dict[Annotated[str, AfterValidator(label_key)], Annotated[str, AfterValidator(label_value)]]
+
+
+def _mirror(text: str) -> str:
+    return registries.prefix(text) if text else text
 
 
 class Taint(Frozen):
@@ -41,20 +46,31 @@ class OnNode(Frozen):
     forget: Annotated[bool, ignored] = False
 
 
+class Repository(Frozen):
+    """Where a machine gets Kubernetes itself: `url` of an apt repository of its minor, whose `key` is base64 of
+    OpenPGP's packets; empty is the project's own, got from beside the packages. `registry`: what stands before images'
+    names where they are mirrored, asked by TLS unless it begins with http://; empty is no mirror."""
+
+    url: Annotated[str, AfterValidator(packages.url)]
+    key: str = ""
+    registry: Annotated[str, AfterValidator(_mirror)] = ""
+
+
 class NodeInputs(OnNode):
     """`bundle` is a folder on this side and `bundleDigest` what it holds (`Bundle.digest`), so that a new content is a
-    change and a new place of the same is none. `packages`: what is missing comes by the distribution's package manager.
-    `containerd`: laid over our configuration; `systemdCgroup` and `restrictOomScoreAdj` say in a word what its file has
-    deep inside. `memory`: MiB that it must have, 1700 for a control plane if not said.
-    `cores` likewise, 2. `protectKernelDefaults`: the kernel's settings that the kubelet wants are made.
+    change and a new place of the same is none. With a `repository` the software comes from there, and there is no
+    bundle. `packages`: what is missing of the distribution comes by its package manager. `containerd`: laid over our
+    configuration; `systemdCgroup` and `restrictOomScoreAdj` say in a word what its file has deep inside. `memory`: MiB
+    that it must have, 1700 for a control plane if not said. `cores` likewise, 2. `protectKernelDefaults`: the kernel's settings that the kubelet wants are made.
     `incarnation`: which installation of the machine it is; another one has nothing of ours. The `owner`'s token is a
     change, so that the mark gets it."""
 
     owner: Annotated[str, normalise(form)] = ""
     role: Role = "worker"
     version: Version
-    bundle: Annotated[str, ignored]
-    bundle_digest: str
+    repository: Repository | None = None
+    bundle: Annotated[str, ignored] = ""
+    bundle_digest: str = ""
     packages: bool = True
     containerd: dict[str, Any] = Field(default_factory=dict)
     protect_kernel_defaults: bool = True

@@ -1,6 +1,7 @@
 """A node from this side: its machine, where our things lie on it, and the verbs of onnode.py.
 
-/opt/anytier/kubernetes/<version>/bin    programs; /usr/local/bin has links to those of one version
+/opt/anytier/kubernetes/<version>/bin    programs; /usr/local/bin has links to those of one version (from packages they
+                                         are in /usr/bin, and none of these is there)
 /etc/kubernetes/anytier.json             whose node this is, and how far it came: the mark
 /etc/kubernetes/anytier/                 what kubeadm and the API server were given
 /etc/anytier/containerd.toml             containerd's configuration
@@ -24,6 +25,8 @@ from anytier.provider.host.transport import File, Machine, Result
 from anytier.provider.kubeadm.models import OnNode
 from anytier.provider.owner import another, token, who
 from anytier.provider.owner import same as same_owner
+from anytier.render.kubeadm import packages
+from anytier.render.kubeadm.packages import Software
 
 ROOT = "/opt/anytier/kubernetes"
 MARKER = "/etc/kubernetes/anytier.json"
@@ -38,8 +41,9 @@ Stage = Literal["prepared", "begun", "done"]
 
 class Mark(Frozen):
     """Whose node a machine is. `stage`: `begun` is an init or a join that has not ended. `before`: names in
-    /etc/cni/net.d that were there. `cni`: plugins that we put there, with their checksums. `ran`: containerd did before
-    us. `prepared`: see NodeOutputs."""
+    /etc/cni/net.d that were there. `cni`: plugins that we put there, with their checksums; without one, whatever lies
+    there is ours. `ran`: containerd did before us. `opt`: its folder in /opt was there. `prepared`: see NodeOutputs.
+    `software`: how its programs come. `brought`: packages that were not there before, whether or not they are now."""
 
     cluster: str
     owner: str = ""
@@ -49,13 +53,17 @@ class Mark(Frozen):
     cni: dict[str, str] = Field(default_factory=dict)
     ran: bool = False
     prepared: str = ""
+    opt: bool = False
+    software: Software = "bundle"
+    brought: list[str] = Field(default_factory=list)
 
 
 class Node:
-    """One machine of a cluster."""
+    """One machine of a cluster. `software`: how its programs come, by the mark that was read or written last."""
 
     def __init__(self, machine: Machine, name: str) -> None:
         self.machine, self.name = machine, name
+        self.software: Software = "bundle"
         self._python = ""
 
     def __str__(self) -> str:
@@ -97,25 +105,34 @@ class Node:
         if data is None:
             return None
         try:
-            return Mark.model_validate_json(data)
+            found = Mark.model_validate_json(data)
         except ValueError:
             do = f"find out whose it is; remove {MARKER} there if it is nobody's"
             raise Conflict(f"machine {self.machine.name}", f"its {MARKER} cannot be read", do) from None
+        self.software = found.software
+        return found
 
     async def set_mark(self, mark: Mark) -> None:
+        self.software = mark.software
         data = json.dumps(mark.wire(), indent=1, sort_keys=True).encode() + b"\n"
         await self.machine.put([File("/etc/kubernetes", None, None), File(MARKER, data, 0o600)])
 
     async def switch(self, version: str, *programs: str) -> None:
-        """The links lead to the programs of this version."""
+        """The programs are those of this version from now on: by links to them, or by their packages, which are one
+        for all of them. What runs goes on running."""
+        if self.software == "packages":
+            from anytier.provider.kubeadm.packaged import have
+
+            await have(self, version, packages.NAMES, lambda said: None)
+            return
         for name in programs:
             await self.must(
                 "ln", "--symbolic", "--force", "--no-dereference", self.program(version, name), f"{LINKS}/{name}"
             )
 
-    @staticmethod
-    def program(version: str, name: str) -> str:
-        return f"{ROOT}/{version}/bin/{name}"
+    def program(self, version: str, name: str) -> str:
+        """Where it lies; a package is there in one version only."""
+        return f"/usr/bin/{name}" if self.software == "packages" else f"{ROOT}/{version}/bin/{name}"
 
     async def send(self, file: Path, path: str, digest: str, mode: int) -> None:
         """A file of any size, in pieces so that other requests get between; checked there."""

@@ -5,21 +5,24 @@ What it finds of somebody else's it never touches: it says what is in the way, a
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anytier.errors import AnytierError, Rejected, Unreachable
 from anytier.packages import Package
 from anytier.provider.host.distributions import DISTRIBUTIONS, distribution
 from anytier.provider.host.ids import machine_id
-from anytier.provider.kubeadm import software
-from anytier.provider.kubeadm.models import NodeInputs, NodeOutputs
+from anytier.provider.kubeadm import packaged, software
+from anytier.provider.kubeadm.models import NodeInputs, NodeOutputs, Repository
 from anytier.provider.kubeadm.node import GIVEN, LINKS, MARKER, ROOT, Mark, Node, anothers, node_of, not_ours, same
 from anytier.provider.resource import Context, Resource
-from anytier.render.kubeadm import config, containerd, kubelet, preflight
+from anytier.render.kubeadm import config, containerd, kubelet, openpgp, preflight
 
+_OPT = "/opt/containerd"
 _PROGRAMS = [*preflight.NEEDED]
+_WAYS = {"bundle": "a bundle", "packages": "packages"}
 
 
 class NodeResource(Resource[NodeInputs, NodeOutputs]):
@@ -27,16 +30,9 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
     outputs = NodeOutputs
 
     def check(self, inputs: NodeInputs) -> list[AnytierError]:
-        """The bundle is looked at, which is on this side; its checksums are compared when it is sent."""
-        found: list[AnytierError] = []
-        try:
-            bundle = software.bundle_of(inputs)
-            software.pause_of(bundle)
-            if bundle.digest != inputs.bundle_digest:
-                what = f"{bundle.path} has changed since it was looked at"
-                found.append(Rejected("bundleDigest", what, "run again"))
-        except AnytierError as error:
-            found.append(error)
+        """A bundle is looked at, which is on this side; its checksums are compared when it is sent. A repository is the
+        machine's to reach."""
+        found = _wrong_key(inputs.repository) if inputs.repository else _wrong_bundle(inputs)
         try:
             containerd.text("pause", inputs.containerd)
         except ValueError as error:
@@ -45,6 +41,18 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
 
     def drifted(self, inputs: NodeInputs, state: NodeOutputs) -> list[str]:
         return [] if state.prepared else ["version"]
+
+    def replaces(self, old: NodeInputs, new: NodeInputs) -> list[str]:
+        """Nothing by itself. Programs of a bundle do not become a package's under a kubelet that runs."""
+        same = (old.machine.address, old.machine.port, old.cluster, old.name, old.incarnation) == (
+            (new.machine.address, new.machine.port, new.cluster, new.name, new.incarnation)
+        )
+        if same and (old.repository is None) != (new.repository is None):
+            before, after = ("packages", "bundle") if old.repository else ("bundle", "packages")
+            what = f"its software came from {_WAYS[before]}, and is to come from {_WAYS[after]}"
+            do = f"put `software: {before}` back; or destroy the stack first, and all that is in the cluster"
+            raise Rejected(f"machine {new.machine.address}", what, do)
+        return []
 
     async def create(self, ctx: Context, inputs: NodeInputs) -> tuple[str, NodeOutputs]:
         id = f"{machine_id(inputs.machine)}|{inputs.cluster}/{inputs.name}"
@@ -89,28 +97,30 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
     async def _prepare(
         self, ctx: Context, id: str, inputs: NodeInputs, state: NodeOutputs, before: str = ""
     ) -> NodeOutputs:
-        bundle = software.bundle_of(inputs)
+        source = source_of(inputs)
         node = node_of(inputs)
         about = await node.machine.about()
         facts = await look(node)
-        mark = await self._fit(node, inputs, bundle.arch, about, facts, before)
+        mark = await self._fit(node, inputs, source, about, facts, before)
         known = NodeOutputs(added=state.added, disabled=state.disabled, **_facts(about, facts))
         ctx.made(id, known)
         if mark is None:
             mark = Mark(cluster=inputs.cluster, owner=inputs.owner, name=inputs.name, ran=facts["containerd"]["active"])
-            mark = mark.model_copy(update={"before": facts["cni"]})
+            opt = (await node.run("test", "-e", _OPT)).code == 0
+            mark = await source.begin(node, mark.model_copy(update={"before": facts["cni"], "opt": opt}))
             await node.set_mark(mark)
-        known = await self._packages(ctx, id, node, inputs, about, facts, known)
+        lacking = [*preflight.packages(facts["programs"]), *await source.wants(node)]
+        known = await self._packages(ctx, id, node, inputs, about, lacking, known)
         await self._kernel(node, inputs)
-        await software.install(ctx, node, bundle)
+        await source.install(ctx, node, mark)
         program = facts["programs"].get("containerd") or (await look(node))["programs"]["containerd"]
-        wanted = software.texts(inputs, software.pause_of(bundle), program)
+        wanted = software.texts(inputs, await source.pause(node), program)
         await software.configure(ctx, node, wanted)
-        await software.load(ctx, node, bundle, inputs.role)
+        await source.load(ctx, node, mark)
         await self._sweep(node, inputs.version)
-        plugins = {path: said for path, (_, said) in software.programs(bundle).items() if path.startswith("/opt/cni/")}
-        done = digest(inputs, wanted)
-        await node.set_mark(mark.model_copy(update={"prepared": done, "cni": plugins, "owner": inputs.owner}))
+        done = digest(inputs, source, wanted)
+        now = {"prepared": done, "cni": await source.plugins(mark), "owner": inputs.owner}
+        await node.set_mark(mark.model_copy(update=now))
         ctx.status("prepared")
         return await self._seen(node, inputs, known, mark.model_copy(update={"prepared": done}))
 
@@ -118,7 +128,7 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         self,
         node: Node,
         inputs: NodeInputs,
-        arch: str,
+        source: software.Source,
         about: Mapping[str, Any],
         facts: Mapping[str, Any],
         before: str,
@@ -127,10 +137,9 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         mark = await node.mark()
         if mark is not None and not same(mark, inputs, before):
             raise not_ours(mark, node)
-        machine = software.ARCHITECTURES.get(about["architecture"], about["architecture"])
-        if machine != arch:
-            what = f"is {machine}, and the bundle is for {arch}"
-            raise Rejected(f"machine {node.machine.name}", what, f"give it a bundle for {machine}")
+        architecture = software.ARCHITECTURES.get(about["architecture"], about["architecture"])
+        if (wrong := source.unfit(node.machine.name, architecture)) is not None:
+            raise wrong
         cores, memory = preflight.least(inputs.role, inputs.cores, inputs.memory)
         wanted = preflight.Wanted(
             role=inputs.role,
@@ -139,7 +148,8 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
             installed=mark is not None,
             packages=inputs.packages,
         )
-        found = preflight.findings(facts, wanted, time.time())
+        found = [*preflight.findings(facts, wanted, time.time()), *_mixed(mark, inputs)]
+        found += await source.findings(node, mark)
         problem = preflight.error(node.machine.name, inputs.role, found, inputs.ignore_preflight)
         if problem is not None:
             raise problem
@@ -152,10 +162,9 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         node: Node,
         inputs: NodeInputs,
         about: Mapping[str, Any],
-        facts: Mapping[str, Any],
+        missing: Sequence[str],
         known: NodeOutputs,
     ) -> NodeOutputs:
-        missing = preflight.packages(facts["programs"])
         if not missing or not inputs.packages:
             return known
         found = distribution(about["distribution"])
@@ -201,20 +210,26 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         about, facts = await node.machine.about(), await look(node)
         now = state.model_copy(update={**_facts(about, facts), "prepared": ""})
         try:
-            bundle = software.bundle_of(inputs)
+            source = source_of(inputs)
         except AnytierError:
             return now.model_copy(update={"prepared": mark.prepared})  # nothing here to compare with
-        wanted = software.texts(inputs, software.pause_of(bundle), facts["programs"].get("containerd", ""))
+        if not await source.whole(node):
+            return now
+        wanted = software.texts(inputs, await source.pause(node), facts["programs"].get("containerd", ""))
         whole = (
-            mark.prepared == digest(inputs, wanted)
+            mark.prepared == digest(inputs, source, wanted)
             and facts["containerd"]["active"]
             and not await software.changed(node, wanted)
-            and not await software.lacking(node, software.programs(bundle))
         )
         if not whole:
             return now
         version = (await node.run("containerd", "--version")).out.split()
         return now.model_copy(update={"prepared": mark.prepared, "containerd": version[2] if len(version) > 2 else ""})
+
+
+def source_of(inputs: NodeInputs) -> software.Source:
+    """An AnytierError for a bundle that is not there."""
+    return packaged.FromPackages(inputs, inputs.repository) if inputs.repository else software.FromBundle(inputs)
 
 
 async def look(node: Node) -> dict[str, Any]:
@@ -229,33 +244,67 @@ async def take_off(ctx: Context, node: Node, mark: Mark) -> None:
         from anytier.provider.kubeadm.reset import reset
 
         mark = await reset(ctx, node, mark, "")
+    if mark.software == "packages":
+        await packaged.take_off(ctx, node, mark)
     ctx.status("removing images and programs")
     found = await node.run("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")
     names = found.out.split() if found.code == 0 else []
     if names:
         await node.run("ctr", "--namespace", "k8s.io", "images", "remove", "--sync", *names, timeout=300)
     plugins = await node.verb("sums", paths=list(mark.cni))
-    ours = [path for path, said in mark.cni.items() if plugins.get(path) == said]
-    texts = [containerd.FILE, containerd.DROP_IN, kubelet.UNIT, kubelet.MODULES_FILE, kubelet.SETTINGS_FILE]
-    links = [f"{LINKS}/kubeadm", f"{LINKS}/kubelet"]
+    ours = [path for path, said in mark.cni.items() if plugins.get(path) == said or not said]
+    texts = [containerd.FILE, containerd.DROP_IN, kubelet.MODULES_FILE, kubelet.SETTINGS_FILE]
+    links = [] if mark.software == "packages" else [f"{LINKS}/kubeadm", f"{LINKS}/kubelet"]
+    texts.append(kubelet.DROP_IN if mark.software == "packages" else kubelet.UNIT)
     await node.machine.remove([*ours, *texts, *links, GIVEN, ROOT])
     folders = ["/opt/anytier", "/etc/anytier", "/opt/cni/bin", "/opt/cni", "/etc/cni/net.d", "/etc/cni"]
-    drop_ins = containerd.DROP_IN.rpartition("/")[0]
-    await node.machine.remove([*folders, drop_ins, "/etc/kubernetes/manifests", "/etc/kubernetes/pki"], only_empty=True)
+    drop_ins = [path.rpartition("/")[0] for path in (containerd.DROP_IN, kubelet.DROP_IN)]
+    await node.machine.remove(
+        [*folders, *drop_ins, "/etc/kubernetes/manifests", "/etc/kubernetes/pki"], only_empty=True
+    )
     await node.must("systemctl", "daemon-reload")
     if mark.ran:
         await node.run("systemctl", "restart", "containerd.service")
     else:
         await node.run("systemctl", "disable", "--now", "--quiet", "containerd.service")
-        # containerd makes these when it starts, whether or not anybody wants them.
-        own = ["/opt/containerd/bin", "/opt/containerd/lib", "/opt/containerd"]
-        await node.machine.remove(own, only_empty=True)
+    if not (mark.ran and mark.opt):
+        # containerd makes these when it starts by our configuration, whether or not anybody wants them.
+        await node.machine.remove([f"{_OPT}/bin", f"{_OPT}/lib", _OPT], only_empty=True)
     await node.machine.remove([MARKER])
     await node.machine.remove(["/etc/kubernetes"], only_empty=True)
 
 
-def digest(inputs: NodeInputs, wanted: Mapping[str, str]) -> str:
-    return config.digest({"texts": dict(wanted), "bundle": inputs.bundle_digest, "role": inputs.role})
+def digest(inputs: NodeInputs, source: software.Source, wanted: Mapping[str, str]) -> str:
+    return config.digest({"texts": dict(wanted), **source.content(), "role": inputs.role})
+
+
+def _mixed(mark: Mark | None, inputs: NodeInputs) -> list[preflight.Finding]:
+    """One machine has its programs from one place."""
+    wanted = "packages" if inputs.repository else "bundle"
+    if mark is None or mark.software == wanted:
+        return []
+    what = f"its software came from {_WAYS[mark.software]}, and is to come from {_WAYS[wanted]}"
+    return [preflight.Finding("Software", what, f"`software: {mark.software}`; or destroy the stack first")]
+
+
+def _wrong_bundle(inputs: NodeInputs) -> list[AnytierError]:
+    try:
+        bundle = software.bundle_of(inputs)
+        software.pause_of(bundle)
+    except AnytierError as error:
+        return [error]
+    if bundle.digest == inputs.bundle_digest:
+        return []
+    return [Rejected("bundleDigest", f"{bundle.path} has changed since it was looked at", "run again")]
+
+
+def _wrong_key(repository: Repository) -> list[AnytierError]:
+    try:
+        if repository.key:
+            openpgp.dearmor(base64.b64decode(repository.key, validate=True))
+    except ValueError as error:
+        return [Rejected("repository.key", str(error), "give a public key of OpenPGP, in base64")]
+    return []
 
 
 def _facts(about: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,14 @@ Nothing of anytier may be imported here. What is secret comes over stdin and goe
     ask     host, port, ca, cert, key, patience, calls   answers [status, body] of each call, or error
     clean   keep                            takes off what a cluster leaves on a node that was reset; answers left
     rules   text                            answers what `rules` makes of iptables-save's output
+    apt     names                           answers installed, held, sources (path -> text), trust
+    fetch   url                             answers the base64 of a small file, got as apt gets its own; or error
+    unlink  patterns                        removes plain files; answers which
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import glob
 import hashlib
@@ -27,6 +31,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any, Callable, Dict, Iterator  # noqa: UP035 - Python 3.8
 
@@ -180,6 +185,50 @@ def join(asked: dict[str, Any]) -> dict[str, str]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new)
     return {}
+
+
+def unlink(asked: dict[str, Any]) -> list[str]:
+    found = sorted(path for pattern in asked["patterns"] for path in glob.glob(pattern))
+    gone = []
+    for path in found:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            gone.append(path)
+    return gone
+
+
+# packages
+
+
+def apt(asked: dict[str, Any]) -> dict[str, Any]:
+    """`installed`: name -> version. `trust`: whether there are authorities by which a certificate is checked."""
+    shown = "--showformat=${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n"
+    told = [line.split("\t") for line in run("dpkg-query", "--show", shown, *asked["names"]).stdout.splitlines()]
+    there = [item for item in told if len(item) == 4 and item[2] == "installed"]
+    files = ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*.list")]
+    files += glob.glob("/etc/apt/sources.list.d/*.sources")
+    return {
+        "installed": {item[0]: item[3] for item in there},
+        "held": [item[0] for item in there if item[1] == "hold"],
+        "sources": {path: "\n".join(lines(path)) for path in files if os.path.isfile(path)},
+        "trust": os.path.exists("/etc/ssl/certs/ca-certificates.crt"),
+    }
+
+
+def fetch(asked: dict[str, Any]) -> dict[str, str]:
+    """By apt's own means: with its proxies, and whom it trusts."""
+    folder = tempfile.mkdtemp(prefix="anytier-")
+    try:
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "file")
+        done = run("/usr/lib/apt/apt-helper", "-oAcquire::Retries=2", "download-file", asked["url"], path)
+        if done.returncode != 0:
+            said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+            return {"error": ([line for line in said if line[:2] == "E:"] or said or ["it says nothing"])[-1]}
+        with open(path, "rb") as stream:
+            return {"data": base64.b64encode(stream.read(CHUNK)).decode()}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # kernel
@@ -401,6 +450,9 @@ VERBS: Dict[str, Callable[[Dict[str, Any]], Any]] = {  # noqa: UP006 - Python 3.
     "ask": ask,
     "clean": clean,
     "rules": lambda asked: {"script": rules(asked["text"])},
+    "apt": apt,
+    "fetch": fetch,
+    "unlink": unlink,
 }
 
 if __name__ == "__main__":

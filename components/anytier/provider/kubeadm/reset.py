@@ -13,7 +13,8 @@ _LONGEST = 600.0
 async def reset(ctx: Context, node: Node, mark: Mark, version: str) -> Mark:
     """The mark afterwards. Whatever cannot be removed is told, and keeps nobody from going on."""
     ctx.status(f"resetting {node.name}")
-    program = f"{LINKS}/kubeadm" if await _there(node, f"{LINKS}/kubeadm") else node.program(version, "kubeadm")
+    linked = node.software == "bundle" and await _there(node, f"{LINKS}/kubeadm")
+    program = f"{LINKS}/kubeadm" if linked else node.program(version, "kubeadm")
     await node.run("systemctl", "disable", "--now", "--quiet", "kubelet.service")
     if await _there(node, program):
         # The etcd member is the whole of etcd here: its data goes below, whether or not its API answers.

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from anytier.bundle.manifest import Bundle
-from anytier.errors import NotFound, Rejected, Unreachable
+from anytier.errors import AnytierError, NotFound, Rejected, Unreachable
 from anytier.provider.host.transport import File
 from anytier.provider.kubeadm.models import NodeInputs
-from anytier.provider.kubeadm.node import ROOT, Node
+from anytier.provider.kubeadm.node import ROOT, Mark, Node
 from anytier.provider.resource import Context
-from anytier.render.kubeadm import containerd, kubelet
+from anytier.render.kubeadm import containerd, kubelet, packages, registries
+from anytier.render.kubeadm.preflight import Finding
 
 PROGRAMS = 0o755
 _CONTROL_ONLY = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
@@ -23,6 +24,81 @@ _PATIENCE = 60.0  # seconds until containerd answers
 _IMPORT = 900.0
 # As Go and bundles name architectures, and as the kernel does.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class Source(Protocol):
+    """Where a node's software comes from: a bundle of this side, or a repository that the machine reaches."""
+
+    def unfit(self, machine: str, architecture: str) -> AnytierError | None:
+        """Why it is not for such a machine."""
+
+    async def findings(self, node: Node, mark: Mark | None) -> list[Finding]:
+        """What on the machine is in its way."""
+
+    async def wants(self, node: Node) -> list[str]:
+        """Packages of the distribution that it needs, and which are not there."""
+
+    async def begin(self, node: Node, mark: Mark) -> Mark:
+        """The mark of a node of which nothing was brought yet."""
+
+    async def install(self, ctx: Context, node: Node, mark: Mark) -> None:
+        """Programs and plugins."""
+
+    async def pause(self, node: Node) -> str:
+        """The image of the pods' pause; programs are there by then."""
+
+    async def load(self, ctx: Context, node: Node, mark: Mark) -> None:
+        """Images; containerd runs by then."""
+
+    async def plugins(self, mark: Mark) -> dict[str, str]:
+        """What `Mark.cni` says."""
+
+    async def whole(self, node: Node) -> bool:
+        """Whether programs are there as they were left."""
+
+    def content(self) -> dict[str, Any]:
+        """What tells one from another."""
+
+
+class FromBundle(Source):
+    """Of the bundle that the inputs name, which has to be the one that was asked for."""
+
+    def __init__(self, inputs: NodeInputs) -> None:
+        self.inputs, self.bundle = inputs, bundle_of(inputs)
+
+    def unfit(self, machine: str, architecture: str) -> AnytierError | None:
+        if architecture == self.bundle.arch:
+            return None
+        what = f"is {architecture}, and the bundle is for {self.bundle.arch}"
+        return Rejected(f"machine {machine}", what, f"give it a bundle for {architecture}")
+
+    async def findings(self, node: Node, mark: Mark | None) -> list[Finding]:
+        return []
+
+    async def wants(self, node: Node) -> list[str]:
+        return []
+
+    async def begin(self, node: Node, mark: Mark) -> Mark:
+        return mark
+
+    async def install(self, ctx: Context, node: Node, mark: Mark) -> None:
+        await install(ctx, node, self.bundle)
+
+    async def pause(self, node: Node) -> str:
+        return pause_of(self.bundle)
+
+    async def load(self, ctx: Context, node: Node, mark: Mark) -> None:
+        await load(ctx, node, self.bundle, self.inputs.role)
+
+    async def plugins(self, mark: Mark) -> dict[str, str]:
+        wanted = programs(self.bundle)
+        return {path: said for path, (_, said) in wanted.items() if path.startswith(f"{containerd.PLUGINS}/")}
+
+    async def whole(self, node: Node) -> bool:
+        return not await lacking(node, programs(self.bundle))
+
+    def content(self) -> dict[str, Any]:
+        return {"bundle": self.inputs.bundle_digest}
 
 
 def bundle_of(inputs: NodeInputs) -> Bundle:
@@ -47,12 +123,12 @@ def wanted_images(images: Mapping[str, Sequence[str]], role: str) -> dict[str, l
     return {
         path: list(references)
         for path, references in images.items()
-        if role == "control-plane" or not any(_base(item) in _CONTROL_ONLY for item in references)
+        if role == "control-plane" or not any(base(item) in _CONTROL_ONLY for item in references)
     }
 
 
 def pause_of(bundle: Bundle) -> str:
-    found = next((item for items in bundle.images.values() for item in items if _base(item) == "pause"), None)
+    found = next((item for items in bundle.images.values() for item in items if base(item) == "pause"), None)
     if found is None:
         raise NotFound("bundle", f"{bundle.path} has no image named pause", "fill it again: `anytier bundle build`")
     return found
@@ -68,19 +144,24 @@ def canonical(reference: str) -> str:
     return reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"
 
 
-def _base(reference: str) -> str:
+def base(reference: str) -> str:
     return reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def texts(inputs: NodeInputs, pause: str, program: str) -> dict[str, str]:
-    """Path -> content of each file of ours that is text; `program`: containerd's."""
-    return {
-        containerd.FILE: containerd.text(pause, inputs.containerd),
+    """Path -> content of each file of ours that is text; `program`: containerd's. A package brings its own unit."""
+    repository = inputs.repository
+    mirror = registries.FOLDER if repository and repository.registry else ""
+    common = {
+        containerd.FILE: containerd.text(pause, inputs.containerd, mirror),
         containerd.DROP_IN: containerd.drop_in(program),
-        kubelet.UNIT: kubelet.unit(),
         kubelet.MODULES_FILE: kubelet.modules_text(),
         kubelet.SETTINGS_FILE: kubelet.settings_text(inputs.protect_kernel_defaults),
     }
+    if repository is None:
+        return {**common, kubelet.UNIT: kubelet.unit()}
+    own = {kubelet.DROP_IN: kubelet.drop_in(), packages.SOURCE: packages.source(repository.url)}
+    return {**common, **own, **registries.files(repository.registry)}
 
 
 async def changed(node: Node, wanted: Mapping[str, str]) -> list[str]:
@@ -108,7 +189,8 @@ async def configure(ctx: Context, node: Node, wanted: Mapping[str, str]) -> None
     """Writes what has changed, and restarts what reads it; the kubelet only where it runs."""
     new = await changed(node, wanted)
     await node.machine.put([File(path, wanted[path].encode()) for path in new])
-    if {containerd.DROP_IN, kubelet.UNIT} & set(new):
+    units = {kubelet.UNIT, kubelet.DROP_IN} & set(new)
+    if units or containerd.DROP_IN in new:
         await node.must("systemctl", "daemon-reload")
     runs = (await node.run("systemctl", "is-active", "--quiet", "containerd.service")).code == 0
     if {containerd.FILE, containerd.DROP_IN} & set(new) or not runs:
@@ -116,7 +198,7 @@ async def configure(ctx: Context, node: Node, wanted: Mapping[str, str]) -> None
         await node.must("systemctl", "enable", "--quiet", "containerd.service")
         await node.must("systemctl", "restart", "containerd.service")
         await answers(node)
-    if kubelet.UNIT in new:
+    if units:
         await node.must("systemctl", "try-restart", "kubelet.service")
 
 
@@ -145,7 +227,7 @@ async def load(ctx: Context, node: Node, bundle: Bundle, role: str) -> None:
     wanted = wanted_images(bundle.images, role)
     missing = {path: refs for path, refs in wanted.items() if not {canonical(item) for item in refs} <= there}
     for number, (path, references) in enumerate(missing.items()):
-        ctx.status(f"sending images ({number + 1} of {len(missing)}): {_base(references[0])}")
+        ctx.status(f"sending images ({number + 1} of {len(missing)}): {base(references[0])}")
         target = f"{ROOT}/{bundle.version}/{path}"
         await node.send(bundle.file(path), target, bundle.files[path], 0o600)
         try:
