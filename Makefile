@@ -43,7 +43,7 @@ e2e-all: dev ## the e2e suite with all that CI leaves out for want of time
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh $(ARGS)
 
 e2e-cluster: dev ## Kubernetes clusters at length, their software and the engine's plugin built first where they must be
-	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_kubeadm.py tests/e2e/test_conformance_kubeadm.py tests/e2e/test_ingress_kubeadm.py tests/e2e/test_metrics_kubeadm.py tests/e2e/test_policies_kubeadm.py tests/e2e/test_shop_kubeadm.py tests/e2e/test_pages_at_length.py::test_what_pages_show_of_a_cluster_is_what_happens tests/e2e/test_kubernetes.py tests/provider/kubeadm tests/provider/kubernetes tests/render/kubernetes $(ARGS)
+	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_kubeadm.py tests/e2e/test_conformance_kubeadm.py tests/e2e/test_ingress_kubeadm.py tests/e2e/test_metrics_kubeadm.py tests/e2e/test_packages_kubeadm.py tests/e2e/test_policies_kubeadm.py tests/e2e/test_shop_kubeadm.py tests/e2e/test_pages_at_length.py::test_what_pages_show_of_a_cluster_is_what_happens tests/e2e/test_kubernetes.py tests/provider/kubeadm tests/provider/kubernetes tests/render/kubernetes $(ARGS)
 
 e2e-managed: dev ## the conformance suite on EKS, GKE and AKS whose clouds are stood in, on a cluster that is real
 	@ANYTIER_AT_LENGTH=1 tools/e2e.sh tests/e2e/test_conformance_managed.py tests/e2e/test_standins_tiers.py tests/e2e/test_standins.py tests/e2e/test_pages_at_length.py::test_what_pages_show_of_a_managed_cluster_is_what_happens $(ARGS)

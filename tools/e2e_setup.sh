@@ -10,7 +10,8 @@ set -eu
 
 # command that tells whether it is there : package
 NEEDS="docker:docker.io dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap busybox:busybox-static
-    ssh:openssh-client sshd:openssh-server docker-registry:docker-registry pgrep:procps"
+    ssh:openssh-client sshd:openssh-server docker-registry:docker-registry pgrep:procps
+    apt-ftparchive:apt-utils gpg:gpg gpgconf:gpgconf"
 # For virtual machines; asked for separately, so that where apt has none of these the rest is installed all the same.
 VM_NEEDS="libvirtd:libvirt-daemon-system virtlogd:libvirt-daemon qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
     virsh:libvirt-clients virt-xml-validate:libvirt-clients xmllint:libxml2-utils dnsmasq:dnsmasq-base
