@@ -157,6 +157,47 @@ def test_no_option_lets_apt_remove_or_ask(monkeypatch: pytest.MonkeyPatch) -> No
     assert install[-1] == "nginx=1.20" and aptget.ENVIRONMENT["DEBIAN_FRONTEND"] == "noninteractive"
 
 
+def test_what_is_held_is_changed_by_us_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And held again though it came to nothing."""
+    here = "nginx\tinstalled\t1.22.1\nsl\tconfig-files\t5\n"
+    ran = answering(monkeypatch, dpkg_query=here, apt_mark="")
+    with pytest.raises(KeyError), aptget.held(["nginx", "sl"]):
+        assert ran[-1] == ("apt-mark", "unhold", "nginx")
+        raise KeyError
+    assert ran[-1] == ("apt-mark", "hold", "nginx")
+
+
+@pytest.fixture
+def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lock and policy of the test's own."""
+    for name in ("OURS", "POLICY", "KEPT"):
+        monkeypatch.setattr(aptget, name, str(tmp_path / name))
+
+
+THERE = "kubelet\tinstalled\nkubeadm\tconfig-files\nkubectl\tnot-installed\n"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_goes_goes_with_its_configuration_and_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Purg kubelet [1.34.2-1.1]\nRemv kubeadm [1]\n"
+    ran = answering(monkeypatch, dpkg_query=THERE, **{"apt-get --simulate": said, "apt-get purge": ""})
+    asked = {"packages": ["kubelet", "kubeadm", "kubectl", "absent"]}
+    assert aptget.remove(asked) == {"removed": ["kubelet", "kubeadm"]}
+    assert ran[-1][:2] == ("apt-get", "purge") and ran[-1][-2:] == ("kubelet", "kubeadm")
+    more = said + "Remv shop [1]\n"
+    ran = answering(monkeypatch, dpkg_query=THERE, **{"apt-get --simulate": more, "apt-get purge": ""})
+    assert aptget.remove(asked) == {"removed": [], "needed": ["shop"]}
+    assert not [argv for argv in ran if argv[:2] == ("apt-get", "purge")]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_does_not_go_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, dpkg_query=THERE, **{"apt-get --simulate": ""})
+    problem = {"kind": "failed", "command": "apt-get purge", "code": 100, "said": "E: refused"}
+    assert aptget.remove({"packages": ["kubelet"]}) == {"removed": [], "problem": problem}
+    assert aptget.remove({"packages": ["absent"]}) == {"removed": []}
+
+
 def test_the_units_of_packages_are_found_among_their_files() -> None:
     listing = (
         "/.\n/lib/systemd/system\n/lib/systemd/system/nginx.service\n/usr/lib/systemd/system/a.timer\n"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from anytier.errors import Conflict, NotFound, Rejected
+from anytier.packages import Package
 from anytier.provider.host.distributions.apt import Apt
 from anytier.provider.host.machines import close_all
 from anytier.provider.host.packages import PackagesInputs, PackagesOutputs, PackagesResource
@@ -182,3 +183,19 @@ async def test_an_installation_ends_though_the_run_that_began_it_is_given_up(box
     made = await create(box, "sl")  # waits for the other one
     assert version(box, "sl") == f"installed {made.installed['sl']}" and policy(box) == ""
     assert json.loads(said(box, "sh", "-c", "ls /usr/sbin/policy-rc.d* >/dev/null 2>&1 && echo 1 || echo 0")) == 0
+
+
+async def test_what_is_held_stays_until_it_is_removed(box: SshBox) -> None:
+    """A hold does not keep us from another version, nor from removing; a package that something needs stays."""
+    machine = SshMachine(box.ref())
+    try:
+        for _ in range(2):
+            done = await Apt().install(machine, {Package("sl"): "x"}, True, lambda said: None, ["sl", "cowsay"])
+            assert done.problem is None
+            assert said(box, "apt-mark", "showhold").split() == ["sl"]
+        assert "sl" in await Apt().remove(machine, ["libncurses6"], lambda said: None)
+        assert version(box, "sl").startswith("installed") and version(box, "libncurses6").startswith("installed")
+        assert await Apt().remove(machine, ["sl", "cowsay"], lambda said: None) == []
+        assert version(box, "sl") == "" and said(box, "apt-mark", "showhold") == ""
+    finally:
+        await machine.close()

@@ -1,4 +1,4 @@
-"""Software from a repository, as far as it is decided without a machine; tests/e2e/test_packages_kubeadm.py has some."""
+"""Software from a repository, as far as it is decided without machines; tests/e2e/test_packages_kubeadm.py has some."""
 
 from __future__ import annotations
 
@@ -66,11 +66,14 @@ def test_a_machine_keeps_the_way_its_software_comes() -> None:
     assert NodeResource().replaces(bundled, a_node({}, incarnation="2")) == []
 
 
-@pytest.mark.parametrize(("mark", "found"), [("packages", []), ("bundle", ["Software"])])
-def test_a_machine_that_was_made_otherwise_is_told(mark: Any, found: list[str]) -> None:
-    there = Mark(cluster="demo", software=mark)
-    assert [item.name for item in nodes._mixed(there, a_node({}))] == found
-    assert nodes._mixed(None, a_node({})) == []
+def test_a_machine_that_was_made_otherwise_is_told() -> None:
+    """By its mark, whatever the state says."""
+    bundled, packed = Mark(cluster="demo"), Mark(cluster="demo", software="packages")
+    assert nodes.mixed("one", None, a_node({})) is None
+    assert nodes.mixed("one", packed, a_node({})) is None and nodes.mixed("one", bundled, a_node()) is None
+    for mark, asked in ((bundled, a_node({})), (packed, a_node())):
+        error = nodes.mixed("one", mark, asked)
+        assert error is not None and f"software: {mark.software}" in error.do
 
 
 def test_a_packages_unit_is_added_to_and_not_replaced() -> None:

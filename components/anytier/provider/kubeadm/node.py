@@ -43,7 +43,7 @@ class Mark(Frozen):
     """Whose node a machine is. `stage`: `begun` is an init or a join that has not ended. `before`: names in
     /etc/cni/net.d that were there. `cni`: plugins that we put there, with their checksums; without one, whatever lies
     there is ours. `ran`: containerd did before us. `opt`: its folder in /opt was there. `prepared`: see NodeOutputs.
-    `software`: how its programs come. `brought`: packages that were not there before, whether or not they are now."""
+    `software`: how its programs come. `brought`: packages that were not there before."""
 
     cluster: str
     owner: str = ""

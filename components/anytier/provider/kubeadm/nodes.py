@@ -104,11 +104,13 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         mark = await self._fit(node, inputs, source, about, facts, before)
         known = NodeOutputs(added=state.added, disabled=state.disabled, **_facts(about, facts))
         ctx.made(id, known)
+        first = mark is None
         if mark is None:
             mark = Mark(cluster=inputs.cluster, owner=inputs.owner, name=inputs.name, ran=facts["containerd"]["active"])
             opt = (await node.run("test", "-e", _OPT)).code == 0
-            mark = await source.begin(node, mark.model_copy(update={"before": facts["cni"], "opt": opt}))
-            await node.set_mark(mark)
+            mark = mark.model_copy(update={"before": facts["cni"], "opt": opt})
+        mark = await source.begin(node, mark, first)
+        await node.set_mark(mark)
         lacking = [*preflight.packages(facts["programs"]), *await source.wants(node)]
         known = await self._packages(ctx, id, node, inputs, about, lacking, known)
         await self._kernel(node, inputs)
@@ -119,7 +121,7 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         await source.load(ctx, node, mark)
         await self._sweep(node, inputs.version)
         done = digest(inputs, source, wanted)
-        now = {"prepared": done, "cni": await source.plugins(mark), "owner": inputs.owner}
+        now = {"prepared": done, "owner": inputs.owner, **await source.brought(node, mark)}
         await node.set_mark(mark.model_copy(update=now))
         ctx.status("prepared")
         return await self._seen(node, inputs, known, mark.model_copy(update={"prepared": done}))
@@ -138,7 +140,8 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         if mark is not None and not same(mark, inputs, before):
             raise not_ours(mark, node)
         architecture = software.ARCHITECTURES.get(about["architecture"], about["architecture"])
-        if (wrong := source.unfit(node.machine.name, architecture)) is not None:
+        wrong = source.unfit(node.machine.name, architecture) or mixed(node.machine.name, mark, inputs)
+        if wrong is not None:
             raise wrong
         cores, memory = preflight.least(inputs.role, inputs.cores, inputs.memory)
         wanted = preflight.Wanted(
@@ -148,8 +151,7 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
             installed=mark is not None,
             packages=inputs.packages,
         )
-        found = [*preflight.findings(facts, wanted, time.time()), *_mixed(mark, inputs)]
-        found += await source.findings(node, mark)
+        found = preflight.findings(facts, wanted, time.time()) + await source.findings(node, mark)
         problem = preflight.error(node.machine.name, inputs.role, found, inputs.ignore_preflight)
         if problem is not None:
             raise problem
@@ -278,13 +280,14 @@ def digest(inputs: NodeInputs, source: software.Source, wanted: Mapping[str, str
     return config.digest({"texts": dict(wanted), **source.content(), "role": inputs.role})
 
 
-def _mixed(mark: Mark | None, inputs: NodeInputs) -> list[preflight.Finding]:
-    """One machine has its programs from one place."""
+def mixed(machine: str, mark: Mark | None, inputs: NodeInputs) -> AnytierError | None:
+    """One machine has its programs from one place; that is nothing to ignore."""
     wanted = "packages" if inputs.repository else "bundle"
     if mark is None or mark.software == wanted:
-        return []
+        return None
     what = f"its software came from {_WAYS[mark.software]}, and is to come from {_WAYS[wanted]}"
-    return [preflight.Finding("Software", what, f"`software: {mark.software}`; or destroy the stack first")]
+    do = f"put `software: {mark.software}` back; or destroy the stack first, and all that is in the cluster"
+    return Rejected(f"machine {machine}", what, do)
 
 
 def _wrong_bundle(inputs: NodeInputs) -> list[AnytierError]:

@@ -7,7 +7,7 @@ kill knows whose it is; nothing else is removed in the end.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anytier.errors import AnytierError, NotFound, Rejected, Unreachable
@@ -21,6 +21,7 @@ from anytier.provider.resource import Context
 from anytier.render.kubeadm import openpgp, packages, registries
 from anytier.render.kubeadm.preflight import Finding
 
+_FILES = (packages.SOURCE, packages.KEYRING)
 _PULL = 1800.0  # seconds for all images of a control plane
 _PROGRAM = "/usr/bin/kubeadm"
 _OTHER = "a `mirror` may be named, or `software: bundle`, for which a machine needs no repository"
@@ -48,13 +49,15 @@ class FromPackages(software.Source):
     async def wants(self, node: Node) -> list[str]:
         return [packages.TRUST] if self.tls and not (await about(node))["trust"] else []
 
-    async def begin(self, node: Node, mark: Mark) -> Mark:
+    async def begin(self, node: Node, mark: Mark, first: bool) -> Mark:
+        """What is not there may come along, and is ours then."""
         installed = (await about(node))["installed"]
-        brought = [name for name in packages.BROUGHT if name not in installed]
-        there = await node.verb("sums", paths=[packages.PLUGIN])
-        return mark.model_copy(
-            update={"software": "packages", "brought": brought, "cni": {} if there else {packages.PLUGIN: ""}}
-        )
+        brought = [name for name in packages.BROUGHT if name in mark.brought or name not in installed]
+        now: dict[str, Any] = {"software": "packages", "brought": brought}
+        if first:
+            there = await node.verb("sums", paths=[packages.PLUGIN])
+            now["cni"] = {} if there else {packages.PLUGIN: ""}
+        return mark.model_copy(update=now)
 
     async def install(self, ctx: Context, node: Node, mark: Mark) -> None:
         """On a machine in a cluster kubeadm alone is another one by this, as an upgrade begins. A source that is good
@@ -63,16 +66,22 @@ class FromPackages(software.Source):
         names: Sequence[str] = packages.NAMES
         if mark.stage == "done":
             names = [item for item in names if item in packages.FIRST or item not in known]
+        before = await node.machine.read(list(_FILES))
         try:
             await self._source(ctx, node)
             await have(node, self.inputs.version, names, ctx.status, self.repository.url)
         except AnytierError:
-            if not set(packages.NAMES) & set(known):
-                await node.machine.remove([packages.SOURCE, packages.KEYRING])
-                await _unlisted(node, [self.repository.url])
+            await self._back(node, before)
             raise
         if not self.repository.registry:
             await node.machine.remove([registries.FOLDER])
+
+    async def _back(self, node: Node, before: Mapping[str, bytes]) -> None:
+        """apt knows what it knew."""
+        await node.machine.remove([path for path in _FILES if path not in before])
+        await node.machine.put([File(path, data, 0o644) for path, data in before.items()])
+        if before.get(packages.SOURCE) != packages.source(self.repository.url).encode():
+            await _unlisted(node, [self.repository.url])
 
     async def pause(self, node: Node) -> str:
         return pause_of(await images(node, self.inputs.version))
@@ -98,8 +107,10 @@ class FromPackages(software.Source):
         ]
         await node.must(*pinned)
 
-    async def plugins(self, mark: Mark) -> dict[str, str]:
-        return mark.cni
+    async def brought(self, node: Node, mark: Mark) -> dict[str, Any]:
+        """What has not come may be somebody's some day."""
+        installed = (await about(node))["installed"]
+        return {"brought": [name for name in mark.brought if name in installed]}
 
     async def whole(self, node: Node) -> bool:
         facts = await about(node)

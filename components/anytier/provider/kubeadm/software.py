@@ -38,8 +38,8 @@ class Source(Protocol):
     async def wants(self, node: Node) -> list[str]:
         """Packages of the distribution that it needs, and which are not there."""
 
-    async def begin(self, node: Node, mark: Mark) -> Mark:
-        """The mark of a node of which nothing was brought yet."""
+    async def begin(self, node: Node, mark: Mark, first: bool) -> Mark:
+        """The mark, with what may be brought now. `first`: nothing was yet."""
 
     async def install(self, ctx: Context, node: Node, mark: Mark) -> None:
         """Programs and plugins."""
@@ -50,8 +50,8 @@ class Source(Protocol):
     async def load(self, ctx: Context, node: Node, mark: Mark) -> None:
         """Images; containerd runs by then."""
 
-    async def plugins(self, mark: Mark) -> dict[str, str]:
-        """What `Mark.cni` says."""
+    async def brought(self, node: Node, mark: Mark) -> dict[str, Any]:
+        """What the mark says in the end of that."""
 
     async def whole(self, node: Node) -> bool:
         """Whether programs are there as they were left."""
@@ -78,7 +78,7 @@ class FromBundle(Source):
     async def wants(self, node: Node) -> list[str]:
         return []
 
-    async def begin(self, node: Node, mark: Mark) -> Mark:
+    async def begin(self, node: Node, mark: Mark, first: bool) -> Mark:
         return mark
 
     async def install(self, ctx: Context, node: Node, mark: Mark) -> None:
@@ -90,9 +90,9 @@ class FromBundle(Source):
     async def load(self, ctx: Context, node: Node, mark: Mark) -> None:
         await load(ctx, node, self.bundle, self.inputs.role)
 
-    async def plugins(self, mark: Mark) -> dict[str, str]:
+    async def brought(self, node: Node, mark: Mark) -> dict[str, Any]:
         wanted = programs(self.bundle)
-        return {path: said for path, (_, said) in wanted.items() if path.startswith(f"{containerd.PLUGINS}/")}
+        return {"cni": {path: said for path, (_, said) in wanted.items() if path.startswith(f"{containerd.PLUGINS}/")}}
 
     async def whole(self, node: Node) -> bool:
         return not await lacking(node, programs(self.bundle))
