@@ -86,6 +86,24 @@ def test_a_packages_unit_is_added_to_and_not_replaced() -> None:
     assert set(bundled) & {kubelet.UNIT, kubelet.DROP_IN, packages.SOURCE} == {kubelet.UNIT}
 
 
+async def test_what_was_there_already_is_in_the_way_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a kubectl that somebody had, in the right version, the hold is ours by the next run."""
+    facts = {"installed": {"kubectl": "1.34.2-1.1"}, "held": ["kubectl"], "sources": {}, "trust": True}
+
+    async def about(node: Node) -> dict[str, Any]:
+        return facts
+
+    monkeypatch.setattr(packaged, "about", about)
+    source, node = nodes.source_of(a_node({})), node_of(a_node({}))
+    assert [item.name for item in await source.findings(node, None)] == ["Package-kubectl"]
+    mark = await source.begin(node, Mark(cluster="demo", software="packages"), False)
+    assert "kubectl" not in mark.brought and "kubelet" in mark.brought
+    assert await source.findings(node, mark) == []
+    newer = nodes.source_of(a_node({}, version="v1.34.3"))
+    assert await newer.findings(node, mark) == [] and await newer.findings(node, None)
+    assert await source.brought(node, mark) == {"brought": []}
+
+
 async def test_programs_are_where_the_mark_says() -> None:
     node: Node = node_of(a_node())
     assert node.program("v1.34.2", "kubeadm") == "/opt/anytier/kubernetes/v1.34.2/bin/kubeadm"

@@ -42,7 +42,8 @@ class FromPackages(software.Source):
         return None
 
     async def findings(self, node: Node, mark: Mark | None) -> list[Finding]:
-        ours = mark.brought if mark else ()
+        """What was there already and did is held by us from then on, and goes along with the rest."""
+        ours = packages.NAMES if mark else ()
         facts = await about(node)
         return packages.findings(facts, self.inputs.version, self.repository.url, ours, self.inputs.packages)
 
