@@ -11,7 +11,7 @@ import sys
 import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
@@ -23,8 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.provider.sink import Sink
 
-from anytier.errors import Conflict, Denied, Rejected, Unreachable
+from anytier.errors import Conflict, Denied, NotFound, Rejected, Unreachable
 from anytier.provider import fields
+from anytier.provider.host.transport import Machine
 from anytier.provider.kubeadm import (
     approve,
     archive,
@@ -38,6 +39,7 @@ from anytier.provider.kubeadm import (
     staticpods,
     worker,
 )
+from anytier.provider.kubeadm.api import Api
 from anytier.provider.kubeadm.approve import is_granted, is_open, requests_of
 from anytier.provider.kubeadm.controlplane import ControlPlaneResource
 from anytier.provider.kubeadm.drain import to_move
@@ -348,6 +350,31 @@ class Cluster:
 
     async def get(self, path: str) -> dict[str, Any]:
         return {"items": self.requests.pop(0) if len(self.requests) > 1 else self.requests[0]}
+
+
+async def test_a_join_has_ended_once_the_cluster_has_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has much else to do begins its kubelet after kubeadm has ended."""
+
+    class Slow(Cluster):
+        asked = 0
+
+        async def find(self, name: str) -> dict[str, Any] | None:
+            self.asked += 1
+            return {} if self.asked > 2 else None
+
+    async def says(node: Node) -> str:
+        return "the kubelet says: nothing"
+
+    monkeypatch.setattr(worker, "kubelet_says", says)
+    node, api = Node(cast(Machine, Named()), "two"), Slow()
+    await worker.registered(Context("u", "n", Sink()), node, cast(Api, api))
+    assert api.asked == 3
+    with pytest.raises(NotFound, match="not in the cluster after 0 s; the kubelet says"):
+        await worker.registered(Context("u", "n", Sink()), node, cast(Api, Cluster(None)), 0)
+
+
+class Named:
+    name = "10.0.0.12"
 
 
 OURS = {"anytier.dev/emptied": "true"}

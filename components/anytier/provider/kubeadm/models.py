@@ -61,9 +61,9 @@ class NodeInputs(OnNode):
     change and a new place of the same is none. With a `repository` the software comes from there, and there is no
     bundle. `packages`: what is missing of the distribution comes by its package manager. `containerd`: laid over our
     configuration; `systemdCgroup` and `restrictOomScoreAdj` say in a word what its file has deep inside. `memory`: MiB
-    that it must have, 1700 for a control plane if not said. `cores` likewise, 2. `protectKernelDefaults`: the kernel's settings that the kubelet wants are made.
-    `incarnation`: which installation of the machine it is; another one has nothing of ours. The `owner`'s token is a
-    change, so that the mark gets it."""
+    that it must have, 1700 for a control plane if not said. `cores` likewise, 2. `protectKernelDefaults`: the kernel's
+    settings that the kubelet wants are made. `incarnation`: which installation of the machine it is; another one has
+    nothing of ours. The `owner`'s token is a change, so that the mark gets it."""
 
     owner: Annotated[str, normalise(form)] = ""
     role: Role = "worker"

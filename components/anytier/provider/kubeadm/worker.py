@@ -6,6 +6,7 @@ pods may come later. A worker that is dead is let go with a warning, which its N
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import string
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from anytier.provider.host.transport import File
 from anytier.provider.kubeadm import approve, certificates, settings, staticpods, volumes
 from anytier.provider.kubeadm.api import AdminGone, Api, api_of, is_ready, kubelet_version, node_path
 from anytier.provider.kubeadm.drain import closed, cordon, drain
-from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, restart_kubelet
+from anytier.provider.kubeadm.kubeadm import kubeadm, kubelet_changes, kubelet_says, restart_kubelet
 from anytier.provider.kubeadm.models import WorkerInputs, WorkerOutputs
 from anytier.provider.kubeadm.node import GIVEN, Mark, Node, anothers, control_of, node_of, require_ours, same
 from anytier.provider.kubeadm.reset import reset
@@ -28,6 +29,7 @@ from anytier.render.kubeadm import config, versions
 _SECRETS = "/api/v1/namespaces/kube-system/secrets"
 _LETTERS = string.ascii_lowercase + string.digits
 _LIVES = timedelta(minutes=20)
+_REGISTERS = 180.0  # seconds, on a machine that has much else to do
 _KUBELET = "/etc/kubernetes/kubelet.conf"
 
 
@@ -164,6 +166,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             await node.machine.remove([GIVEN])
             await api.delete(f"{_SECRETS}/{secret['metadata']['name']}")
         await node.set_mark(mark.model_copy(update={"stage": "done"}))
+        await registered(ctx, node, api)
 
     async def _change(
         self, ctx: Context, node: Node, api: Api, inputs: WorkerInputs, found: dict[str, Any], hash: str
@@ -242,6 +245,17 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             if not inputs.forget or error.path == getattr(silence, "path", None):
                 raise
             ctx.warn(f"{error.path} {error.what}: node {inputs.name} leaves without asking it")
+
+
+async def registered(ctx: Context, node: Node, api: Api, seconds: float = _REGISTERS) -> None:
+    """Until the cluster has the node: a kubelet that has its certificate, with which a join ends, has yet to start."""
+    ctx.status(f"waiting for {node.name} in the cluster")
+    end = asyncio.get_running_loop().time() + seconds
+    while await api.find(node.name) is None:
+        if asyncio.get_running_loop().time() >= end:
+            what = f"has joined, and is not in the cluster after {seconds:.0f} s; {await kubelet_says(node)}"
+            raise NotFound(f"node {node}", what, "`journalctl -u kubelet` there says more; then run again")
+        await asyncio.sleep(0.5)
 
 
 async def empty(ctx: Context, api: Api, inputs: WorkerInputs) -> None:

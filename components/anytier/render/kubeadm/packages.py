@@ -110,8 +110,8 @@ def _off(paragraph: Mapping[str, str]) -> bool:
 def findings(
     facts: Mapping[str, Any], version: str, address: str, ours: Collection[str], trusted: bool = True
 ) -> list[Finding]:
-    """`facts`: what onnode.py's `apt` answers. `ours`: packages whose version and hold are ours. `trusted`: `ca-certificates` may come
-    from the distribution."""
+    """`facts`: what onnode.py's `apt` answers. `ours`: packages whose version and hold are ours. `trusted`:
+    `ca-certificates` may come from the distribution."""
     found = [*_sources(facts["sources"], address), *_installed(facts, version, ours)]
     if address.startswith("https:") and not (facts["trust"] or trusted):
         what = f"it trusts nobody's certificate, and {urlsplit(address).hostname} is reached by TLS"
