@@ -127,7 +127,8 @@ def remove(asked: dict[str, Any]) -> dict[str, Any]:
         there = [name for name in asked["packages"] if states.get(name, "not-installed") != "not-installed"]
         if not there:
             return {"removed": []}
-        said = run("apt-get", "--simulate", "purge", "--allow-change-held-packages", *there).stdout
+        # What is held is not counted among what would go, and apt then finds no way at all.
+        said = run("apt-get", "--simulate", "purge", "--ignore-hold", *there).stdout
         going = {line.split()[1] for line in said.splitlines() if line.startswith(("Remv ", "Purg "))}
         if going - set(there):
             return {"removed": [], "needed": sorted(going - set(there))}
