@@ -110,6 +110,9 @@ _MACHINES_COME_AND_GO = _unsupported(
 )
 _GPU = _emulated("nvidia.com/gpu, by the device plugin of the cluster; the limit is what counts")
 _NO_GPU = _planned("not built yet on this tier")
+_GPU_OF_DAEMON = _emulated(
+    "by NVIDIA's container toolkit on the daemon's machine; the limit is what counts, and nobody has a GPU alone"
+)
 _GPU_IN_POOLS = _but(
     _GPU,
     auto=_unsupported("the pools of Auto Mode have no GPUs", "use mode standard and a pool of a type that has them"),
@@ -245,8 +248,8 @@ TABLE: dict[str, dict[str, Support]] = {
         ),
         NATIVE,
     ),
-    f"{_C}.resources.limits.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
-    f"{_C}.resources.requests.gpu": _row(_NO_GPU, _NO_GPU, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
+    f"{_C}.resources.limits.gpu": _row(_NO_GPU, _GPU_OF_DAEMON, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
+    f"{_C}.resources.requests.gpu": _row(_NO_GPU, _GPU_OF_DAEMON, kubernetes=_GPU, clouds={"eks": _GPU_IN_POOLS}),
     f"{_C}.resources.limits.ephemeralStorage": _both(
         _unsupported("neither hosts nor Docker's default storage can hold it", "drop it in `overrides`")
     ),

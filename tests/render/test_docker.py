@@ -82,6 +82,12 @@ def test_all_that_a_template_says_is_told() -> None:
     assert host["Mounts"] == [{"Type": "volume", "Source": "ns-data", "Target": "/data", "ReadOnly": True}]
 
 
+def test_gpus_are_asked_of_the_daemon_only_where_the_spec_asks() -> None:
+    host = body(item(limits=Limits(gpus=2)), IMAGE, WHERE)["HostConfig"]
+    assert host["DeviceRequests"] == [{"Count": 2, "Capabilities": [["gpu"]]}]
+    assert "DeviceRequests" not in body(item(), IMAGE, WHERE)["HostConfig"]
+
+
 def test_args_alone_keep_the_images_entrypoint_and_a_command_drops_its_arguments() -> None:
     made = body(item(args=["a"]), IMAGE, WHERE)
     assert made["Cmd"] == ["a"] and "Entrypoint" not in made

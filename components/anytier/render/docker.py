@@ -292,6 +292,8 @@ def _host_config(item: Container, image: Image, where: Setting) -> dict[str, Any
         out["MemoryReservation"] = item.limits.memory_request
     if item.limits.cpu:
         out["NanoCpus"] = int(item.limits.cpu * _NANO)
+    if item.limits.gpus:
+        out["DeviceRequests"] = [{"Count": item.limits.gpus, "Capabilities": [["gpu"]]}]
     if _hidden(item):
         # Not mode=1777: at a restart runc gives the mount the mode of the folder that it made below it, 0755.
         uid, gid = where.user

@@ -57,11 +57,12 @@ class Mount(Frozen):
 
 
 class Limits(Frozen):
-    """`cpu` in cores, `memory` in bytes, `pids` in processes; `*_request` are reservations."""
+    """`cpu` in cores, `memory` in bytes, `pids` in processes, `gpus` whole; `*_request` are reservations."""
 
     cpu: float | None = None
     memory: int | None = None
     pids: int | None = None
+    gpus: int | None = None
     cpu_request: float | None = None
     memory_request: int | None = None
 

@@ -223,6 +223,7 @@ def _limits(item: Container) -> t.Limits:
     return t.Limits(
         cpu=limits.cpu if limits else None,
         memory=limits.memory if limits else None,
+        gpus=(limits.gpu if limits else None) or (requests.gpu if requests else None),
         cpu_request=requests.cpu if requests else None,
         memory_request=requests.memory if requests else None,
     )

@@ -49,6 +49,12 @@ HUB = "https://registry-1.docker.io/v2/"
             "port 5000 is taken",
         ),
         (500, 'exec: "docker-init": executable file not found in $PATH', NotFound, "no docker-init"),
+        (
+            500,
+            'could not select device driver "" with capabilities: [[gpu]]',
+            Rejected,
+            "the Docker host has no such GPUs",
+        ),
         (500, "context deadline exceeded", Unreachable, "deadline"),
         (500, "something else", Rejected, "something else"),
     ],

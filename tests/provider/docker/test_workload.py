@@ -340,6 +340,16 @@ async def test_limits_are_in_force(shop: Shop) -> None:
     assert (host["NanoCpus"], host["PidsLimit"], host["MemorySwap"]) == (500_000_000, 64, 96 * 2**20)
 
 
+async def test_gpus_that_the_daemon_does_not_have_are_told_and_what_serves_serves_on(shop: Shop) -> None:
+    """Here they are not, as on most machines; with them nobody has run it yet."""
+    if "nvidia" in json.dumps((await shop.there.get("info")).get("Runtimes", {})):
+        pytest.skip("this daemon may have GPUs")
+    state = await shop.up(shop.inputs(replicas=1))
+    with pytest.raises(RolloutFailed, match="the Docker host has no such GPUs"):
+        await shop.update(state, shop.inputs("2", replicas=1, limits=Limits(gpus=1)))
+    assert (await shop.aget()).startswith("1 ")
+
+
 async def test_another_owners_live_deployment_is_not_touched(shop: Shop) -> None:
     await shop.make_network()
     await shop.create(shop.alone())

@@ -38,6 +38,9 @@ def of_answer(path: str, status: int, message: str) -> AnytierError:
         return Conflict(path, what, _FREE)
     if "docker-init" in low and "not found" in low:
         return NotFound(path, "the Docker host has no docker-init", "install tini there (apt-get install tini)")
+    if "could not select device driver" in low or "nvidia-container-cli" in low:
+        do = "install NVIDIA's driver and container toolkit there, ask for as many as it has, or leave `gpu` out"
+        return Rejected(path, f"the Docker host has no such GPUs ({said})", do)
     if status in (401, 403):
         return Denied(path, said, "check the credentials and the daemon's authorization")
     if status == 404 or "unrecognized image id" in low:  # the latter: it went while we asked
