@@ -99,7 +99,7 @@ def controller(server: apiserver.Server, tmp_path_factory: pytest.TempPathFactor
 
 def settled(controller: Controller, other: int) -> None:
     """It serves with the routes that it has seen until then; a host's is not there as soon as the first."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while controller.get("/long", "a.test")[1] != {"port": other, "path": "/long", "host": "a.test"}:
         assert time.monotonic() < until, "the route of a host is not served"
         time.sleep(0.2)
