@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,30 @@ def holder(stack: KubeStack, folder: Path) -> str:
     (rule,) = term["matchExpressions"]
     (name,) = rule["values"]
     return str(name)
+
+
+@at_length
+def test_names_are_known_while_the_machine_with_all_of_dns_is_emptied(stack: KubeStack, tmp_path: Path) -> None:
+    stack.up()
+    (tmp_path / "admin").write_text(stack.pulumi("stack", "output", "kubeconfig", "--show-secrets"))
+    kubectl = Kubectl(ensure(KUBECTL), tmp_path / "admin")
+    pods = json.loads(kubectl("get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns"))["items"]
+    assert {pod["spec"]["nodeName"] for pod in pods} == {"a"} and len(pods) == 2
+    with ThreadPoolExecutor(1) as threads:
+        emptied = threads.submit(kubectl, "drain", "a", "--ignore-daemonsets", "--delete-emptydir-data")
+        least = 2
+        while not emptied.done():
+            least = min(least, ready_dns(kubectl))
+        emptied.result()
+    assert least == 1 and ready_dns(kubectl) >= 1
+    kubectl("uncordon", "a")
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def ready_dns(kubectl: Kubectl) -> int:
+    """The pods that are asked for names."""
+    found = json.loads(kubectl("get", "endpointslices", "-n", "kube-system", "-l", "k8s-app=kube-dns"))["items"]
+    return sum(bool(end["conditions"]["ready"]) for item in found for end in item["endpoints"] or ())
 
 
 @at_length

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from anytier.render.kubernetes.addons import flannel, kube_router, local_path, metrics, traefik
+from anytier.render.kubernetes.addons import dns, flannel, kube_router, local_path, metrics, traefik
 from anytier.render.kubernetes.addons.parts import Addon
 
 Cni = Literal["flannel", "flannel-vxlan", "none"]
@@ -65,6 +65,7 @@ def images(choice: Choice) -> dict[str, tuple[str, ...]]:
 
 
 def _parts(choice: Choice) -> Iterator[list[Addon]]:
+    yield dns.render()
     if choice.cni != "none":
         backend: flannel.Backend = "vxlan" if choice.cni == "flannel-vxlan" else "host-gw"
         yield flannel.render(choice.pods, backend, choice.plugin)
