@@ -53,9 +53,11 @@ def render(choice: Choice) -> list[Addon]:
         "balancers.binding": parts.binding(NAME, NAME, NAME, NAME, NAMESPACE),
         "balancers.leader": parts.role(_LEADER, NAME, _leads(), NAMESPACE),
         "balancers.leads": parts.binding(_LEADER, NAME, _LEADER, NAME, NAMESPACE, NAMESPACE),
-        "balancers.denied": _policy("default", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        "balancers.policy": _policy(NAME, _ways()),
-        "balancers.budget": _budget(),
+        "balancers.denied": parts.policy(
+            "default", NAME, NAMESPACE, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+        ),
+        "balancers.policy": parts.policy(NAME, NAME, NAMESPACE, _ways()),
+        "balancers.budget": parts.budget(NAME, NAME, NAMESPACE, {parts.LABEL: NAME}),
         "balancers.certificate": _secret(choice),
         "balancers": _controller(choice),
     }
@@ -166,12 +168,6 @@ def _controller(choice: Choice) -> dict[str, Any]:
         "volumeMounts": [{"name": "certificate", "mountPath": _FOLDER, "readOnly": True}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    apart = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": labels},
-    }
     template = {
         "metadata": {"labels": labels},
         "spec": {
@@ -182,7 +178,7 @@ def _controller(choice: Choice) -> dict[str, Any]:
             "nodeSelector": {"kubernetes.io/os": "linux"},
             "securityContext": {"fsGroup": _USER},  # who reads the certificate's key, and the tokens
             "terminationGracePeriodSeconds": 10,
-            "topologySpreadConstraints": [apart],
+            "topologySpreadConstraints": [parts.apart(labels)],
             "containers": [container],
             "volumes": [{"name": "certificate", "secret": {"secretName": _CERTIFICATE, "defaultMode": 0o440}}],
         },
@@ -210,40 +206,16 @@ def _secret(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _policy(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": parts.named(name, NAME, NAMESPACE),
-        "spec": spec,
-    }
-
-
 def _ways() -> dict[str, Any]:
     """In come the kubelet's probes; out go names, the API server, AWS, and whoever hands out its identity."""
-    anywhere = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
     desk, port = _IDENTITIES
-    dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     return {
         "podSelector": {"matchLabels": {parts.LABEL: NAME}},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"protocol": "TCP", "port": HEALTH}]}],
         "egress": [
-            {"ports": dns},
-            {"to": [anywhere], "ports": [{"protocol": "TCP", "port": 443}]},
+            parts.DNS,
+            {"to": [parts.ANYWHERE], "ports": [{"protocol": "TCP", "port": 443}]},
             {"to": [{"ipBlock": {"cidr": desk}}], "ports": [{"protocol": "TCP", "port": port}]},
         ],
-    }
-
-
-def _budget() -> dict[str, Any]:
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": parts.named(NAME, NAME, NAMESPACE),
-        "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": {parts.LABEL: NAME}},
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        },
     }

@@ -12,15 +12,4 @@ _PODS = {"k8s-app": "kube-dns"}  # as kubeadm labels them
 
 
 def render() -> list[Addon]:
-    """What is broken anyway never holds a drain up."""
-    budget = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": parts.named(NAME, NAME, NAMESPACE),
-        "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": dict(_PODS)},
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        },
-    }
-    return [Addon("dns.budget", budget)]
+    return [Addon("dns.budget", parts.budget(NAME, NAME, NAMESPACE, _PODS))]

@@ -21,6 +21,10 @@ LOCKED = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 
+# Where a policy lets pods go: names are asked for there, and anywhere but link-local addresses.
+DNS = {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
+ANYWHERE = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
+
 
 @dataclass(frozen=True)
 class Addon:
@@ -100,6 +104,44 @@ def config_map(name: str, app: str, namespace: str, data: Mapping[str, str]) -> 
         "kind": "ConfigMap",
         "metadata": named(name, app, namespace),
         "data": dict(data),
+    }
+
+
+def denied(app: str, namespace: str) -> dict[str, Any]:
+    """Nothing comes in or goes out there but what another policy says."""
+    return policy("default", app, namespace, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
+
+
+def policy(name: str, app: str, namespace: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": named(name, app, namespace),
+        "spec": dict(spec),
+    }
+
+
+def budget(name: str, app: str, namespace: str, pods: dict[str, str]) -> dict[str, Any]:
+    """Of the pods with these labels a drain takes one after the other. What is broken anyway never holds it up."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": named(name, app, namespace),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": pods},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }
+
+
+def apart(pods: dict[str, str]) -> dict[str, Any]:
+    """A constraint by which pods with these labels are on several machines where there are some."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": pods},
     }
 
 

@@ -36,9 +36,11 @@ def render(addresses: Sequence[str], port: int, tls_port: int, replicas: int) ->
         "ingress.role": parts.role(NAME, NAME, _rules()),
         "ingress.binding": parts.binding(NAME, NAME, NAME, NAME, NAMESPACE),
         "ingress.config": settings,
-        "ingress.denied": _policy("default", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        "ingress.policy": _policy(NAME, _ways()),
-        "ingress.budget": _budget(),
+        "ingress.denied": parts.policy(
+            "default", NAME, NAMESPACE, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+        ),
+        "ingress.policy": parts.policy(NAME, NAME, NAMESPACE, _ways()),
+        "ingress.budget": parts.budget(NAME, NAME, NAMESPACE, {parts.LABEL: NAME}),
         "ingress": _controller(settings, replicas),
         "ingress.service": _service(addresses, port, tls_port),
         "ingress.class": _class(),
@@ -138,12 +140,6 @@ def _controller(settings: dict[str, Any], replicas: int) -> dict[str, Any]:
         "volumeMounts": [{"name": "config", "mountPath": _FOLDER, "readOnly": True}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    apart = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": labels},
-    }
     template = {
         "metadata": {"labels": labels, "annotations": {"anytier.dev/config": parts.digest(settings["data"])}},
         "spec": {
@@ -153,7 +149,7 @@ def _controller(settings: dict[str, Any], replicas: int) -> dict[str, Any]:
             "priorityClassName": "system-cluster-critical",
             "nodeSelector": {"kubernetes.io/os": "linux"},
             "terminationGracePeriodSeconds": _DRAIN + _GRACE + 5,
-            "topologySpreadConstraints": [apart],
+            "topologySpreadConstraints": [parts.apart(labels)],
             "containers": [container],
             "volumes": [{"name": "config", "configMap": {"name": NAME}}],
         },
@@ -176,37 +172,13 @@ def _service(addresses: Sequence[str], port: int, tls_port: int) -> dict[str, An
     return parts.service(NAME, NAME, NAMESPACE, [("http", port), ("https", tls_port)], addresses)
 
 
-def _policy(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": parts.named(name, NAME, NAMESPACE),
-        "spec": spec,
-    }
-
-
 def _ways() -> dict[str, Any]:
     """In come requests and the kubelet's probes; out go names, the API server and pods, and no link-local address."""
-    anywhere = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
-    dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     return {
         "podSelector": {"matchLabels": {parts.LABEL: NAME}},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"protocol": "TCP", "port": port} for port in (PLAIN, ENCRYPTED, HEALTH)]}],
-        "egress": [{"ports": dns}, {"to": [anywhere]}, {"to": [{"namespaceSelector": {}}]}],
-    }
-
-
-def _budget() -> dict[str, Any]:
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": parts.named(NAME, NAME, NAMESPACE),
-        "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": {parts.LABEL: NAME}},
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        },
+        "egress": [parts.DNS, {"to": [parts.ANYWHERE]}, {"to": [{"namespaceSelector": {}}]}],
     }
 
 
