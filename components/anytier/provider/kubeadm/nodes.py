@@ -19,6 +19,7 @@ from anytier.provider.kubeadm.models import NodeInputs, NodeOutputs, Repository
 from anytier.provider.kubeadm.node import GIVEN, LINKS, MARKER, ROOT, Mark, Node, anothers, node_of, not_ours, same
 from anytier.provider.resource import Context, Resource
 from anytier.render.kubeadm import config, containerd, kubelet, openpgp, preflight
+from anytier.render.kubeadm.packages import Software
 
 _OPT = "/opt/containerd"
 _PROGRAMS = [*preflight.NEEDED]
@@ -47,11 +48,9 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         same = (old.machine.address, old.machine.port, old.cluster, old.name, old.incarnation) == (
             (new.machine.address, new.machine.port, new.cluster, new.name, new.incarnation)
         )
-        if same and (old.repository is None) != (new.repository is None):
-            before, after = ("packages", "bundle") if old.repository else ("bundle", "packages")
-            what = f"its software came from {_WAYS[before]}, and is to come from {_WAYS[after]}"
-            do = f"put `software: {before}` back; or destroy the stack first, and all that is in the cluster"
-            raise Rejected(f"machine {new.machine.address}", what, do)
+        problem = _changed(new.machine.address, _software(old), new) if same else None
+        if problem is not None:
+            raise problem
         return []
 
     async def create(self, ctx: Context, inputs: NodeInputs) -> tuple[str, NodeOutputs]:
@@ -282,11 +281,19 @@ def digest(inputs: NodeInputs, source: software.Source, wanted: Mapping[str, str
 
 def mixed(machine: str, mark: Mark | None, inputs: NodeInputs) -> AnytierError | None:
     """One machine has its programs from one place; that is nothing to ignore."""
-    wanted = "packages" if inputs.repository else "bundle"
-    if mark is None or mark.software == wanted:
+    return _changed(machine, mark.software, inputs) if mark else None
+
+
+def _software(inputs: NodeInputs) -> Software:
+    return "packages" if inputs.repository else "bundle"
+
+
+def _changed(machine: str, before: Software, inputs: NodeInputs) -> AnytierError | None:
+    wanted = _software(inputs)
+    if before == wanted:
         return None
-    what = f"its software came from {_WAYS[mark.software]}, and is to come from {_WAYS[wanted]}"
-    do = f"put `software: {mark.software}` back; or destroy the stack first, and all that is in the cluster"
+    what = f"its software came from {_WAYS[before]}, and is to come from {_WAYS[wanted]}"
+    do = f"put `software: {before}` back; or destroy the stack first, and all that is in the cluster"
     return Rejected(f"machine {machine}", what, do)
 
 

@@ -97,16 +97,7 @@ class FromPackages(software.Source):
             done = await node.run(*argv, f"--cri-socket={SOCKET}", timeout=_PULL)
             if done.code != 0:
                 raise unpulled(node.machine.name, self.repository.registry, done.err or done.out)
-        pinned = [
-            "ctr",
-            "--namespace",
-            "k8s.io",
-            "images",
-            "label",
-            pause_of(wanted),
-            "io.cri-containerd.pinned=pinned",
-        ]
-        await node.must(*pinned)
+        await software.pin(node, pause_of(wanted))
 
     async def brought(self, node: Node, mark: Mark) -> dict[str, Any]:
         """What has not come may be somebody's some day."""
@@ -216,7 +207,7 @@ async def images(node: Node, version: str) -> list[str]:
 
 
 def pause_of(images: Sequence[str]) -> str:
-    found = next((item for item in images if software.base(item) == "pause"), None)
+    found = software.pause_among(images)
     if found is None:
         raise NotFound(
             "kubeadm", f"names no image of pause among {', '.join(images) or 'none'}", "report it: it is a bug"

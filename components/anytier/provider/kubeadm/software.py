@@ -6,7 +6,7 @@ Each step looks first, so that a second run sends and restarts nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from anytier.bundle.manifest import Bundle
@@ -128,10 +128,14 @@ def wanted_images(images: Mapping[str, Sequence[str]], role: str) -> dict[str, l
 
 
 def pause_of(bundle: Bundle) -> str:
-    found = next((item for items in bundle.images.values() for item in items if base(item) == "pause"), None)
+    found = pause_among(item for items in bundle.images.values() for item in items)
     if found is None:
         raise NotFound("bundle", f"{bundle.path} has no image named pause", "fill it again: `anytier bundle build`")
     return found
+
+
+def pause_among(references: Iterable[str]) -> str | None:
+    return next((item for item in references if base(item) == "pause"), None)
 
 
 def canonical(reference: str) -> str:
@@ -214,11 +218,17 @@ async def answers(node: Node) -> None:
         await asyncio.sleep(0.2)
 
 
-IMAGES = ("ctr", "--namespace", "k8s.io", "images", "list", "--quiet")
+_CTR = ("ctr", "--namespace", "k8s.io", "images")
+IMAGES = (*_CTR, "list", "--quiet")
 
 
 async def images_on(node: Node) -> set[str]:
     return set((await node.must(*IMAGES)).split())
+
+
+async def pin(node: Node, reference: str) -> None:
+    """So that a kubelet short of disk does not remove it."""
+    await node.must(*_CTR, "label", canonical(reference), "io.cri-containerd.pinned=pinned")
 
 
 async def load(ctx: Context, node: Node, bundle: Bundle, role: str) -> None:
@@ -238,11 +248,10 @@ async def load(ctx: Context, node: Node, bundle: Bundle, role: str) -> None:
 
 
 async def import_image(node: Node, path: str, references: Sequence[str]) -> None:
-    """An archive on the node. Pinned, so that a kubelet short of disk does not remove what cannot be pulled again."""
-    images = ["ctr", "--namespace", "k8s.io", "images"]
-    await node.must(*images, "import", path, timeout=_IMPORT)
+    """An archive on the node. Pinned, since it cannot be pulled again."""
+    await node.must(*_CTR, "import", path, timeout=_IMPORT)
     for item in references:
-        await node.must(*images, "label", canonical(item), "io.cri-containerd.pinned=pinned")
+        await pin(node, item)
 
 
 def about_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
