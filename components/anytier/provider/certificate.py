@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import datetime
 import secrets
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from anytier.errors import Rejected
+from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces, secret
-from anytier.provider.resource import Context, Resource
+from anytier.provider.resource import Context
+from anytier.provider.stateonly import StateOnly
 
 DAYS = 3650
 _HOUR = datetime.timedelta(hours=1)  # clocks differ
@@ -34,34 +34,17 @@ class CertificateOutputs(Frozen):
     private_key: Annotated[str, secret]
 
 
-class CertificateResource(Resource[CertificateInputs, CertificateOutputs]):
-    """Lives in the state only: nothing to find again, nothing to delete."""
-
+class CertificateResource(StateOnly[CertificateInputs, CertificateOutputs]):
     inputs = CertificateInputs
     outputs = CertificateOutputs
-
-    def planned(self, old: CertificateOutputs | None, inputs: CertificateInputs) -> Mapping[str, Any]:
-        return {"certificate": old.certificate, "privateKey": old.private_key} if old else {}
 
     async def create(self, ctx: Context, inputs: CertificateInputs) -> tuple[str, CertificateOutputs]:
         certificate, key = made(inputs.names)
         return secrets.token_hex(8), CertificateOutputs(certificate=certificate, private_key=key)
 
-    async def read(
-        self, ctx: Context, id: str, inputs: CertificateInputs | None, state: CertificateOutputs | None
-    ) -> tuple[CertificateInputs, CertificateOutputs] | None:
-        if inputs is None or state is None:
-            what = "a certificate of a stack's own lives in the state only, and cannot be imported"
-            raise Rejected(id, what, "let a new one be made")
-        return inputs, state
-
-    async def update(
-        self, ctx: Context, id: str, old_inputs: CertificateInputs, state: CertificateOutputs, inputs: CertificateInputs
-    ) -> CertificateOutputs:
-        return state
-
-    async def delete(self, ctx: Context, id: str, inputs: CertificateInputs, state: CertificateOutputs) -> None:
-        return None
+    def unknown(self, id: str) -> AnytierError:
+        what = "a certificate of a stack's own lives in the state only, and cannot be imported"
+        return Rejected(id, what, "let a new one be made")
 
 
 def made(names: list[str]) -> tuple[str, str]:

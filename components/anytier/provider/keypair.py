@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from anytier.errors import Rejected
+from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, secret
-from anytier.provider.resource import Context, Resource
+from anytier.provider.resource import Context
+from anytier.provider.stateonly import StateOnly
 
 
 class KeyPairInputs(Frozen):
@@ -25,14 +25,9 @@ class KeyPairOutputs(Frozen):
     private_key: Annotated[str, secret]
 
 
-class KeyPairResource(Resource[KeyPairInputs, KeyPairOutputs]):
-    """Lives in the state only: nothing to find again, nothing to delete."""
-
+class KeyPairResource(StateOnly[KeyPairInputs, KeyPairOutputs]):
     inputs = KeyPairInputs
     outputs = KeyPairOutputs
-
-    def planned(self, old: KeyPairOutputs | None, inputs: KeyPairInputs) -> Mapping[str, Any]:
-        return {"publicKey": old.public_key, "privateKey": old.private_key} if old else {}
 
     async def create(self, ctx: Context, inputs: KeyPairInputs) -> tuple[str, KeyPairOutputs]:
         import asyncssh
@@ -41,18 +36,6 @@ class KeyPairResource(Resource[KeyPairInputs, KeyPairOutputs]):
         public, private = key.export_public_key().decode().strip(), key.export_private_key().decode()
         return secrets.token_hex(8), KeyPairOutputs(public_key=public, private_key=private)
 
-    async def read(
-        self, ctx: Context, id: str, inputs: KeyPairInputs | None, state: KeyPairOutputs | None
-    ) -> tuple[KeyPairInputs, KeyPairOutputs] | None:
-        if inputs is None or state is None:
-            do = "let a new one be made, or use a key file of your own"
-            raise Rejected(id, "a generated key pair lives in the state only, and cannot be imported", do)
-        return inputs, state
-
-    async def update(
-        self, ctx: Context, id: str, old_inputs: KeyPairInputs, state: KeyPairOutputs, inputs: KeyPairInputs
-    ) -> KeyPairOutputs:
-        return state
-
-    async def delete(self, ctx: Context, id: str, inputs: KeyPairInputs, state: KeyPairOutputs) -> None:
-        return None
+    def unknown(self, id: str) -> AnytierError:
+        do = "let a new one be made, or use a key file of your own"
+        return Rejected(id, "a generated key pair lives in the state only, and cannot be imported", do)

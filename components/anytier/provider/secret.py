@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from anytier.errors import AnytierError, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import replaces, secret
-from anytier.provider.resource import Context, Resource
+from anytier.provider.resource import Context
+from anytier.provider.stateonly import StateOnly
 
 DEFAULT_CHARSET = string.ascii_letters + string.digits
 
@@ -28,14 +28,9 @@ class SecretOutputs(Frozen):
     value: Annotated[str, secret]
 
 
-class SecretResource(Resource[SecretInputs, SecretOutputs]):
-    """Lives in the state only: nothing to find again, nothing to delete."""
-
+class SecretResource(StateOnly[SecretInputs, SecretOutputs]):
     inputs = SecretInputs
     outputs = SecretOutputs
-
-    def planned(self, old: SecretOutputs | None, inputs: SecretInputs) -> Mapping[str, Any]:
-        return {"value": old.value} if old else {}
 
     def check(self, inputs: SecretInputs) -> list[AnytierError]:
         if len(set(inputs.charset)) < 2:
@@ -48,19 +43,7 @@ class SecretResource(Resource[SecretInputs, SecretOutputs]):
         value = "".join(secrets.choice(inputs.charset) for _ in range(inputs.length))
         return secrets.token_hex(8), SecretOutputs(value=value)
 
-    async def read(
-        self, ctx: Context, id: str, inputs: SecretInputs | None, state: SecretOutputs | None
-    ) -> tuple[SecretInputs, SecretOutputs] | None:
-        if inputs is None or state is None:
-            raise Rejected(
-                id, "a generated secret lives in the state only", "it cannot be imported: give it another source"
-            )
-        return inputs, state
-
-    async def update(
-        self, ctx: Context, id: str, old_inputs: SecretInputs, state: SecretOutputs, inputs: SecretInputs
-    ) -> SecretOutputs:
-        return state
-
-    async def delete(self, ctx: Context, id: str, inputs: SecretInputs, state: SecretOutputs) -> None:
-        return None
+    def unknown(self, id: str) -> AnytierError:
+        return Rejected(
+            id, "a generated secret lives in the state only", "it cannot be imported: give it another source"
+        )
