@@ -4,7 +4,6 @@ Encrypt has for tests), on a machine where that server, the proxy and the app ar
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import ssl
@@ -13,15 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.suite import ROOT
-from tests.e2e.test_libvirt import SERVER
+from tests.e2e.tiny import Tiny, gone_afterwards
 from tests.provider.host.ssh_box import SshBox, ssh_box
 from tests.provider.host.systemd_box import docker
 
-from anytier.cli.stack import engine_env
 from anytier.conformance.certificate import self_signed
-from anytier.conformance.places.local import LocalPlace
-from anytier.conformance.trial import Trial
 from benchmarks.programs import PEBBLE, ensure
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -36,28 +31,11 @@ print(urllib.request.urlopen("https://127.0.0.1:{MANAGEMENT}/roots/0", context=c
 """
 
 
-class Shop(Trial):
+class Shop(Tiny):
     """One instance behind an encrypted route whose certificate nobody gave, on one machine."""
 
     def __init__(self, box: SshBox) -> None:
-        super().__init__(ROOT, LocalPlace({}), {"anytier:tier": "baremetal"}, engine_env())
-        (self.folder / "state").mkdir()
-        self.app_dir.mkdir()
-        (self.app_dir / "server.py").write_text(SERVER)
-        web = {
-            "containers": {"web": {"build": {"context": "."}, "variables": {"GREETING": "hello"}}},
-            "host": {"command": ["python3", "server.py"]},
-            "service": {"ports": {"http": {"port": 80, "targetPort": 8080}}},
-            "update": {"minHealthyTime": "500ms", "drainTimeout": "2s"},
-        }
-        app = {
-            "apiVersion": "anytier.dev/v1",
-            "kind": "App",
-            "metadata": {"name": "tiny"},
-            "workloads": {"web": web},
-            "routes": [{"host": HOST, "workload": "web", "port": "http", "tls": {"auto": True}}],
-        }
-        (self.app_dir / "app.yaml").write_text(json.dumps(app))
+        super().__init__({"host": HOST, "tls": {"auto": True}})
         login = {"address": "127.0.0.1", "port": box.port, "user": "root", "keyFile": str(box.key_file)}
         config = {
             **self.config,
@@ -68,7 +46,7 @@ class Shop(Trial):
             "anytier:baremetal": {"machines": [login]},
         }
         self.config_file.write_text(json.dumps({"config": config}))
-        self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
+        self.begin()
 
 
 @pytest.fixture
@@ -79,11 +57,8 @@ def box(tmp_path: Path) -> Iterator[SshBox]:
 
 @pytest.fixture
 def stack(box: SshBox) -> Iterator[Shop]:
-    made = Shop(box)
-    yield made
-    with contextlib.suppress(Exception):
-        made.pulumi("destroy", "--yes", "--skip-preview", fails=True)
-    made.forget()
+    with gone_afterwards(Shop(box)) as made:
+        yield made
 
 
 def authority(box: SshBox, folder: Path, http: int, tls: int) -> ssl.SSLContext:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.test_machine_gone import Pair
+from tests.e2e.tiny import gone_afterwards
 from tests.provider.host.ssh_box import SshBox, ssh_boxes
 from tests.provider.host.systemd_box import docker
 
@@ -26,11 +26,8 @@ def boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[SshBox]]:
 
 @pytest.fixture
 def stack(boxes: list[SshBox]) -> Iterator[Pair]:
-    made = Pair(boxes)
-    yield made
-    with contextlib.suppress(Exception):
-        made.pulumi("destroy", "--yes", "--skip-preview", fails=True)
-    made.forget()
+    with gone_afterwards(Pair(boxes)) as made:
+        yield made
 
 
 def asks_for(stack: Pair, memory: str) -> None:

@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.suite import ROOT
 from tests.e2e.test_conformance_baremetal import machine
-from tests.e2e.test_libvirt import SERVER
+from tests.e2e.tiny import Tiny, gone_afterwards
 from tests.provider.host.ssh_box import SshBox, ssh_boxes
 from tests.provider.host.systemd_box import docker
-
-from anytier.cli.stack import engine_env
-from anytier.conformance.places.local import LocalPlace
-from anytier.conformance.trial import Trial
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 
-class Pair(Trial):
+class Pair(Tiny):
     """A throw-away stack with an instance on each of two machines; the first takes the requests."""
 
     def __init__(self, boxes: list[SshBox]) -> None:
-        super().__init__(ROOT, LocalPlace({}), {"anytier:tier": "baremetal"}, engine_env())
+        probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
+        super().__init__({"path": "/"}, container={"readinessProbe": probe}, scale={"replicas": 2})
         self.machines = [machine(letter, box) for letter, box in zip("ab", boxes, strict=True)]
-        (self.folder / "state").mkdir()
-        self.app_dir.mkdir()
-        (self.app_dir / "server.py").write_text(SERVER)
-        container = {
-            "build": {"context": "."},
-            "variables": {"GREETING": "hello"},
-            "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
-        }
-        web = {
-            "containers": {"web": container},
-            "host": {"command": ["python3", "server.py"]},
-            "service": {"ports": {"http": {"port": 80, "targetPort": 8080}}},
-            "scale": {"replicas": 2},
-            "update": {"minHealthyTime": "500ms", "drainTimeout": "2s"},
-        }
-        app = {
-            "apiVersion": "anytier.dev/v1",
-            "kind": "App",
-            "metadata": {"name": "tiny"},
-            "workloads": {"web": web},
-            "routes": [{"path": "/", "workload": "web", "port": "http"}],
-        }
-        (self.app_dir / "app.yaml").write_text(json.dumps(app))
         self.list(2)
-        self.pulumi("stack", "init", self.name, "--secrets-provider", "passphrase", stack=False)
+        self.begin()
 
     def list(self, count: int) -> None:
         """The stack's file, with the first of the machines."""
@@ -82,11 +54,8 @@ def boxes(tmp_path: Path) -> Iterator[list[SshBox]]:
 
 @pytest.fixture
 def stack(boxes: list[SshBox]) -> Iterator[Pair]:
-    made = Pair(boxes)
-    yield made
-    with contextlib.suppress(Exception):
-        made.pulumi("destroy", "--yes", "--skip-preview", fails=True)
-    made.forget()
+    with gone_afterwards(Pair(boxes)) as made:
+        yield made
 
 
 def test_a_machine_that_is_off_stops_everything_until_it_leaves_the_list(stack: Pair, boxes: list[SshBox]) -> None:
