@@ -75,35 +75,13 @@ def offered(settings: Settings, stack: str) -> Cluster:
 
 def target_of(place: Cluster, app: App, settings: Settings, stack: str) -> Target:
     """As the runtime has it; who deploys is not said, since nobody does."""
-    from dataclasses import replace
-
     from anytier.names import namespace
-    from anytier.render.kubernetes import Target
+    from anytier.runtimes import target
 
-    made = Target(
-        namespace=namespace(stack, app.metadata.name),
-        version=place.version,
-        port=place.port,
-        tls_port=place.tls_port,
-        offers=place.offers,
-        addresses=tuple(
-            each if isinstance(each, str) else f"${{addresses.{number}}}" for number, each in enumerate(place.addresses)
-        ),
-        reserved=place.reserved,
-        storage_class=place.storage_class,
-        ingress_class=place.ingress_class,
-        gateway=place.gateway,
-        gateway_class=place.gateway_class,
-        gateway_address=place.gateway_address,
-        entrance=place.entrance,
-        scale=settings.scale,
-        cloud=place.cloud,
-        tolerations=place.tolerations,
-        balancer=place.balancer,
-        dns_domain=place.dns_domain,
-        acme=settings.acme,
-    )
-    return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
+    known = [
+        each if isinstance(each, str) else f"${{addresses.{number}}}" for number, each in enumerate(place.addresses)
+    ]
+    return target.target_of(place, namespace(stack, app.metadata.name), known, scale=settings.scale, acme=settings.acme)
 
 
 def as_json(item: Rendered) -> dict[str, Any]:

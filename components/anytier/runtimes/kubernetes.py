@@ -10,7 +10,6 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -22,6 +21,7 @@ from anytier.render.kubernetes.processors import processor_of
 from anytier.resources import Resource
 from anytier.runtimes.base import AppOnPlace
 from anytier.runtimes.secrets import secret_inputs
+from anytier.runtimes.target import target_of
 from anytier.spec.model import Container
 from anytier.tiers.places import BALANCER, Binding, Cluster
 
@@ -112,32 +112,14 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
     # what rendering is told, and what it is told later
 
     def target(self) -> Target:
-        place = self.place
-        made = Target(
-            namespace=self.ns,
-            version=place.version,
-            port=place.port,
-            tls_port=place.tls_port,
-            offers=place.offers,
-            addresses=tuple(f"${{addresses.{number}}}" for number in range(len(place.addresses))),
-            reserved=place.reserved,
-            entrance=place.entrance,
-            storage_class=place.storage_class,
-            ingress_class=place.ingress_class,
-            gateway=place.gateway,
-            gateway_class=place.gateway_class,
-            gateway_address=place.gateway_address,
+        return target_of(
+            self.place,
+            self.ns,
+            [f"${{addresses.{number}}}" for number in range(len(self.place.addresses))],
             images={key: f"${{images.{key}}}" for key, *_ in self.builds()},
             scale=self.scale,
-            cloud=place.cloud,
-            tolerations=place.tolerations,
-            balancer=place.balancer,
-            balancer_class=place.balancer_class,
-            processors=place.processors,
-            dns_domain=place.dns_domain,
             acme=self.acme,
         )
-        return replace(made, caddy_image=place.caddy_image) if place.caddy_image else made
 
     def known(self) -> dict[str, Any]:
         """Token -> its value, an output in most cases."""
