@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from anytier.errors import AnytierError, Rejected
+from anytier.errors import AnytierError
 from anytier.frozen import Frozen
 from anytier.logins import public_key
 from anytier.provider.fields import ignored, replaces
@@ -158,10 +158,10 @@ def facts_of(path: str, about: Mapping[str, Any]) -> dict[str, Any]:
 
 def lacking(machine: str, needs: NodeNeeds, about: Mapping[str, Any]) -> AnytierError | None:
     """Why the machine cannot be the node that is wanted, as far as the agent's facts tell."""
-    is_for = platform(about["architecture"])
-    if needs.architecture is not None and is_for != needs.architecture:
-        what = f"is {is_for}, and the bundle is for {needs.architecture}"
-        return Rejected(f"machine {machine}", what, f"give it a bundle for {is_for}")
+    if needs.architecture is not None:
+        wrong = preflight.wrong_processor(machine, platform(about["architecture"]), needs.architecture)
+        if wrong is not None:
+            return wrong
     cores, memory = preflight.least(needs.role, needs.cores, needs.memory)
     found = preflight.size(about, preflight.Wanted(needs.role, cores, memory))
     return preflight.error(machine, needs.role, found, needs.ignore)

@@ -17,6 +17,7 @@ from anytier.provider.host.ids import machine_id
 from anytier.provider.kubeadm import packaged, software
 from anytier.provider.kubeadm.models import NodeInputs, NodeOutputs, Repository
 from anytier.provider.kubeadm.node import GIVEN, LINKS, MARKER, ROOT, Mark, Node, anothers, node_of, not_ours, same
+from anytier.provider.oci.manifest import platform
 from anytier.provider.resource import Context, Resource
 from anytier.render.kubeadm import config, containerd, kubelet, openpgp, preflight
 from anytier.render.kubeadm.packages import Software
@@ -138,8 +139,9 @@ class NodeResource(Resource[NodeInputs, NodeOutputs]):
         mark = await node.mark()
         if mark is not None and not same(mark, inputs, before):
             raise not_ours(mark, node)
-        architecture = software.ARCHITECTURES.get(about["architecture"], about["architecture"])
-        wrong = source.unfit(node.machine.name, architecture) or mixed(node.machine.name, mark, inputs)
+        wrong = source.unfit(node.machine.name, platform(about["architecture"])) or mixed(
+            node.machine.name, mark, inputs
+        )
         if wrong is not None:
             raise wrong
         cores, memory = preflight.least(inputs.role, inputs.cores, inputs.memory)

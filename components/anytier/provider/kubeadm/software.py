@@ -15,15 +15,13 @@ from anytier.provider.host.transport import File
 from anytier.provider.kubeadm.models import NodeInputs
 from anytier.provider.kubeadm.node import ROOT, Mark, Node
 from anytier.provider.resource import Context
-from anytier.render.kubeadm import containerd, kubelet, packages, registries
+from anytier.render.kubeadm import containerd, kubelet, packages, preflight, registries
 from anytier.render.kubeadm.preflight import Finding
 
 PROGRAMS = 0o755
 _CONTROL_ONLY = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 _PATIENCE = 60.0  # seconds until containerd answers
 _IMPORT = 900.0
-# As Go and bundles name architectures, and as the kernel does.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Source(Protocol):
@@ -67,10 +65,7 @@ class FromBundle(Source):
         self.inputs, self.bundle = inputs, bundle_of(inputs)
 
     def unfit(self, machine: str, architecture: str) -> AnytierError | None:
-        if architecture == self.bundle.arch:
-            return None
-        what = f"is {architecture}, and the bundle is for {self.bundle.arch}"
-        return Rejected(f"machine {machine}", what, f"give it a bundle for {architecture}")
+        return preflight.wrong_processor(machine, architecture, self.bundle.arch)
 
     async def findings(self, node: Node, mark: Mark | None) -> list[Finding]:
         return []

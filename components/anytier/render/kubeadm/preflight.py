@@ -89,6 +89,15 @@ def error(machine: str, role: str, found: Sequence[Finding], ignore: Iterable[st
     return Rejected(f"machine {machine}", f"does not do for a {role}:{lines}\n", do)
 
 
+def wrong_processor(machine: str, found: str, bundle: str) -> AnytierError | None:
+    """Nothing to ignore: no program of the bundle would start there."""
+    if found == bundle:
+        return None
+    return Rejected(
+        f"machine {machine}", f"is {found}, and the bundle is for {bundle}", f"give it a bundle for {found}"
+    )
+
+
 def packages(programs: Mapping[str, str]) -> dict[str, list[str]]:
     """Package -> the programs that are missing and which it brings."""
     found: dict[str, list[str]] = {}
