@@ -108,15 +108,18 @@ def install(asked: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def held(names: list[str]) -> Iterator[None]:
-    there = [name for name in names if name in here()]
-    if there:
+    if there := present(names):
         run("apt-mark", "unhold", *there)
     try:
         yield
     finally:
-        there = [name for name in names if name in here()]
-        if there:
+        if there := present(names):
             run("apt-mark", "hold", *there)
+
+
+def present(names: list[str]) -> list[str]:
+    known = here() if names else {}
+    return [name for name in names if name in known]
 
 
 def remove(asked: dict[str, Any]) -> dict[str, Any]:
