@@ -32,6 +32,13 @@ class FromPackages(software.Source):
 
     def __init__(self, inputs: NodeInputs, repository: Repository) -> None:
         self.inputs, self.repository = inputs, repository
+        self._found: dict[str, Any] | None = None
+
+    async def _before(self, node: Node) -> dict[str, Any]:
+        """What was there before anything is brought: asked once."""
+        if self._found is None:
+            self._found = await about(node)
+        return self._found
 
     @property
     def tls(self) -> bool:
@@ -44,15 +51,15 @@ class FromPackages(software.Source):
     async def findings(self, node: Node, mark: Mark | None) -> list[Finding]:
         """What was there already and did is held by us from then on, and goes along with the rest."""
         ours = packages.NAMES if mark else ()
-        facts = await about(node)
+        facts = await self._before(node)
         return packages.findings(facts, self.inputs.version, self.repository.url, ours, self.inputs.packages)
 
     async def wants(self, node: Node) -> list[str]:
-        return [packages.TRUST] if self.tls and not (await about(node))["trust"] else []
+        return [packages.TRUST] if self.tls and not (await self._before(node))["trust"] else []
 
     async def begin(self, node: Node, mark: Mark, first: bool) -> Mark:
         """What is not there may come along, and is ours then."""
-        installed = (await about(node))["installed"]
+        installed = (await self._before(node))["installed"]
         brought = [name for name in packages.BROUGHT if name in mark.brought or name not in installed]
         now: dict[str, Any] = {"software": "packages", "brought": brought}
         if first:
