@@ -79,6 +79,9 @@ _IMAGE = _but(
 _KUBERNETES_ONLY = _unsupported(
     "only Kubernetes has such objects", "use a Kubernetes tier, or leave it out by overrides"
 )
+_NO_CONTROLLER = _unsupported(
+    "only Kubernetes has a choice of what keeps it running", "say it in `overrides` of a Kubernetes tier"
+)
 _NO_SUCH_OBJECTS = _unsupported(
     "only Kubernetes has Secrets and ConfigMaps that are there already",
     "name each variable in `variables` or `secrets`",
@@ -376,6 +379,7 @@ TABLE: dict[str, dict[str, Support]] = {
         _unsupported(f"{_ONE_MACHINE}, and nobody drains it", "drop it in `overrides`"),
         _unsupported("nobody drains a machine but the stack's list", "drop it in `overrides`"),
     ),
+    "workloads.*.controller": _both(_NO_CONTROLLER),
     "workloads.*.identity": _row(
         _NO_IDENTITY,
         _NO_IDENTITY,

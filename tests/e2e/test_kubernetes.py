@@ -28,6 +28,7 @@ NS = "anytier-test-shop"
 FATES = {
     "x:1": "good", "x:2": "good", "store:1": "good", "crash:1": "crash", "job:1": "done", "caddy:2.11.2": "good"
 }  # fmt: skip
+AS_DEPLOYMENT = {"kubeadm": {"workloads": {"store": {"controller": "Deployment"}}}}
 PROGRAM = """
 import json, os, pulumi
 from pathlib import Path
@@ -42,6 +43,7 @@ place = Cluster(
     addresses=("10.0.0.1",), offers=frozenset({"storage"}), storage_class="none",
 )
 made = App("shop", spec="app.yaml", place=place, ns="NS", owner="tests",
+    scale=json.loads(Path("scale").read_text()),
     rollback=json.loads(os.environ.get(ROLLBACK_ENV) or "{}"), secret_config=lambda key: Path("secret").read_text())
 for name, value in made.exports.items():
     pulumi.export(name, value)
@@ -88,6 +90,7 @@ class Stack:
         (folder / "__main__.py").write_text(PROGRAM.replace("NS", NS))
         (folder / "kubeconfig").write_text(kubeconfig)
         (folder / "secret").write_text("hunter2")
+        (folder / "scale").write_text("{}")
         self.run("pulumi", "stack", "init", "test")
 
     def run(self, *command: str, code: int = 0) -> str:
@@ -154,6 +157,18 @@ def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
         }
         stack.anytier("rollback", "-s", "test", "1", "web")
         assert image() == "x:1"
+
+        # What writes to a volume alone does not get a second one beside it while it becomes another kind.
+        said = stack.up("x:1", code=1, overrides=AS_DEPLOYMENT)
+        assert "workloads.store.controller" in said and "would have a second writer" in said
+        stack.up("x:1")
+        (stack.folder / "scale").write_text('{"store": 0}')
+        stack.up("x:1")
+        (stack.folder / "scale").write_text("{}")
+        stack.up("x:1", overrides=AS_DEPLOYMENT)
+        assert live(f"/apis/apps/v1/namespaces/{NS}/statefulsets/store") is None
+        found = live(f"/apis/apps/v1/namespaces/{NS}/deployments/store")
+        assert found["spec"]["strategy"] == {"type": "Recreate"} and found["status"]["readyReplicas"] == 1
 
         (stack.folder / "secret").write_text("another")
         stack.up("x:2")

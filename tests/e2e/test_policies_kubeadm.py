@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.e2e.suite import AT_LENGTH
 from tests.e2e.test_kubeadm import APP, eventually
 from tests.provider.kubeadm.box import KubeBox, kube_boxes
-from tests.provider.kubeadm.stack import Asking, KubeStack, bundle_with, leftovers
+from tests.provider.kubeadm.stack import ROOT, Asking, KubeStack, bundle_with, leftovers
 from tests.standins.cluster import Kubectl
 
 from benchmarks.programs import KUBECTL, ensure
@@ -42,8 +44,14 @@ def boxes(tmp_path: Path) -> Iterator[list[KubeBox]]:
 
 
 @pytest.fixture
-def stack(boxes: list[KubeBox], pulumi_env: dict[str, str]) -> Iterator[KubeStack]:
-    made = KubeStack(boxes, pulumi_env, APP, bundle_with("kube-router"), networkPolicy="kube-router")
+def app(tmp_path: Path) -> Path:
+    """The guestbook where it may be changed."""
+    return Path(shutil.copytree(ROOT / Path(APP).parent, tmp_path / "app")) / Path(APP).name
+
+
+@pytest.fixture
+def stack(boxes: list[KubeBox], pulumi_env: dict[str, str], app: Path) -> Iterator[KubeStack]:
+    made = KubeStack(boxes, pulumi_env, str(app), bundle_with("kube-router"), networkPolicy="kube-router")
     yield made
     made.close()
 
@@ -106,7 +114,31 @@ class Cluster:
         return self.kubectl("exec", "-n", namespace, pod, "--", "python3", "-c", CALL, host, str(port)).strip()
 
 
-def test_only_those_that_an_app_lets_in_come_in(stack: KubeStack, boxes: list[KubeBox], kubectl: Kubectl) -> None:
+def instances_get_names(stack: KubeStack, kubectl: Kubectl, app: Path) -> None:
+    """A Deployment becomes a StatefulSet, and is changed as one, while it is asked all the time."""
+    spec = yaml.safe_load(app.read_text())
+    spec["overrides"] = {"kubeadm": {"workloads": {"web": {"controller": "StatefulSet"}}}}
+    with Asking(stack) as asking:
+        for note in ("first", "second"):
+            spec["overrides"]["kubeadm"]["workloads"]["web"]["metadata"] = {"annotations": {"note": note}}
+            app.write_text(yaml.safe_dump(spec))
+            stack.up()
+    assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
+    print(f"{asking.asked} requests were answered while web became a StatefulSet and was changed")
+    cluster = Cluster(kubectl)
+    mine = [pod["metadata"]["name"] for pod in cluster.pods() if pod["metadata"]["namespace"] == cluster.home]
+    assert sorted(name for name in mine if name.startswith("web-")) == ["web-0", "web-1"]
+    other: tuple[str, int] = ("web-1.web-instances", cluster.web["spec"]["containers"][0]["ports"][0]["containerPort"])
+    assert cluster.call(cluster.home, "web-0", other) == "answered"
+    cluster.start(cluster.home, "a")
+    eventually(lambda: cluster.call(cluster.home, STRANGER, other).startswith("closed"))
+    kubectl("delete", "pod", "-n", cluster.home, STRANGER)
+    stack.up("--expect-no-changes")
+
+
+def test_only_those_that_an_app_lets_in_come_in(
+    stack: KubeStack, boxes: list[KubeBox], kubectl: Kubectl, app: Path
+) -> None:
     """The guestbook's store is its own; its router is everybody's. From both machines, whichever has the store."""
     assert stack.serves("Guestbook", within=10)
     assert stack.post(name="Ada", message="from outside") == 303
@@ -133,6 +165,8 @@ def test_only_those_that_an_app_lets_in_come_in(stack: KubeStack, boxes: list[Ku
     assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
     kubectl("delete", "namespace", STRANGER)
     stack.up("--expect-no-changes", "--refresh")
+
+    instances_get_names(stack, kubectl, app)
 
     stack.pulumi("destroy", "--yes", "--skip-preview")
     assert not [left for box in boxes for left in leftovers(box)]

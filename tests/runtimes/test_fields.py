@@ -74,6 +74,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "configMapRef.name": ("a", "b"),
     "content": ("a", "b"),
     "context": ("one", "two"),
+    "controller": ("Deployment", "StatefulSet"),
     "cpu": (0.5, 1),
     "dockerfile": ("Dockerfile", "Other"),
     "drainTimeout": (20, 30),

@@ -232,6 +232,7 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
             "access": spec["accessModes"],
             "storageClass": spec.get("storageClassName"),
             "size": spec["resources"]["requests"]["storage"],
+            "writers": dict(item.writers),
         }
         props = {**self.place_props(), **self.filled(said)}
         return Resource("kubernetes:Volume", item.key, props, (), self.waiting(self.claim))

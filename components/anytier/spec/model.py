@@ -191,6 +191,8 @@ class Workload(Node):
     """Where instances may run."""
     disruption: Disruption | None = None
     """What maintenance must leave running."""
+    controller: Literal["Deployment", "StatefulSet"] | None = None
+    """On Kubernetes, what keeps it running. A StatefulSet where it has a volume with one writer, else a Deployment."""
     identity: Identity | None = None
     """Who it is to a cloud."""
 

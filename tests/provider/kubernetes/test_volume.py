@@ -90,6 +90,20 @@ def test_what_it_can_become_or_is_another_claim_is_not() -> None:
         assert VolumeResource().replaces(GIVEN, but(**change)) == []
 
 
+def test_a_second_writer_of_another_kind_is_refused_until_the_first_is_at_rest() -> None:
+    had, wanted = but(writers={"db": "StatefulSet"}), but(writers={"db": "Deployment"})
+    with pytest.raises(Rejected) as caught:
+        VolumeResource().replaces(had, wanted)
+    assert caught.value.path == "workloads.db.controller" and "`anytier scale db=0`" in caught.value.do
+    for old, new in (
+        (had, had),
+        (but(writers={}), wanted),
+        (had, but(writers={})),
+        (had, but(writers={"web": "Deployment"})),
+    ):
+        assert VolumeResource().replaces(old, new) == []
+
+
 async def test_where_nothing_is_known_of_it_the_claim_itself_says_what_it_is(there: Any) -> None:
     """The first run of this version on what an earlier one has made."""
     ctx = Context("urn", "volume/data", Sink())

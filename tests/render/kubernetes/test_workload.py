@@ -71,6 +71,58 @@ def test_a_volume_with_many_writers_asks_for_nothing_special() -> None:
     assert made["db"]["kind"] == "Deployment" and made["volume/data"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
+def test_a_deployment_with_one_writers_volume_waits_until_the_last_writer_has_ended() -> None:
+    """With `maxSurge: 0` it would only wait until the old pod is told to stop."""
+    made = rendered(spec({"db": workload(VOLUME, controller="Deployment")}, **DATA))
+    assert made["db"].object["kind"] == "Deployment" and made["db"].object["spec"]["strategy"] == {"type": "Recreate"}
+    assert made["volume/data"].writers == {"db": "Deployment"}
+
+
+def test_instances_that_are_asked_for_by_name_have_names_and_may_call_one_another() -> None:
+    made = objects(spec({"store": served(scale={"replicas": 3}, controller="StatefulSet")}))
+    store, names = made["store"], made["store.instances"]
+    assert store["kind"] == "StatefulSet" and store["spec"]["replicas"] == 3
+    assert store["spec"]["serviceName"] == names["metadata"]["name"] == "store-instances"
+    assert names["spec"]["clusterIP"] == "None" and names["spec"]["publishNotReadyAddresses"] is True
+    assert names["spec"]["selector"] == store["spec"]["selector"]["matchLabels"]
+    itself = {"podSelector": {"matchLabels": names["spec"]["selector"]}}
+    rule = made["store.policy"]["spec"]
+    assert [each["from"] for each in rule["ingress"]] == [[itself]] and [each["to"] for each in rule["egress"]] == [
+        [itself]
+    ]
+
+
+def test_one_that_its_volume_makes_a_statefulset_stays_what_it_is_when_the_spec_says_so() -> None:
+    """`serviceName` cannot change: the object would be made anew."""
+    bare, said = (
+        objects(spec({"db": workload(VOLUME, **more)}, **DATA)) for more in ({}, {"controller": "StatefulSet"})
+    )
+    assert bare == said and "db.instances" not in said
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"scale": {"mode": "global"}}, "workloads.store.controller"),
+        ({"scale": {"replicas": 2}, "update": {"strategy": "recreate"}}, "workloads.store.update.strategy"),
+        ({"scale": {"replicas": 4}, "update": {"maxParallel": "50%"}}, "workloads.store.update.maxParallel"),
+        ({"scale": {"max": 4}, "update": {"maxParallel": 2}}, "workloads.store.update.maxParallel"),
+    ],
+)
+def test_what_a_statefulset_cannot_do_is_refused(more: dict[str, Any], path: str) -> None:
+    with pytest.raises(AnytierError) as told:
+        rendered(spec({"store": served(controller="StatefulSet", **more)}))
+    assert told.value.path == path and "leave it out" in told.value.do
+
+
+def test_a_volume_of_one_writer_knows_who_writes_but_not_of_those_who_are_at_rest() -> None:
+    app = spec({"db": workload(VOLUME), "web": workload()}, **DATA)
+    assert rendered(app)["volume/data"].writers == {"db": "StatefulSet"}
+    assert rendered(app, replace(TARGET, scale={"db": 0}))["volume/data"].writers == {}
+    many = spec({"db": workload(VOLUME)}, **SHARED)
+    assert rendered(many)["volume/data"].writers == {}
+
+
 @pytest.mark.parametrize(
     ("scale", "path"),
     [

@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeGuard
 
+from pydantic import Field
+
 from anytier.errors import Denied, NotFound, Rejected
 from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces
@@ -25,13 +27,15 @@ _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 class VolumeInputs(ClusterInputs):
     """The claim `name`. `at` is its path in the spec. `storage_class` None: the cluster's default one. `size` is a
-    quantity, such as `10Gi`."""
+    quantity, such as `10Gi`. `writers`: of a claim with one writer, the workloads that have it -> the kind of what
+    keeps each running."""
 
     at: Annotated[str, ignored]
     name: Annotated[str, replaces]
     access: list[str]
     storage_class: str | None = None
     size: str
+    writers: dict[str, str] = Field(default_factory=dict)
 
 
 class VolumeOutputs(Frozen):
@@ -49,6 +53,7 @@ class VolumeResource(Resource[VolumeInputs, VolumeOutputs]):
             if amount(new.size) < amount(old.size):
                 what = f"cannot become {new.size}: the claim has {old.size}, and Kubernetes makes none smaller"
                 raise Rejected(f"{new.at}.params.size", what, f"{_INSTEAD}; {_UNBOUND}")
+            two_writers(old.writers, new)
         return []
 
     async def create(self, ctx: Context, inputs: VolumeInputs) -> tuple[str, VolumeOutputs]:
@@ -111,6 +116,15 @@ def unlike(access: list[str], storage_class: str | None, wanted: VolumeInputs, m
         old, new = (text or "the cluster's default" for text in (storage_class, wanted.storage_class))
         what = f"cannot become {new}: the claim has {old}, and would be deleted with its data"
         raise Rejected(f"{wanted.at}.class", what, do)
+
+
+def two_writers(had: Mapping[str, str], wanted: VolumeInputs) -> None:
+    """Rejected where a workload with instances becomes one of another kind: one is there before the other goes."""
+    for name, kind in wanted.writers.items():
+        if (before := had.get(name, kind)) != kind:
+            what = f"cannot become a {kind}: beside the {before} that is there, {wanted.at} would have a second writer"
+            do = f"`anytier scale {name}=0` first; then change it, take that out of `anytier:scale`, and `pulumi up`"
+            raise Rejected(f"workloads.{name}.controller", what, do)
 
 
 def applied(claim: Json) -> tuple[list[str], str | None] | None:

@@ -32,6 +32,11 @@ def service_name(workload: str) -> str:
     return f"w-{fitted(workload, 50)}-{hashlib.sha256(workload.encode()).hexdigest()[:8]}"
 
 
+def instances_name(workload: str) -> str:
+    """Of the Service under which each instance has a name of its own, such as `store-0.store-instances`."""
+    return fitted(f"{service_name(workload)}-instances")
+
+
 def selector(kind: Kind, name: str) -> dict[str, str]:
     """The labels by which pods are found. Nothing that a user may change: selectors are immutable."""
     return {f"anytier.dev/{kind}": name}

@@ -23,6 +23,7 @@ from anytier.render.kubernetes.router import ENCRYPTED, HEALTH, PLAIN
 from anytier.render.kubernetes.routes import Way, own_gateway
 from anytier.render.kubernetes.scope import NAMESPACE, Scope
 from anytier.render.kubernetes.target import Json, Rendered
+from anytier.render.kubernetes.workload import numbered
 from anytier.render.traffic import port_name, service_ports, target_of
 from anytier.spec.model import ServicePort
 
@@ -65,10 +66,16 @@ def _of_all(scope: Scope, key: str, name: str, says: Json) -> Rendered:
 def _calls(scope: Scope) -> dict[tuple[Kind, str], list[str]]:
     """Who -> the workloads that it calls."""
     found: dict[tuple[Kind, str], list[str]] = {}
-    for called, callers in scope.edges.items():
-        for caller in sorted(callers):
+    for called in scope.app.workloads:
+        for caller in sorted(_callers(scope, called)):
             found.setdefault(caller, []).append(called)
     return found
+
+
+def _callers(scope: Scope, name: str) -> set[tuple[Kind, str]]:
+    """Instances that have names of their own have them to call one another."""
+    own: set[tuple[Kind, str]] = {("workload", name)} if numbered(scope, name) else set()
+    return {*scope.edges[name], *own}
 
 
 def _policy(scope: Scope, part: Kind, name: str, entered: list[Json], calls: Iterable[str]) -> Json | None:
@@ -87,7 +94,7 @@ def _called(part: Kind, name: str) -> str:
 def _entered(scope: Scope, name: str, way: Way) -> list[Json]:
     body = scope.app.workloads[name]
     ports = service_ports(body)
-    callers = sorted(scope.edges[name])
+    callers = sorted(_callers(scope, name))
     rules: list[Json] = []
     if callers:
         rules.append(filled(**{"from": [_pods(*caller) for caller in callers]}, ports=_ports(ports.values())))

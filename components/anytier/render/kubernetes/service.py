@@ -6,7 +6,7 @@ import re
 
 from anytier.errors import CapabilityError, ConfigError, SpecError
 from anytier.render.kubernetes.finish import Live
-from anytier.render.kubernetes.names import filled, fitted, selector, service_name
+from anytier.render.kubernetes.names import filled, fitted, instances_name, selector, service_name
 from anytier.render.kubernetes.scope import Scope
 from anytier.render.kubernetes.target import Json
 from anytier.render.traffic import service_ports, target_of
@@ -29,6 +29,12 @@ def inside(scope: Scope, name: str) -> Json | None:
     else:
         return None
     return scope.of_part("v1", "Service", service_name(name), "workload", name, spec=spec)
+
+
+def instances(scope: Scope, name: str) -> Json:
+    """The names of a workload's instances, which they find one another by: also before they are ready."""
+    spec = {"selector": selector("workload", name), "clusterIP": "None", "publishNotReadyAddresses": True}
+    return scope.of_part("v1", "Service", instances_name(name), "workload", name, spec=spec)
 
 
 def _port(workload: str, key: str, port: ServicePort) -> Json:

@@ -76,7 +76,8 @@ class Rendered:
     nothing more than that the object exists. `update` comes with `rollout`. `kept`: the object stays when nothing names
     it any more, since a kept revision may; whoever prunes revisions removes it. `role`: of a workload, who it is to
     the cluster's cloud. `on`: the key of the object that it is about, which must be there, while what that one waits
-    for need not have come.
+    for need not have come. `writers`: of a claim with one writer, the workloads that have it -> what keeps each
+    running.
     """
 
     key: str
@@ -87,3 +88,4 @@ class Rendered:
     kept: bool = False
     role: str | None = None
     on: str | None = None
+    writers: Mapping[str, str] = field(default_factory=dict)

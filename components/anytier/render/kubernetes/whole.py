@@ -19,10 +19,10 @@ from anytier.render.kubernetes.router import PROXY, router
 from anytier.render.kubernetes.routes import by_the_cluster, way_of
 from anytier.render.kubernetes.scope import NAMESPACE, Scope, scope_of
 from anytier.render.kubernetes.security import level
-from anytier.render.kubernetes.service import inside, outside
+from anytier.render.kubernetes.service import inside, instances, outside
 from anytier.render.kubernetes.storage import claim
 from anytier.render.kubernetes.target import Json, Rendered, Target
-from anytier.render.kubernetes.workload import account, autoscaler, budget, running
+from anytier.render.kubernetes.workload import account, autoscaler, budget, numbered, running, writers
 from anytier.render.order import before_jobs, jobs_with, workload_order
 from anytier.spec import App
 
@@ -76,7 +76,8 @@ class _Whole:
         self.rules = {item.key for item in rules}
         self.base = (NAMESPACE, DEFAULT, OUTWARD, *(item.key for item in raw))
         for name in (name for name, item in app.resources.items() if item.type == "volume"):
-            yield Rendered(f"volume/{name}", claim(self.scope, name), (NAMESPACE,))
+            held = writers(self.scope, name)
+            yield Rendered(f"volume/{name}", claim(self.scope, name), (NAMESPACE,), writers=held)
         order, needs = workload_order(app), before_jobs(app)
         early = set().union(*needs.values())
         for name in (name for name in order if name in early):
@@ -106,7 +107,12 @@ class _Whole:
         parts = [f"{name}.account", *(f"{name}{end}" for end, _ in made.pod.config)]
         for end, item in made.pod.config:
             yield Rendered(f"{name}{end}", item, start, kept=True)
-        for end, found in (("service", inside(scope, name)), ("exposed", outside(scope, name, self.taken()))):
+        services = {
+            "service": inside(scope, name),
+            "instances": instances(scope, name) if numbered(scope, name) else None,
+            "exposed": outside(scope, name, self.taken()),
+        }
+        for end, found in services.items():
             if found is not None:
                 yield Rendered(f"{name}.{end}", found, start)
                 parts.append(f"{name}.{end}")

@@ -1,9 +1,9 @@
 """A workload as what keeps it running: Deployment, StatefulSet or DaemonSet, with its autoscaler and its budget.
 
 A workload that writes to a volume with one writer is a StatefulSet with one replica. A Deployment would start a second
-writer while a node does not answer; a StatefulSet never does. Its pods are managed in parallel, which says nothing for
-one pod but this: where a release is bad, going back replaces a pod that never became ready (`OrderedReady` waits for it
-for ever). The volumes are the app's own claims, since several workloads and jobs may use one.
+writer while a node does not answer; a StatefulSet never does. Its pods are managed in parallel: where a release is bad,
+going back replaces a pod that never became ready (`OrderedReady` waits for it for ever). The volumes are the app's own
+claims, since several workloads and jobs may use one. `controller` in the spec decides otherwise.
 
 All others are Deployments; `scale.mode: global` is a DaemonSet. A rollout starts first (`maxUnavailable: 0`), an old
 instance serves on for `drainTimeout` after it was told to go, and endpoints name only who is ready: no request is lost.
@@ -19,7 +19,7 @@ from anytier.errors import CapabilityError, ConfigError, SpecError
 from anytier.render.kubernetes import probes
 from anytier.render.kubernetes.finish import content_hash
 from anytier.render.kubernetes.identity import marks, notes
-from anytier.render.kubernetes.names import filled, fitted, selector, service_name
+from anytier.render.kubernetes.names import filled, fitted, instances_name, selector, service_name
 from anytier.render.kubernetes.pod import SETTLE, Pod, pod
 from anytier.render.kubernetes.scope import Scope
 from anytier.render.kubernetes.storage import many_writers
@@ -49,7 +49,7 @@ def controller(scope: Scope, name: str) -> Controller:
     body = scope.app.workloads[name]
     if body.scale.mode == "global":
         return "DaemonSet"
-    return "StatefulSet" if single_writers(scope, name) else "Deployment"
+    return body.controller or ("StatefulSet" if single_writers(scope, name) else "Deployment")
 
 
 def single_writers(scope: Scope, name: str) -> list[str]:
@@ -57,6 +57,12 @@ def single_writers(scope: Scope, name: str) -> list[str]:
     mounts = [m for item in scope.app.workloads[name].containers.values() for m in item.volumes.values()]
     names = dict.fromkeys(mount.source.removeprefix("${resources.").removesuffix("}") for mount in mounts)
     return [key for key in names if not many_writers(scope.app.resources[key], key)]
+
+
+def writers(scope: Scope, volume: str) -> dict[str, str]:
+    """The workloads that have a volume with one writer -> what keeps each running. One of no instance has nothing."""
+    users = [name for name in scope.app.workloads if volume in single_writers(scope, name)]
+    return {name: controller(scope, name) for name in users if replicas(scope, name)}
 
 
 def replicas(scope: Scope, name: str) -> int:
@@ -80,6 +86,8 @@ def running(scope: Scope, name: str) -> Running:
     policy = update_policy(scope.app, name, count, single_writer_stops_first=False)
     if kind == "StatefulSet":
         policy = policy.model_copy(update={"order": "stop-first"})
+    elif kind == "Deployment" and single_writers(scope, name):
+        policy = policy.model_copy(update={"strategy": "recreate"})  # the only one that waits until the last has ended
     least = policy.min_healthy_time
     made = pod(scope, "workload", name, _drain(body, policy), policy.healthy_deadline, least)
     held = any(probes.holds_back(item.get("readinessProbe"), least) for item in made.spec["containers"])
@@ -95,10 +103,22 @@ def running(scope: Scope, name: str) -> Running:
         minReadySeconds=None if held else math.ceil(least) or None,
         revisionHistoryLimit=policy.retain,
         **_update(kind, body, policy),
-        **({"serviceName": service_name(name), "podManagementPolicy": "Parallel"} if kind == "StatefulSet" else {}),
+        **(
+            {"serviceName": _subdomain(scope, name), "podManagementPolicy": "Parallel"} if kind == "StatefulSet" else {}
+        ),
     )
     item = scope.of_part("apps/v1", kind, called, "workload", name, spec=settled)
     return Running(item, made, policy, digest)
+
+
+def _subdomain(scope: Scope, name: str) -> str:
+    return instances_name(name) if numbered(scope, name) else service_name(name)
+
+
+def numbered(scope: Scope, name: str) -> bool:
+    """Whether the spec asks for instances that have a name of their own. One that is a StatefulSet by its volume is
+    alone, and who it is under its workload's name."""
+    return scope.app.workloads[name].controller == "StatefulSet" and not single_writers(scope, name)
 
 
 def _template_marks(scope: Scope, name: str) -> Json:
@@ -121,9 +141,22 @@ def _refuse(scope: Scope, name: str, body: Workload) -> None:
     if volumes and scale.mode == "global":
         what = f"is global, and volume {volumes[0]} is on one node at a time"
         raise SpecError(f"{path}.mode", what, _SHARE)
+    if body.controller is not None and scale.mode == "global":
+        what = f"is {body.controller}, and what runs on every node is a DaemonSet"
+        raise SpecError(f"workloads.{name}.controller", what, "leave it out, or take scale.mode out")
+    if body.controller == "StatefulSet" and most > 1:
+        _refuse_at_once(name, body, most)
     if volumes and most > 1:
         what = f"{most} instances share volume {volumes[0]}, which has one writer on Kubernetes"
         raise SpecError(f"{path}.{'max' if scale.max is not None else 'replicas'}", what, _SHARE)
+
+
+def _refuse_at_once(name: str, body: Workload, most: int) -> None:
+    what, do = "a StatefulSet replaces one instance after the other", "leave it out, or let it be a Deployment"
+    if body.update.strategy == "recreate":
+        raise CapabilityError(f"workloads.{name}.update.strategy", what, do)
+    if absolute(body.update.max_parallel, most) > 1:
+        raise CapabilityError(f"workloads.{name}.update.maxParallel", what, do)
 
 
 _SHARE = (
