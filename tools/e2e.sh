@@ -41,6 +41,7 @@ why_no_cluster() {
         for minor in 1.34 1.33; do
             .venv/bin/python tools/kubernetes_bundle.py --minor "$minor" >&2 || echo "its software ($minor) cannot be had"
         done
+        .venv/bin/python tools/api_servers.py >&2 || true # what they are for says which ones there were
         for addon in traefik metrics-server kube-router; do
             .venv/bin/python tools/addon_images.py "$addon" >&2 || true # one test each wants it, and says so
         done

@@ -30,15 +30,17 @@ TOKEN = "anytier-test"
 
 def programs() -> dict[str, tuple[Path, Path]]:
     """Version, such as `1.34.2` -> etcd and the API server: of the folder that ANYTIER_KUBERNETES_BIN names (`etcd`, a
-    folder for each version), else what a bundle was made of (tools/kubernetes_bundle.py)."""
+    folder for each version), else what a bundle was made of (tools/kubernetes_bundle.py) and those that were built for
+    this (tools/api_servers.py)."""
     if given := os.environ.get("ANYTIER_KUBERNETES_BIN"):
         found = {path.parent.name: (Path(given, "etcd"), path) for path in Path(given).glob("*/kube-apiserver")}
     else:
         cache = Paths.here().cache
         made = sorted(cache.glob("kubernetes-programs-*/kube-apiserver"))
+        more = sorted(cache.glob("kube-apiserver-*/kube-apiserver"))
         # an older minor has no etcd of its own
         etcd = max(cache.glob("kubernetes-programs-*/server"), default=cache / "none")
-        found = {path.parent.name.split("-")[2]: (etcd, path) for path in made}
+        found = {path.parent.name.split("-")[2]: (etcd, path) for path in (*made, *more)}
     return {version: pair for version, pair in sorted(found.items()) if all(file.is_file() for file in pair)}
 
 
