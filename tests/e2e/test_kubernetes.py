@@ -171,7 +171,7 @@ def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
         assert found["spec"]["strategy"] == {"type": "Recreate"} and found["status"]["readyReplicas"] == 1
 
         (stack.folder / "secret").write_text("another")
-        stack.up("x:2")
+        stack.up("x:2", overrides=AS_DEPLOYMENT)
         assert image() == "x:2"
         found = live(f"/apis/apps/v1/namespaces/{NS}/deployments/web")
         name = found["spec"]["template"]["spec"]["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["name"]
