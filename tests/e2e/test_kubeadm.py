@@ -184,7 +184,7 @@ def test_a_node_may_die(stack: KubeStack, boxes: list[KubeBox], tmp_path: Path) 
         time.sleep(10)
     assert not asking.lost, f"{len(asking.lost)} of {asking.asked}: {asking.lost[:5]}"
     docker("start", box.name)
-    eventually(lambda: well(stack), 180)
+    eventually(lambda: well(stack) and complete(stack), 180)
     assert stack.serves("before the power went", within=10)
     stack.up("--expect-no-changes", "--refresh")
     stack.pulumi("destroy", "--yes", "--skip-preview")
@@ -262,6 +262,12 @@ def well(stack: KubeStack) -> bool:
         return bool(stack.status()["healthy"])
     except (AssertionError, ValueError):
         return False
+
+
+def complete(stack: KubeStack) -> bool:
+    """Whether all instances of the app are ready: those of a machine that is back need a moment more than it does."""
+    found = [item["replicas"] for item in json.loads(stack.anytier("status", "--json"))]
+    return all(item["ready"] == item["wanted"] for item in found)
 
 
 def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
