@@ -55,7 +55,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         self._world = world
         self._sdk = Sdk(cloud.package)
         self._config: Tree = {}
-        self._cancelled = asyncio.Event()
+        self.cancelled = asyncio.Event()
 
     # the provider itself
 
@@ -85,7 +85,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Empty, context: Rpc) -> Empty:
-        self._cancelled.set()
+        self.cancelled.set()
         return Empty()
 
     async def Invoke(self, request: provider_pb2.InvokeRequest, context: Rpc) -> provider_pb2.InvokeResponse:
@@ -280,8 +280,8 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         """Waits; whether the engine cancelled meanwhile."""
         if fault.delay:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._cancelled.wait(), fault.delay)
-        return self._cancelled.is_set()
+                await asyncio.wait_for(self.cancelled.wait(), fault.delay)
+        return self.cancelled.is_set()
 
     async def _fail(self, context: Rpc, phase: str, token: str, name: str, reason: str) -> NoReturn:
         self._world.note("failed", phase, token, name, reason=reason)
@@ -352,18 +352,21 @@ def cloud(name: str) -> Cloud:
 
 
 async def serve(name: str) -> None:
-    """Prints the port, and serves until whoever started this process is gone."""
-    parent = os.getppid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the engine, which says what it wants by Cancel
+    """Prints the port, and serves until whoever started it is gone, or interrupts it after a Cancel, which is how the
+    engine ends a plugin: it waits 5 s for one that stays. Before that an interrupt was meant for the engine."""
+    parent, over = os.getppid(), asyncio.Event()
     server = grpc.aio.server(options=OPTIONS)
     plugin = Plugin(cloud(name), World(Path(os.environ[FOLDER])))
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: over.set() if plugin.cancelled.is_set() else None)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(plugin, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)
     os.dup2(2, 1)
-    while os.getppid() == parent:
-        await asyncio.sleep(0.5)
+    while os.getppid() == parent and not over.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), 0.5)
 
 
 if __name__ == "__main__":

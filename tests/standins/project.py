@@ -127,6 +127,8 @@ class Project:
         began = time.monotonic()
         out = _ended(process)
         done = Run(process.returncode, out, time.monotonic() - began)
+        # The engine's word for a plugin that had not ended five seconds after it was told to.
+        assert "exited prematurely" not in out, out
         if check and done.code:
             raise AssertionError(f"pulumi {' '.join(args)}: exit {done.code}\n{out}")
         return done
