@@ -75,9 +75,9 @@ class _Whole:
         yield from rules
         self.rules = {item.key for item in rules}
         self.base = (NAMESPACE, DEFAULT, OUTWARD, *(item.key for item in raw))
+        held = writers(self.scope)
         for name in (name for name, item in app.resources.items() if item.type == "volume"):
-            held = writers(self.scope, name)
-            yield Rendered(f"volume/{name}", claim(self.scope, name), (NAMESPACE,), writers=held)
+            yield Rendered(f"volume/{name}", claim(self.scope, name), (NAMESPACE,), writers=held.get(name, {}))
         order, needs = workload_order(app), before_jobs(app)
         early = set().union(*needs.values())
         for name in (name for name in order if name in early):

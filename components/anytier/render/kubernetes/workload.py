@@ -59,10 +59,13 @@ def single_writers(scope: Scope, name: str) -> list[str]:
     return [key for key in names if not many_writers(scope.app.resources[key], key)]
 
 
-def writers(scope: Scope, volume: str) -> dict[str, str]:
-    """The workloads that have a volume with one writer -> what keeps each running. One of no instance has nothing."""
-    users = [name for name in scope.app.workloads if volume in single_writers(scope, name)]
-    return {name: controller(scope, name) for name in users if replicas(scope, name)}
+def writers(scope: Scope) -> dict[str, dict[str, str]]:
+    """Volume with one writer -> the workloads that have it -> what keeps each running. One of no instance has none."""
+    found: dict[str, dict[str, str]] = {}
+    for name in (name for name in scope.app.workloads if replicas(scope, name)):
+        for volume in single_writers(scope, name):
+            found.setdefault(volume, {})[name] = controller(scope, name)
+    return found
 
 
 def replicas(scope: Scope, name: str) -> int:
@@ -103,9 +106,8 @@ def running(scope: Scope, name: str) -> Running:
         minReadySeconds=None if held else math.ceil(least) or None,
         revisionHistoryLimit=policy.retain,
         **_update(kind, body, policy),
-        **(
-            {"serviceName": _subdomain(scope, name), "podManagementPolicy": "Parallel"} if kind == "StatefulSet" else {}
-        ),
+        serviceName=_subdomain(scope, name) if kind == "StatefulSet" else None,
+        podManagementPolicy="Parallel" if kind == "StatefulSet" else None,
     )
     item = scope.of_part("apps/v1", kind, called, "workload", name, spec=settled)
     return Running(item, made, policy, digest)
