@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -145,13 +144,7 @@ def reference(name: str) -> str:
 
 def version(name: str) -> str:
     """`3.7.13`, of the addon's go.mod."""
-    return pinned(module(name), ADDONS[name].source)
-
-
-def pinned(folder: Path, source: str) -> str:
-    found = re.search(rf"^\s*{re.escape(source)} v(\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
-    assert found is not None  # a test holds it
-    return found[1]
+    return modules.pinned(module(name), ADDONS[name].source)
 
 
 def module(name: str) -> Path:
@@ -160,10 +153,7 @@ def module(name: str) -> Path:
 
 def place(paths: Paths, name: str) -> Path:
     """Where its built program lies, or will."""
-    made = hashlib.sha256()
-    for file in sorted(path for path in module(name).rglob("*") if path.is_file()):
-        made.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
-    return paths.cache / f"{name}-program-{version(name)}-{made.hexdigest()[:12]}" / name
+    return paths.cache / f"{name}-program-{version(name)}-{modules.digest(module(name), ROOT)[:12]}" / name
 
 
 def ensure(paths: Paths, name: str) -> Path:
@@ -194,7 +184,7 @@ def build(paths: Paths, name: str, target: Path) -> None:
 
 def without_names(go: modules.Go, own: Path, scratch: Path) -> Path:
     """Traefik's go.mod, which leads to lego without the clients of name services."""
-    argv = [go.program, "mod", "download", "-json", f"{LEGO}@v{pinned(own, LEGO)}"]
+    argv = [go.program, "mod", "download", "-json", f"{LEGO}@v{modules.pinned(own, LEGO)}"]
     lego = json.loads(run(argv, modules.DO, env=go.env, cwd=own))["Dir"]
     return replaced(Path(lego), own, scratch)
 

@@ -8,8 +8,6 @@ tiers have. From the Go modules that tools/kube-apiserver-* pin, into the cache,
 from __future__ import annotations
 
 import argparse
-import hashlib
-import re
 import sys
 from pathlib import Path
 
@@ -54,17 +52,12 @@ def ensure(paths: Paths, minor: str) -> Path:
 
 def place(paths: Paths, minor: str) -> Path:
     """Where it lies, or will: in a folder that tells its version."""
-    made = hashlib.sha256()
-    for file in ("go.mod", "go.sum"):
-        made.update((module(minor) / file).read_bytes())
-    return paths.cache / f"{NAME}-{version(minor)}-{made.hexdigest()[:12]}" / NAME
+    return paths.cache / f"{NAME}-{version(minor)}-{modules.digest(module(minor), ROOT)[:12]}" / NAME
 
 
 def version(minor: str) -> str:
     """`1.35.4`, of the module's go.mod."""
-    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", (module(minor) / "go.mod").read_text(), re.MULTILINE)
-    assert found is not None  # a test holds it
-    return found[1]
+    return modules.pinned(module(minor), "k8s.io/kubernetes")
 
 
 def module(minor: str) -> Path:

