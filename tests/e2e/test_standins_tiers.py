@@ -74,8 +74,9 @@ STORIES = {
 LARGE = [{"size": "large", "min": 2, "max": 3}]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A cluster of the test's own: what a tier has on one goes with it, and would be in the next one's way."""
     with cluster(tmp_path_factory.mktemp("standins") / "control-plane") as said:
         yield said
 
