@@ -13,7 +13,7 @@ def pod(name: str = "web-1", hash: str = "new", *statuses: dict[str, Any], **mor
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}, *more.get("conditions", ())]
     meta = {"name": name, "uid": f"uid-{name}", "annotations": {HASH: hash}, "labels": {"anytier.dev/workload": "web"}}
     if more.get("going"):
-        meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        meta |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": more.get("grace", 30)}
     status = {
         "phase": more.get("phase", "Running"),
         "conditions": conditions,

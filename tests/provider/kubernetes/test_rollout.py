@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from anytier.provider.kubernetes import client, kinds
 from anytier.provider.kubernetes.claim import OWNER, ClaimInputs, ClaimResource
 from anytier.provider.kubernetes.client import MANAGER, Api
 from anytier.provider.kubernetes.day2 import KubernetesBackend
+from anytier.provider.kubernetes.going import MARGIN
 from anytier.provider.kubernetes.handover import HandoverInputs, HandoverResource
 from anytier.provider.kubernetes.job import RunInputs, RunOutputs, RunResource
 from anytier.provider.kubernetes.kinds import HASH
@@ -139,6 +141,35 @@ async def test_a_rollout_ends_when_all_of_it_is_new_and_counts_on(shop: Shop) ->
     assert any("rolling" in line and "r1 -> r2" in line for line in shop.sink.lines)
     third = await shop.up("x:2", 3)
     assert (third.revision, third.replicas) == (2, 3)
+
+
+@pytest.mark.parametrize("seconds", [1.5, 60])
+async def test_a_rollout_waits_for_old_pods_to_stop_but_not_for_a_node_that_is_gone(shop: Shop, seconds: float) -> None:
+    """A finalizer holds a pod as one that drains is held: the Deployment no longer counts it."""
+    await shop.up("x:1")
+    where, held = kinds.pods(shop.ns), {"metadata": {"finalizers": ["anytier.dev/test"]}}
+    old = [item["metadata"]["name"] for item in await shop.there.items(where)]
+    for name in old:
+        await shop.there.patch(f"{where}/{name}", held)
+
+    async def stop() -> None:
+        await asyncio.sleep(seconds)
+        for name in old:
+            await shop.there.patch(f"{where}/{name}", {"metadata": {"finalizers": None}})
+
+    stopping = asyncio.create_task(stop())
+    began = time.monotonic()
+    second = await shop.up("x:2")
+    took, left = time.monotonic() - began, {item["metadata"]["name"] for item in await shop.there.items(where)}
+    assert second.ready == 2 and any(line.startswith("draining  ") for line in shop.sink.lines)
+    if seconds < MARGIN:
+        assert took >= seconds and not left & set(old)
+        await stopping
+    else:
+        assert took >= MARGIN and left >= set(old)
+        stopping.cancel()
+        seconds = 0
+        await stop()
 
 
 @BOTH

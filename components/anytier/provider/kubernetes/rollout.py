@@ -21,6 +21,7 @@ from anytier.frozen import Frozen
 from anytier.provider.fields import ignored, replaces, secret
 from anytier.provider.kubernetes import scaler
 from anytier.provider.kubernetes.client import api
+from anytier.provider.kubernetes.going import Going
 from anytier.provider.kubernetes.kinds import Kind, Revision
 from anytier.provider.kubernetes.patience import Patience, Verdict
 from anytier.provider.kubernetes.workload import Look, Workload
@@ -154,7 +155,7 @@ class _Run:
         reached = look.current
         await self.work.note(look, reached)
         await self.work.keep(look)
-        done = outputs(await self.work.look())
+        done = outputs(await self.drained(goal))
         return done.model_copy(update={"pending": False, "ready": done.replicas})
 
     def recorded(self, look: Look) -> RolloutOutputs:
@@ -200,17 +201,9 @@ class _Run:
         """None once it is there. `back`: the hash of what is gone back from."""
         policy = self.inputs.update
         patience = Patience(policy.healthy_deadline, policy.progress_deadline, time.monotonic())
-        started, blind, pause, numbers = time.monotonic(), 0, SOON, _Numbers(first)
+        started, pause, numbers = time.monotonic(), SOON, _Numbers(first)
         while True:
-            try:
-                look = await self.work.look()
-                blind = 0
-            except Unreachable:
-                blind += 1
-                if blind >= ATTEMPTS:
-                    raise
-                await asyncio.sleep(LATER)
-                continue
+            look = await self.look_again()
             numbers.learn(look)
             self.tell(look, goal, numbers, bool(back))
             if look.hash != goal:
@@ -224,6 +217,26 @@ class _Run:
                 await self.work.unblock(look, back)
             await asyncio.sleep(pause)
             pause = SOON if time.monotonic() - started < 10 else LATER
+
+    async def look_again(self) -> Look:
+        """A look of many: one or a few that fail say nothing yet."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(Unreachable):
+                return await self.work.look()
+            await asyncio.sleep(LATER)
+        return await self.work.look()
+
+    async def drained(self, goal: str) -> Look:
+        """Once no pod of another template serves on. Kubernetes calls a rollout done while old pods still drain, and
+        they answer whoever has a connection to them."""
+        going = Going()
+        while True:
+            look = await self.look_again()
+            left = going.left(look.going(goal), time.monotonic())
+            if not left:
+                return look
+            self.ctx.status(f"draining  {len(left)} of before  {time.monotonic() - self.began:.0f} s")
+            await asyncio.sleep(SOON)
 
     def tell(self, look: Look, goal: str, numbers: _Numbers, back: bool) -> None:
         seen, here = look.seen, numbers.of(goal)

@@ -47,6 +47,10 @@ class Look:
         """The pods of a template that are not being stopped."""
         return [pod for pod in self.pods if kinds.note(pod, HASH) == hash and not kinds.going(pod)]
 
+    def going(self, hash: str) -> list[Json]:
+        """The pods of other templates that are being stopped."""
+        return [pod for pod in self.pods if kinds.note(pod, HASH) != hash and kinds.going(pod)]
+
     def others(self, hash: str) -> int:
         return len([pod for pod in self.pods if kinds.note(pod, HASH) != hash])
 
