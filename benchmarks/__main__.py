@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from benchmarks import machine, report  # noqa: E402
 from benchmarks.measure import CommandFailed  # noqa: E402
 from benchmarks.registry import CASES  # noqa: E402
-from benchmarks.results import Results, Section, merged, read  # noqa: E402
+from benchmarks.results import Results, Section, as_text, merged, read  # noqa: E402
 from benchmarks.row import Options  # noqa: E402
 from bootstrap.say import SetupError  # noqa: E402
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     results = Results(machine.machine(), versions, sections)
     if args.json:
-        args.json.write_text(results.as_text())
+        args.json.write_text(as_text([results]))
     if not args.quick:
         write(merged(read(LATEST), results, list(CASES)))
     missed = [name for name, section in sections.items() if not section.good]
@@ -91,10 +91,10 @@ def measured(name: str, options: Options, commit: str) -> Section:
     return Section(now, took, (before, machine.load()), commit, rows, failed)
 
 
-def write(results: Results) -> None:
+def write(found: Sequence[Results]) -> None:
     LATEST.parent.mkdir(exist_ok=True)
-    LATEST.write_text(results.as_text())
-    PAGE.write_text(report.in_place(PAGE.read_text(), report.as_markdown(results)))
+    LATEST.write_text(as_text(found))
+    PAGE.write_text(report.in_place(PAGE.read_text(), report.as_markdown(found)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,12 @@ def as_text(sections: Iterable[tuple[str, Section]]) -> str:
     return table([HEAD, *(cells for name, section in sections for cells in _section(name, section))])
 
 
-def as_markdown(results: Results) -> str:
+def as_markdown(found: Iterable[Results]) -> str:
+    """A table for each machine, and under it what it was taken on."""
+    return "\n\n".join(map(_table, found))
+
+
+def _table(results: Results) -> str:
     lines = [f"| {' | '.join(HEAD)} |", "|---|---:|---|---:|---:|---|"]
     for name, section in results.sections.items():
         lines += [f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |" for cells in _section(name, section)]

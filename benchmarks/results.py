@@ -1,14 +1,15 @@
 """The record of a run: a JSON with every sample, and where and when it was taken.
 
 A run of some benchmarks replaces their sections and leaves the others, each with the date and the load of its own.
+Figures of several machines are kept apart: a ratio is of one run on one machine.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,30 +44,37 @@ class Section:
 
 @dataclass(frozen=True)
 class Results:
+    """What was taken on one machine. `versions` are those of its last run."""
+
     machine: Mapping[str, str | int]
     versions: Mapping[str, str]
     sections: Mapping[str, Section]
 
-    def as_text(self) -> str:
-        shown = {
+    def as_json(self) -> dict[str, Any]:
+        return {
             "machine": dict(self.machine),
             "versions": dict(self.versions),
             "benchmarks": {name: section.as_json() for name, section in self.sections.items()},
         }
-        return json.dumps(shown, indent=2) + "\n"
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
-        data = json.loads(text)
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         sections = {name: Section.from_json(item) for name, item in data["benchmarks"].items()}
         return cls(data["machine"], data["versions"], sections)
 
 
-def merged(old: Results | None, new: Results, order: Sequence[str]) -> Results:
-    """The new sections in place of the old. Figures of another machine are not kept: they cannot stand side by side."""
-    same = old is not None and alike(old.machine) == alike(new.machine)
-    sections = {**(old.sections if old is not None and same else {}), **new.sections}
-    return Results(new.machine, new.versions, {name: sections[name] for name in order if name in sections})
+def merged(old: Sequence[Results], new: Results, order: Sequence[str]) -> list[Results]:
+    """The new sections in place of the old, wherever those were taken; the machine of the new ones first."""
+    here = [item for item in old if alike(item.machine) == alike(new.machine)]
+    others = [item for item in old if item not in here]
+    sections = {name: section for item in here for name, section in item.sections.items()} | dict(new.sections)
+    ours = replace(new, sections={name: sections[name] for name in order if name in sections})
+    left = [replace(item, sections=without(item.sections, new.sections)) for item in others]
+    return [ours, *(item for item in left if item.sections)]
+
+
+def without(sections: Mapping[str, Section], names: Collection[str]) -> dict[str, Section]:
+    return {name: section for name, section in sections.items() if name not in names}
 
 
 def alike(machine: Mapping[str, str | int]) -> dict[str, str | int]:
@@ -75,5 +83,14 @@ def alike(machine: Mapping[str, str | int]) -> dict[str, str | int]:
     return {**machine, "kernel": version[0] if version else machine.get("kernel", "")}
 
 
-def read(file: Path) -> Results | None:
-    return Results.from_text(file.read_text()) if file.is_file() else None
+def as_text(found: Sequence[Results]) -> str:
+    return json.dumps({"machines": [item.as_json() for item in found]}, indent=2) + "\n"
+
+
+def from_text(text: str) -> list[Results]:
+    return [Results.from_json(item) for item in json.loads(text)["machines"]]
+
+
+def read(file: Path) -> list[Results]:
+    """Empty where there is no such file."""
+    return from_text(file.read_text()) if file.is_file() else []

@@ -5,7 +5,7 @@ import pytest
 from benchmarks import report
 from benchmarks.__main__ import LATEST, PAGE, main
 from benchmarks.registry import CASES
-from benchmarks.results import Results, Section, merged, read
+from benchmarks.results import Results, Section, as_text, from_text, merged, read
 from benchmarks.row import Limit, Row
 
 MACHINE = {"cores": 2, "processor": "a processor", "memory GiB": 8, "kernel": "6", "python": "3.11"}
@@ -26,31 +26,40 @@ def test_figures_have_three_digits(value: float, unit: str, text: str) -> None:
 
 def test_results_survive_their_file() -> None:
     results = Results(MACHINE, {"pulumi": "3"}, {"help": GOOD, "replicas": BAD})
-    assert Results.from_text(results.as_text()).as_text() == results.as_text()
+    assert as_text(from_text(as_text([results]))) == as_text([results])
 
 
 def test_a_part_of_the_benchmarks_leaves_the_others_figures() -> None:
     old = Results(MACHINE, {}, {"replicas": BAD, "help": GOOD})
     new = Results(MACHINE, {}, {"replicas": GOOD})
-    assert merged(old, new, ["help", "replicas"]).sections == {"help": GOOD, "replicas": GOOD}
-    assert list(merged(old, new, ["help", "replicas"]).sections) == ["help", "replicas"]
+    (only,) = merged([old], new, ["help", "replicas"])
+    assert only.sections == {"help": GOOD, "replicas": GOOD}
+    assert list(only.sections) == ["help", "replicas"]
 
 
-def test_figures_of_another_machine_are_not_kept() -> None:
-    old = Results({**MACHINE, "cores": 64}, {}, {"help": GOOD})
-    assert merged(old, Results(MACHINE, {}, {"replicas": GOOD}), list(CASES)).sections == {"replicas": GOOD}
-    newer = Results({**MACHINE, "kernel": "6.1"}, {}, {"help": GOOD})
-    assert merged(newer, Results(MACHINE, {}, {"replicas": GOOD}), list(CASES)).sections == {"replicas": GOOD}
+@pytest.mark.parametrize("other", [{"cores": 64}, {"kernel": "6.1"}])
+def test_figures_of_another_machine_stay_apart_until_they_are_taken_anew(other: dict[str, str | int]) -> None:
+    old = Results({**MACHINE, **other}, {"pulumi": "2"}, {"help": GOOD, "replicas": BAD})
+    new = Results(MACHINE, {"pulumi": "3"}, {"replicas": GOOD})
+    ours, theirs = found = merged([old], new, list(CASES))
+    assert ours == new
+    assert (theirs.machine, theirs.versions, theirs.sections) == (old.machine, old.versions, {"help": GOOD})
+    assert merged(found, Results(MACHINE, {}, {"help": GOOD}), ["replicas", "help"]) == [
+        Results(MACHINE, {}, {"replicas": GOOD, "help": GOOD})
+    ]
+    assert "of a processor" in report.as_markdown(found).split("\n\n")[1]
+    assert report.as_markdown(found).count("| measured |") == 2
 
 
 def test_another_build_of_the_same_kernel_is_no_other_machine() -> None:
     old = Results({**MACHINE, "kernel": "6-build1"}, {}, {"help": GOOD})
     new = Results({**MACHINE, "kernel": "6-build2"}, {}, {"replicas": GOOD})
-    assert list(merged(old, new, list(CASES)).sections) == ["help", "replicas"]
+    (only,) = merged([old], new, list(CASES))
+    assert list(only.sections) == ["help", "replicas"]
 
 
 def test_a_missed_limit_and_a_failure_are_both_told() -> None:
-    text = report.as_markdown(Results(MACHINE, {"pulumi": "3"}, {"help": GOOD, "replicas": BAD}))
+    text = report.as_markdown([Results(MACHINE, {"pulumi": "3"}, {"help": GOOD, "replicas": BAD})])
     assert "| `x/y` | 42.1 ms | z: 20.0 ms | 2.10 | ratio 2 | missed |" in text
     assert "| replicas | - | - | - | - | failed: `docker` ended with 1: |" in text
     assert "on 2 cores of a processor, 8 GiB" in text
@@ -69,9 +78,11 @@ def test_a_page_without_the_marks_is_refused() -> None:
 
 def test_the_page_holds_the_latest_results() -> None:
     latest = read(LATEST)
-    assert latest is not None
     assert PAGE.read_text() == report.in_place(PAGE.read_text(), report.as_markdown(latest))
-    assert list(latest.sections) == [name for name in CASES if name in latest.sections]
+    for item in latest:
+        assert list(item.sections) == [name for name in CASES if name in item.sections]
+    names = [name for item in latest for name in item.sections]
+    assert len(names) == len(set(names)), "a benchmark's last figures are the only ones"
 
 
 def test_wrong_usage_ends_with_2() -> None:
