@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from anytier import logins
 from anytier.frozen import Frozen
 from anytier.render.kubeadm import names, packages, registries, versions
+from anytier.render.kubeadm.config import START
 from anytier.render.kubeadm.packages import Software
 from anytier.tiers.baremetal import MachineArgs
 from anytier.tiers.gateways import GatewayArgs
@@ -170,5 +171,6 @@ class KubeadmArgs(Frozen):
     feature_gates: dict[str, bool] = Field(default_factory=dict)
     audit: bool = True
     drain_timeout: float = Field(default=300, ge=0, le=3600)
+    start_timeout: float = Field(default=START, ge=10, le=3600)
     max_unavailable: Some = 1
     forget: bool = False

@@ -243,6 +243,7 @@ def control_plane(plan: Plan, machine: Any, encryption_key: Any) -> dict[str, An
         "encryptionKey": encryption_key,
         "audit": args.audit,
         "deadline": args.drain_timeout,
+        "startTimeout": args.start_timeout,
         "incarnation": member.incarnation,
     }
 
@@ -260,6 +261,7 @@ def worker(plan: Plan, member: Member, machine: Any, control: Any, of_control: M
         "labels": dict(member.labels),
         "taints": [taint(item) for item in member.taints or ()],
         "deadline": plan.args.drain_timeout,
+        "startTimeout": plan.args.start_timeout,
         "maxUnavailable": at_once(plan.args.max_unavailable, len(plan.workers)),
         "incarnation": member.incarnation,
     }

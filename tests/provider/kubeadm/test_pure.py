@@ -367,7 +367,7 @@ async def test_a_join_has_ended_once_the_cluster_has_the_node(monkeypatch: pytes
 
     monkeypatch.setattr(worker, "kubelet_says", says)
     node, api = Node(cast(Machine, Named()), "two"), Slow()
-    await worker.registered(Context("u", "n", Sink()), node, cast(Api, api))
+    await worker.registered(Context("u", "n", Sink()), node, cast(Api, api), 60)
     assert api.asked == 3
     with pytest.raises(NotFound, match="not in the cluster after 0 s; the kubelet says"):
         await worker.registered(Context("u", "n", Sink()), node, cast(Api, Cluster(None)), 0)
@@ -458,11 +458,11 @@ async def test_an_old_request_of_the_same_name_is_no_answer(monkeypatch: pytest.
     node: Any = type("Machine", (), {"name": "two"})()
     cluster: Any = Cluster(requests=[[request("old")], [request("old")], [request("old"), request("new")]])
     sink = Sink()
-    await approve.grant(Context("urn", "x", sink), cluster, node, wait=True, before={"old"})
+    await approve.grant(Context("urn", "x", sink), cluster, node, wait=30, before={"old"})
     assert len(cluster.requests) == 1 and not sink.warnings
     monkeypatch.setattr(approve, "_PATIENCE", 0)
     silent: Any = Cluster(requests=[[request("old")]])
-    await approve.grant(Context("urn", "x", sink), silent, node, wait=True, before={"old"})
+    await approve.grant(Context("urn", "x", sink), silent, node, wait=30, before={"old"})
     assert sink.warnings
 
 

@@ -15,14 +15,18 @@ from anytier.provider.resource import Context
 
 SIGNER = "kubernetes.io/kubelet-serving"
 _PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-_PATIENCE = 30.0  # seconds until a kubelet that has just come has asked
 
 
-async def grant(ctx: Context, api: Api, node: Node, wait: bool, before: Set[str] = frozenset()) -> None:
-    """What the kubelet of this node asks for. With `wait` until it has asked, or had what it asked for. `before`: the
-    requests of its forerunner on this machine, which stay listed for an hour and tell nothing of it."""
+def patience(start: float) -> float:
+    """Seconds until a kubelet that has just come has asked, where it may take `start` to come: 30 of 240."""
+    return start / 8
+
+
+async def grant(ctx: Context, api: Api, node: Node, wait: float = 0, before: Set[str] = frozenset()) -> None:
+    """What the kubelet of this node asks for. `wait`: seconds until it has asked, or had what it asked for. `before`:
+    the requests of its forerunner on this machine, which stay listed for an hour and tell nothing of it."""
     addresses: list[str] | None = None
-    end = asyncio.get_running_loop().time() + (_PATIENCE if wait else 0)
+    end = asyncio.get_running_loop().time() + wait
     while True:
         requests = requests_of(await listed(api), node.name)
         open_ = [item for item in requests if is_open(item)]

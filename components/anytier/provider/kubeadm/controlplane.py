@@ -166,12 +166,13 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
             api = await api_of(node)
             await self._change(ctx, node, api, inputs)
         await settings.apply(api, node.name, (old.labels, taints_of(old)), (inputs.labels, taints_of(inputs)))
-        await approve.grant(ctx, api, node, wait=mark.stage == "prepared")
+        wait = approve.patience(inputs.start_timeout) if mark.stage == "prepared" else 0
+        await approve.grant(ctx, api, node, wait)
         if (now := await api.find(node.name)) is not None and (said := closed(now)):
             ctx.warn(said)
         done = await self._seen(node, inputs, config_hash(inputs), _ANSWER)
         if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
-            await approve.grant(ctx, api, node, wait=False)
+            await approve.grant(ctx, api, node)
             done = await self._seen(node, inputs, config_hash(inputs), _ANSWER)
         ctx.status(f"{inputs.cluster} is {done.version}")
         return done
@@ -185,7 +186,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         await node.switch(inputs.version, "kubeadm", "kubelet")
         await node.must("systemctl", "enable", "--quiet", "kubelet.service")
         argv = ["init", f"--config={CONFIG}", "--skip-token-print"]
-        await kubeadm(ctx, node, inputs.version, *argv)
+        await kubeadm(ctx, node, inputs.version, *argv, start=inputs.start_timeout)
         await node.set_mark(mark.model_copy(update={"stage": "done"}))
         return await api_of(node)
 
@@ -250,7 +251,7 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         """Whether what was last brought about is something else. A version alone is nothing of it."""
         wanted, secret = files(inputs, keys)
         found = await node.machine.read([*wanted, *secret])
-        same_config = unversioned(found.pop(CONFIG, b"")) == unversioned(wanted.pop(CONFIG).encode())
+        same_config = lasting_of(found.pop(CONFIG, b"")) == lasting_of(wanted.pop(CONFIG).encode())
         return not same_config or any(path not in found for path in {**wanted, **secret})
 
     async def _configure(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs, keys: list[str]) -> None:
@@ -360,6 +361,7 @@ def plan(inputs: ControlPlaneInputs, mark: str) -> config.Control:
         taints=None if inputs.taints is None else [item.wire() for item in inputs.taints],
         audit=inputs.audit,
         ignore=sorted({*inputs.ignore_preflight, *small}),
+        start=inputs.start_timeout,
     )
 
 
@@ -381,19 +383,23 @@ async def encryption_keys(node: Node) -> list[str]:
 
 def config_hash(inputs: ControlPlaneInputs) -> str:
     """Of all that a control plane is configured by, its version left out."""
-    documents = [*config.documents(plan(inputs, "")), authentication.config(inputs.version)]
-    documents[1] = {key: value for key, value in documents[1].items() if key != "kubernetesVersion"}
+    documents = [*map(lasting, config.documents(plan(inputs, ""))), authentication.config(inputs.version)]
     own = encryption.mark(encryption.config([encryption.key(inputs.encryption_key)]))
     return config.digest([documents, own])
 
 
-def unversioned(data: bytes) -> list[dict[str, Any]]:
-    """kubeadm's configuration without the version of Kubernetes; no documents for what cannot be read."""
+def lasting_of(data: bytes) -> list[dict[str, Any]]:
+    """kubeadm's configuration, of each document what is lasting of it; no documents for what cannot be read."""
     try:
         documents = list(yaml.safe_load_all(data))
     except yaml.YAMLError:
         return []
-    return [{key: value for key, value in (item or {}).items() if key != "kubernetesVersion"} for item in documents]
+    return [lasting(item or {}) for item in documents]
+
+
+def lasting(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the version of Kubernetes, which is an upgrade's, and for how long somebody waits."""
+    return {key: value for key, value in document.items() if key not in ("kubernetesVersion", "timeouts")}
 
 
 def version_in(data: bytes) -> str:

@@ -21,10 +21,10 @@ _LONGEST = 1200.0
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 
 
-async def kubeadm(ctx: Context, node: Node, version: str, *argv: str, told: str = "") -> str:
-    """Its output; Rejected with its reason."""
+async def kubeadm(ctx: Context, node: Node, version: str, *argv: str, told: str = "", start: float = 0) -> str:
+    """Its output; Rejected with its reason. `start`: seconds that it was told to wait for what it starts."""
     ctx.status(f"{told or f'kubeadm {argv[0]}'} on {node.name}")
-    done = await node.run(node.program(version, "kubeadm"), *argv, timeout=_LONGEST, version=version)
+    done = await node.run(node.program(version, "kubeadm"), *argv, timeout=max(_LONGEST, 3 * start), version=version)
     if done.code != 0:
         raise await failed(node, argv, done)
     return done.out

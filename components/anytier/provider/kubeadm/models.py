@@ -12,6 +12,7 @@ from anytier.provider.fields import delete_first, ignored, normalise, secret
 from anytier.provider.host.sshref import SshRef
 from anytier.provider.owner import form
 from anytier.render.kubeadm import packages, registries
+from anytier.render.kubeadm.config import START
 from anytier.render.kubeadm.names import endpoint, image_name, label_key, label_value, node_name, signal, subnet
 from anytier.render.kubeadm.versions import version
 
@@ -103,7 +104,8 @@ class ControlPlaneInputs(OnNode):
     machines and pods do, `advertiseAddress:port` if not said: a name there leaves room for three control planes.
     `apiServer`, `controllerManager`, `scheduler`, `etcd` are further flags; `kubelet` and `kubeProxy` are laid over our
     configuration. `taints`: None is kubeadm's own, an empty list lets the app's pods run here. `encryptionKey`: any
-    text of 32 characters or more, from which the key of what is at rest is made. `deadline`: seconds for a drain."""
+    text of 32 characters or more, from which the key of what is at rest is made. `deadline`: seconds for a drain;
+    `startTimeout`: for the control plane to come up."""
 
     version: Version
     endpoint: HostPort
@@ -126,6 +128,7 @@ class ControlPlaneInputs(OnNode):
     encryption_key: Annotated[str, secret] = Field(min_length=32)
     audit: bool = True
     deadline: Annotated[float, ignored] = Field(default=300, ge=0, le=3600)
+    start_timeout: Annotated[float, ignored] = Field(default=START, ge=10, le=3600)
     incarnation: str | None = None
 
 
@@ -148,7 +151,8 @@ class WorkerInputs(OnNode):
     """`control` is the machine of the control plane, `endpoint` where this machine reaches the API, `address` what the
     node is reached by for as long as it is in the cluster. `caHash` and `kubeletHash` are the control plane's outputs:
     another CA is another cluster. `deadline`: seconds for which PodDisruptionBudgets are respected when the node is
-    emptied; `maxUnavailable`: how many of the cluster's workers are, at a time."""
+    emptied; `maxUnavailable`: how many of the cluster's workers are, at a time. `startTimeout`: seconds for its kubelet
+    to come up and be in the cluster."""
 
     control: Annotated[SshRef, ignored]
     endpoint: HostPort
@@ -160,6 +164,7 @@ class WorkerInputs(OnNode):
     taints: list[Taint] = Field(default_factory=list)
     deadline: Annotated[float, ignored] = Field(default=300, ge=0, le=3600)
     max_unavailable: Annotated[int, ignored] = Field(default=1, ge=1, le=1000)
+    start_timeout: Annotated[float, ignored] = Field(default=START, ge=10, le=3600)
     incarnation: str | None = None
 
 

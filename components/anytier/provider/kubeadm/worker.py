@@ -29,7 +29,6 @@ from anytier.render.kubeadm import config, versions
 _SECRETS = "/api/v1/namespaces/kube-system/secrets"
 _LETTERS = string.ascii_lowercase + string.digits
 _LIVES = timedelta(minutes=20)
-_REGISTERS = 180.0  # seconds, on a machine that has much else to do
 _KUBELET = "/etc/kubernetes/kubelet.conf"
 
 
@@ -128,7 +127,8 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         elif found is not None:
             hash = await self._change(ctx, node, api, inputs, found, hash)
         await settings.apply(api, inputs.name, (old.labels, old.taints), (inputs.labels, inputs.taints))
-        await approve.grant(ctx, api, node, wait=mark.stage == "prepared", before=before)
+        wait = approve.patience(inputs.start_timeout) if mark.stage == "prepared" else 0
+        await approve.grant(ctx, api, node, wait, before)
         now = await api.find(inputs.name)
         if now is None:
             raise NotFound(f"node {node}", "has joined, and is not in the cluster", "run again")
@@ -137,7 +137,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             ctx.warn(said)
         done = await seen(api, now, hash)
         if done.pending:  # one more came meanwhile: a kubelet asks anew when it learns another address
-            await approve.grant(ctx, api, node, wait=False)
+            await approve.grant(ctx, api, node)
             done = await seen(api, now, hash)
         return done
 
@@ -161,12 +161,13 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
         try:
             # Without a folder for pods of its own a kubelet complains every second.
             await node.machine.put([File(staticpods.FOLDER, None, None), *join_files(inputs, api, token)])
-            await kubeadm(ctx, node, inputs.version, "join", f"--config={GIVEN}/join.yaml")
+            argv = ["join", f"--config={GIVEN}/join.yaml"]
+            await kubeadm(ctx, node, inputs.version, *argv, start=inputs.start_timeout)
         finally:
             await node.machine.remove([GIVEN])
             await api.delete(f"{_SECRETS}/{secret['metadata']['name']}")
         await node.set_mark(mark.model_copy(update={"stage": "done"}))
-        await registered(ctx, node, api)
+        await registered(ctx, node, api, inputs.start_timeout)
 
     async def _change(
         self, ctx: Context, node: Node, api: Api, inputs: WorkerInputs, found: dict[str, Any], hash: str
@@ -247,7 +248,7 @@ class WorkerResource(Resource[WorkerInputs, WorkerOutputs]):
             ctx.warn(f"{error.path} {error.what}: node {inputs.name} leaves without asking it")
 
 
-async def registered(ctx: Context, node: Node, api: Api, seconds: float = _REGISTERS) -> None:
+async def registered(ctx: Context, node: Node, api: Api, seconds: float) -> None:
     """Until the cluster has the node: a kubelet that has its certificate, with which a join ends, has yet to start."""
     ctx.status(f"waiting for {node.name} in the cluster")
     end = asyncio.get_running_loop().time() + seconds
@@ -300,7 +301,7 @@ def join_files(inputs: WorkerInputs, api: Api, token: str) -> list[File]:
     discovery = config.kubeconfig(inputs.cluster, server, api.credentials.ca64, {"token": token})
     taints = [item.wire() for item in inputs.taints]
     ignore = sorted({*inputs.ignore_preflight, "NumCPU", "Mem"})
-    join = config.join(inputs.name, inputs.address, taints, ignore)
+    join = config.join(inputs.name, inputs.address, taints, ignore, inputs.start_timeout)
     return [
         File(GIVEN, None, 0o700),
         File(f"{GIVEN}/discovery.conf", config.text([discovery]).encode(), 0o600),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ FOLDER = "/etc/kubernetes/anytier"
 LOGS = "/var/log/kubernetes/audit"
 SOCKET = "unix:///run/containerd/containerd.sock"
 REPOSITORY = "registry.k8s.io"
+START = 240.0  # seconds, kubeadm's own
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Control:
     taints: Sequence[Mapping[str, str]] | None = None
     audit: bool = True
     ignore: Sequence[str] = ()
+    start: float = START
 
     @property
     def server(self) -> str:
@@ -75,7 +78,24 @@ def init(control: Control) -> dict[str, Any]:
         "bootstrapTokens": [{"ttl": "1s", "usages": ["authentication"], "description": "made by kubeadm init"}],
         "nodeRegistration": registration(control.name, control.address, control.taints, control.ignore),
         "localAPIEndpoint": {"advertiseAddress": control.address, "bindPort": control.port},
+        **timeouts(control.start),
     }
+
+
+def timeouts(start: float) -> dict[str, Any]:
+    """`start`: seconds for a control plane, or a kubelet, to come up. What kubeadm waits for besides grows with it, and
+    is never less than its own."""
+    if start == START:
+        return {}
+    seconds = {
+        "controlPlaneComponentHealthCheck": start,
+        "kubeletHealthCheck": start,
+        "kubernetesAPICall": max(60, start / 4),
+        "etcdAPICall": max(120, start / 2),
+        "tlsBootstrap": max(300, start),
+        "discovery": max(300, start),
+    }
+    return {"timeouts": {name: f"{math.ceil(value)}s" for name, value in seconds.items()}}
 
 
 def registration(
@@ -150,13 +170,16 @@ def sans(control: Control) -> list[str]:
     return list(dict.fromkeys([*hosts, control.address, "127.0.0.1", "localhost", *control.cert_sans]))
 
 
-def join(name: str, address: str, taints: Sequence[Mapping[str, str]], ignore: Sequence[str]) -> dict[str, Any]:
+def join(
+    name: str, address: str, taints: Sequence[Mapping[str, str]], ignore: Sequence[str], start: float = START
+) -> dict[str, Any]:
     """A worker. The way to the API and the token are in a file of their own, since cluster-info has no reader here."""
     return {
         "apiVersion": API,
         "kind": "JoinConfiguration",
         "nodeRegistration": registration(name, address, taints, ignore),
         "discovery": {"file": {"kubeConfigPath": f"{FOLDER}/discovery.conf"}},
+        **timeouts(start),
     }
 
 
