@@ -121,6 +121,7 @@ def refused(bundle: Bundle, asked: KubeadmArgs) -> dict[str, AnytierError]:
         {"apiServer": {"v": 2}},
         {"featureGates": {"A": "maybe"}},
         {"drainTimeout": -1},
+        {"startTimeout": 0},
         {"maxUnavailable": 0},
         {"maxUnavailable": True},
         {"maxUnavailable": "0%"},
@@ -462,6 +463,12 @@ def test_an_upgrade_empties_as_many_workers_at_a_time_as_the_stack_says(
 ) -> None:
     made, _ = recorded(bundle, **({} if said is None else {"maxUnavailable": said}))
     assert [item.inputs["maxUnavailable"] for item in made.of("kubeadm:Worker")] == [at_once, at_once]
+
+
+def test_how_long_it_may_take_to_come_up_is_said_to_all_that_start_a_kubelet(bundle: Bundle) -> None:
+    made, _ = recorded(bundle, startTimeout=900)
+    found = [*made.of("kubeadm:ControlPlane"), *made.of("kubeadm:Worker")]
+    assert [item.inputs["startTimeout"] for item in found] == [900, 900, 900]
 
 
 def test_the_cluster_is_a_place_once_all_have_joined(bundle: Bundle) -> None:

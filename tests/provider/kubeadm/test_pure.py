@@ -205,6 +205,7 @@ def test_only_what_configures_changes_the_hash() -> None:
     same_ = controlplane.config_hash(control())
     assert controlplane.config_hash(control(labels={"a": "b"}, owner="you")) == same_
     assert controlplane.config_hash(control(version="v1.34.9")) == same_
+    assert controlplane.config_hash(control(startTimeout=900)) == same_
     for changed in ({"audit": False}, {"encryptionKey": "x" * 40}, {"kubelet": {"maxPods": 5}}, {"certSANs": ["a"]}):
         assert controlplane.config_hash(control(**changed)) != same_
 
@@ -448,9 +449,7 @@ async def test_a_node_that_stays_closed_after_a_change_is_told(
     assert there.patched == []
 
 
-async def test_an_old_request_of_the_same_name_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approve, "_PATIENCE", 5)
-
+async def test_an_old_request_of_the_same_name_is_no_answer() -> None:
     def request(name: str) -> dict[str, Any]:
         granted = {"conditions": [{"type": "Approved", "status": "True"}]}
         return {"metadata": {"name": name}, "spec": {"username": "system:node:two"}, "status": granted}
@@ -458,11 +457,10 @@ async def test_an_old_request_of_the_same_name_is_no_answer(monkeypatch: pytest.
     node: Any = type("Machine", (), {"name": "two"})()
     cluster: Any = Cluster(requests=[[request("old")], [request("old")], [request("old"), request("new")]])
     sink = Sink()
-    await approve.grant(Context("urn", "x", sink), cluster, node, wait=30, before={"old"})
+    await approve.grant(Context("urn", "x", sink), cluster, node, wait=5, before={"old"})
     assert len(cluster.requests) == 1 and not sink.warnings
-    monkeypatch.setattr(approve, "_PATIENCE", 0)
     silent: Any = Cluster(requests=[[request("old")]])
-    await approve.grant(Context("urn", "x", sink), silent, node, wait=30, before={"old"})
+    await approve.grant(Context("urn", "x", sink), silent, node, wait=0.01, before={"old"})
     assert sink.warnings
 
 

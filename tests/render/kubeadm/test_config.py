@@ -46,6 +46,15 @@ def test_what_a_join_is_given(request: pytest.FixtureRequest) -> None:
     golden(request, "join.yaml", config.text([config.join("two", "10.0.0.12", [], ["Swap"])]))
 
 
+def test_kubeadm_waits_as_long_as_it_is_told_to_and_never_less_than_it_would() -> None:
+    assert "timeouts" not in config.init(CONTROL)
+    said = config.init(dataclasses.replace(CONTROL, start=1800))["timeouts"]
+    assert said["controlPlaneComponentHealthCheck"] == said["kubeletHealthCheck"] == said["tlsBootstrap"] == "1800s"
+    assert (said["kubernetesAPICall"], said["etcdAPICall"], said["discovery"]) == ("450s", "900s", "1800s")
+    short = config.join("two", "10.0.0.12", [], [], 30.5)["timeouts"]
+    assert (short["kubeletHealthCheck"], short["kubernetesAPICall"], short["discovery"]) == ("31s", "60s", "300s")
+
+
 def test_what_the_api_server_reads(request: pytest.FixtureRequest) -> None:
     documents = [audit.policy(), authentication.config("v1.34.2"), encryption.config([encryption.key("k" * 32)])]
     golden(request, "apiserver.yaml", config.text(documents))
