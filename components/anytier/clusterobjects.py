@@ -6,6 +6,7 @@ SDK the provider is taken; the thousand modules of its kinds are not loaded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,14 @@ def cluster_provider(
     *,
     forget: bool = False,
     identity: Any = None,
+    answer: float | None = None,
     opts: pulumi.ResourceOptions | None = None,
 ) -> Provider:
     """The plugin, on one cluster. `kubeconfig` is its text. `forget`: what is on a cluster that does not answer may be
     taken out of the state; without it that is an error. `identity` says which cluster it is: another one has nothing
-    of what is on this one, and all is made there anew; without, the plugin compares addresses."""
-    from pulumi_kubernetes import Provider  # by a stack on a cluster only
+    of what is on this one, and all is made there anew; without, the plugin compares addresses. `answer`: seconds that
+    the API server may take for one answer; 32, the plugin's own, if not said."""
+    from pulumi_kubernetes import KubeClientSettingsArgs, Provider  # by a stack on a cluster only
 
     return Provider(
         name,
@@ -38,6 +41,7 @@ def cluster_provider(
         suppress_helm_hook_warnings=True,
         delete_unreachable=True if forget else None,
         cluster_identifier=identity,
+        kube_client_settings=None if answer is None else KubeClientSettingsArgs(timeout=math.ceil(answer)),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(version=PLUGIN_VERSION)),
     )
 

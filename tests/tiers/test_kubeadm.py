@@ -469,6 +469,10 @@ def test_how_long_it_may_take_to_come_up_is_said_to_all_that_start_a_kubelet(bun
     made, _ = recorded(bundle, startTimeout=900)
     found = [*made.of("kubeadm:ControlPlane"), *made.of("kubeadm:Worker")]
     assert [item.inputs["startTimeout"] for item in found] == [900, 900, 900]
+    plugin = made["cluster"]
+    assert plugin.inputs["kubeClientSettings"] == '{"timeout": 225}'
+    usual, _ = recorded(bundle)
+    assert "kubeClientSettings" not in usual["cluster"].inputs
 
 
 def test_the_cluster_is_a_place_once_all_have_joined(bundle: Bundle) -> None:

@@ -124,7 +124,12 @@ class KubeadmTier(pulumi.ComponentResource):
         """What is on the cluster goes with it."""
         own = pulumi.ResourceOptions(parent=self, depends_on=[control])
         provider = cluster_provider(
-            "cluster", kubeconfig, forget=self.plan.args.forget, identity=control.output("caHash"), opts=own
+            "cluster",
+            kubeconfig,
+            forget=self.plan.args.forget,
+            identity=control.output("caHash"),
+            answer=kubeadmplan.answer(self.plan.args.start_timeout),
+            opts=own,
         )
         objects = [(item.key, item.object, item.after) for item in addons.render(chosen)]
         gone = pulumi.ResourceOptions(deleted_with=control)

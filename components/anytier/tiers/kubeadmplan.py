@@ -14,6 +14,7 @@ from typing import Any, Literal
 from anytier.bundle.manifest import Bundle
 from anytier.errors import AnytierError, ConfigError
 from anytier.render.kubeadm import packages
+from anytier.render.kubeadm.config import START
 from anytier.render.kubeadm.names import join_endpoint, node_name, split_endpoint
 from anytier.render.kubeadm.versions import minor
 from anytier.render.kubernetes import addons
@@ -265,6 +266,11 @@ def worker(plan: Plan, member: Member, machine: Any, control: Any, of_control: M
         "maxUnavailable": at_once(plan.args.max_unavailable, len(plan.workers)),
         "incarnation": member.incarnation,
     }
+
+
+def answer(start: float) -> float | None:
+    """Seconds for one answer of an API server that may take `start` to come up; None: as long as anybody waits."""
+    return start / 4 if start > START else None
 
 
 def at_once(said: int | str, workers: int) -> int:
