@@ -25,7 +25,7 @@ from tests.provider.sink import Sink
 
 from anytier.errors import Conflict, Denied, NotFound, Rejected, Unreachable
 from anytier.provider import fields
-from anytier.provider.host.transport import Machine
+from anytier.provider.host.transport import Machine, Result
 from anytier.provider.kubeadm import (
     approve,
     archive,
@@ -526,6 +526,19 @@ def test_a_reason_without_advice_and_without_a_token() -> None:
     said = kubeadm.reason(out, err)
     assert said == "error execution phase preflight: some errors:; [ERROR Swap]: (token)"
     assert kubeadm.reason("", "") == "it says nothing"
+
+
+@pytest.mark.parametrize(
+    ("said", "slow"),
+    [
+        ("error: error execution phase wait-control-plane: failed while waiting for the control plane to start", True),
+        ("error: error execution phase preflight: some errors", False),
+    ],
+)
+async def test_who_is_too_slow_is_told_what_helps(said: str, slow: bool) -> None:
+    error = await kubeadm.failed(Node(cast(Machine, Named()), "one"), ["init"], Result(1, "", said))
+    assert error.do is not None and error.do.endswith("mend what it names, then run again: it goes on from here")
+    assert ("`startTimeout`" in error.do) == slow
 
 
 def test_an_upgrade_that_fails_says_at_which_pod_it_was() -> None:

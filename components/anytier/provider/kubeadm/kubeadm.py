@@ -18,6 +18,7 @@ from anytier.provider.resource import Context
 
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 _LONGEST = 1200.0
+_LATE = re.compile(r"phase (wait-control-plane|kubelet-\S*start|kubelet-wait-bootstrap)\b|not healthy after")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 
 
@@ -38,7 +39,10 @@ async def failed(node: Node, argv: Sequence[str], done: Result) -> AnytierError:
     if ("kubelet" in said or stage) and "[ERROR" not in said:
         said += f"; {await kubelet_says(node)}"
     words = " ".join(item for item in argv[:4] if not item.startswith("-"))
-    return Rejected(f"kubeadm {words} on {node}", said, "mend what it names, then run again: it goes on from here")
+    slow = "a machine that is slow needs a longer `startTimeout`; else " if _LATE.search(said) else ""
+    return Rejected(
+        f"kubeadm {words} on {node}", said, f"{slow}mend what it names, then run again: it goes on from here"
+    )
 
 
 def reason(out: str, err: str) -> str:
