@@ -62,7 +62,12 @@ class KubernetesRuntime(AppOnPlace[Cluster]):
         forget = self.place.lives_on is not None  # then the cluster itself may be let go
         opts = self.child_options([*self.place.ready, self.claim])
         self.provider = self.place.provider or cluster_provider(
-            f"{self.ns}-cluster", self.place.kubeconfig, forget=forget, identity=self.cluster, opts=opts
+            f"{self.ns}-cluster",
+            self.place.kubeconfig,
+            forget=forget,
+            identity=self.cluster,
+            answer=self.place.answer,
+            opts=opts,
         )
         self.there: dict[str, pulumi.Resource] = {}  # by key: what others wait for
         self.objects: dict[str, pulumi.Resource] = {}  # ... and what is there before it has come

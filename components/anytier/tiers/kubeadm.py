@@ -160,6 +160,7 @@ def offered(plan: Plan, port: int, tls_port: int) -> Cluster:
         ingress_class=traefik.CLASS if args.ingress_controller == "traefik" else None,
         builder={"host": builder_of(args)},
         caddy_image=args.caddy_image,
+        answer=kubeadmplan.answer(args.start_timeout),
         dns_domain=args.dns_domain,
         tier="kubeadm",
     )

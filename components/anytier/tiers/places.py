@@ -127,7 +127,8 @@ class Cluster:
     where that is not the role itself. `tolerations`: what the app's pods have to bear with on some of the nodes.
     `balancer`: annotations by which a Service gets a load balancer of the kind that the stack wants, `balancer_class`
     its class, where a controller of the tier's makes it. `provider`: pulumi-kubernetes on this cluster, where the tier
-    itself has objects there. `dns_domain`: below which Services have their names. `processors`: what images are built
+    itself has objects there, and `answer` the seconds that the API server may take for one answer, where that is more
+    than usual. `dns_domain`: below which Services have their names. `processors`: what images are built
     for, those of the machines (`amd64`), the first ones first; empty is the builder's own.
     """
 
@@ -159,6 +160,7 @@ class Cluster:
     processors: tuple[str, ...] = ()
     push: Callable[[str, Any], tuple[Any, Any]] | None = None
     provider: Any = None
+    answer: float | None = None
     dns_domain: str = "cluster.local"
     called: Callable[[Binding], Any] | None = None
     tolerations: tuple[Mapping[str, str], ...] = ()

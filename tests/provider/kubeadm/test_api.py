@@ -63,6 +63,14 @@ async def test_steady_is_ready_without_a_break() -> None:
     assert machine.asked >= 3  # two would have done, had there been no break
 
 
+async def test_what_its_api_is_like_is_asked_until_it_has_told() -> None:
+    machine = Machine({"answers": [[504, "Timeout"]]}, AWAY, {"answers": [[200, ""]]})
+    await api(machine).described(30)
+    assert machine.asked == 3
+    with pytest.raises(Unreachable, match=r"is not ready \(/openapi/v2 504: Timeout\)"):
+        await api(Machine({"answers": [[504, "Timeout"]]})).described(0)
+
+
 async def test_what_never_is_steady_is_told() -> None:
     with pytest.raises(Unreachable, match="reset by peer"):
         await api(Machine(AWAY)).steady(1, 0.5)

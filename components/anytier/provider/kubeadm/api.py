@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import json
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ _KEY, _DATA = "/etc/kubernetes/pki/ca.key", "/var/lib/etcd/member"  # what a res
 MERGE = "application/merge-patch+json"
 _TIMEOUT = 20.0
 _SERVER = "API server"
+# As clients ask for it, since it is worked out for each form by itself.
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 
 class AdminGone(Rejected):
@@ -36,9 +39,10 @@ class Call:
     path: str
     body: Any = None
     type: str | None = None
+    accept: str | None = None
 
     def wire(self) -> dict[str, Any]:
-        return {"method": self.method, "path": self.path, "body": self.body, "type": self.type}
+        return dataclasses.asdict(self)
 
 
 class Credentials:
@@ -140,14 +144,28 @@ class Api:
                     raise problem
             await asyncio.sleep(0.5)
 
+    async def described(self, seconds: float) -> None:
+        """Until it tells what objects it has; the last reason if that takes longer. It works that out when it is first
+        asked, in a second; an emulated processor needs longer than the minute after which it gives an answer up."""
+        call = Call("HEAD", "/openapi/v2", accept=_PROTOBUF)
+        end = asyncio.get_running_loop().time() + seconds
+        while (problem := await self._problem(call, 90)) is not None:
+            if asyncio.get_running_loop().time() >= end:
+                raise problem
+            await asyncio.sleep(1)
+
     async def _not_ready(self) -> AnytierError | None:
+        return await self._problem(Call("GET", "/readyz"), 5)
+
+    async def _problem(self, call: Call, timeout: float) -> AnytierError | None:
         try:
-            ((status, body),) = await self._ask(Call("GET", "/readyz"), timeout=5)
+            ((status, body),) = await self._ask(call, timeout=timeout)
         except Unreachable as error:
             return error
         if status == 200:
             return None
-        return Unreachable(f"{_SERVER} {self.credentials.server}", f"is not ready ({status}: {str(body)[:200]})", "")
+        said = f"{call.path} {status}: {str(body)[:200]}"
+        return Unreachable(f"{_SERVER} {self.credentials.server}", f"is not ready ({said})", "")
 
 
 async def api_of(node: Node, patience: float = 0) -> Api:

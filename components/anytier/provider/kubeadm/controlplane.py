@@ -188,7 +188,10 @@ class ControlPlaneResource(Resource[ControlPlaneInputs, ControlPlaneOutputs]):
         argv = ["init", f"--config={CONFIG}", "--skip-token-print"]
         await kubeadm(ctx, node, inputs.version, *argv, start=inputs.start_timeout)
         await node.set_mark(mark.model_copy(update={"stage": "done"}))
-        return await api_of(node)
+        api = await api_of(node)
+        ctx.status(f"waiting for the API of {inputs.cluster}")
+        await api.described(inputs.start_timeout)
+        return api
 
     async def _change(self, ctx: Context, node: Node, api: Api, inputs: ControlPlaneInputs) -> None:
         """Upgrade, then configuration, then certificates; each only if need be."""

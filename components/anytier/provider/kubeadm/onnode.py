@@ -276,7 +276,10 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
     answers = []
     try:
         for call in asked["calls"]:
-            headers = {"Accept": "application/json", "Content-Type": call.get("type") or "application/json"}
+            headers = {
+                "Accept": call.get("accept") or "application/json",
+                "Content-Type": call.get("type") or "application/json",
+            }
             body = None if call.get("body") is None else json.dumps(call["body"])
             connection.request(call["method"], call["path"], body, headers)
             answer = connection.getresponse()
