@@ -134,8 +134,8 @@ def test_what_is_missing_or_cannot_be_is_told_at_once() -> None:
 
 def test_a_hypervisor_gets_what_it_can_do_and_is_refused_the_rest() -> None:
     assert {*refused(uri="test:///default", **MADE)} == {"uri"}
-    found = refused(uri="esx://root@esx1/", **MADE, dataDisk="1Gi", firmware="uefi", accelerator="kvm")
-    assert {*found} == {"sha256", "dataDisk", "network", "firmware", "accelerator"}
+    found = refused(uri="esx://root@esx1/", **MADE, dataDisk="1Gi", firmware="uefi", accelerator="kvm", cpu="maximum")
+    assert {*found} == {"sha256", "dataDisk", "network", "firmware", "accelerator", "cpu"}
     assert {*refused(uri="esx://root@esx1/", **PLACED, memory="1026Mi", cpus=3)} == {"memory", "cpus"}
     assert {*refused(uri="esx://root@esx1/?no_verify=1", **PLACED)} == {"uri"}
     assert one(args(uri="esx://root@esx1/?no_verify=1", unverified=True, **PLACED), "dev").made is False
@@ -192,10 +192,18 @@ def test_only_what_a_first_boot_does_makes_another_machine() -> None:
     assert mine.generation != first
 
 
+def test_the_processor_is_the_hypervisors_own_where_none_is_said() -> None:
+    assert {*refused(**MADE, cpu="host-passthrough", accelerator="tcg")} == {"cpu"}
+    assert "cpu" not in vmplan.domain(decided(), [])
+    assert vmplan.domain(decided(cpu="host-passthrough"), [])["cpu"] == "host-passthrough"
+    with pytest.raises(ValidationError):
+        args(**MADE, cpu="qemu64")
+
+
 def test_what_may_restart_a_machine_is_waited_for() -> None:
     first = vmplan.first_boot(decided())
     assert vmplan.first_boot(decided(disk="40Gi")) == first
-    for other in ({"memory": "4Gi"}, {"cpus": 4}, {"firmware": "uefi"}, {"sha256": "cd" * 32}):
+    for other in ({"memory": "4Gi"}, {"cpus": 4}, {"cpu": "maximum"}, {"firmware": "uefi"}, {"sha256": "cd" * 32}):
         assert vmplan.first_boot(decided(**other))["of"] != first["of"], other
 
 

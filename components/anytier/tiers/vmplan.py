@@ -230,6 +230,7 @@ def domain(vm: Vm, disks: list[dict[str, Any]]) -> dict[str, Any]:
         "name": vm.name,
         "generation": vm.generation,
         "vcpus": args.cpus,
+        **({"cpu": args.cpu} if args.cpu else {}),
         "memory": bytes_of(args.memory) // MIB,
         "arch": "x86_64",
         "accelerator": args.accelerator,
@@ -281,6 +282,7 @@ def login(vm: Vm, key_file: str | None) -> dict[str, Any]:
 def first_boot(vm: Vm) -> dict[str, Any]:
     """What it is waited with; `of` changes with all that may restart it."""
     asked = [vm.args.cpus, vm.args.memory, vm.args.firmware, vm.args.accelerator, vm.generation]
+    asked += [vm.args.cpu] if vm.args.cpu else []
     kernel = vm.args.kernel.wire() if vm.args.kernel else None
     of = hashlib.sha256(json.dumps([*asked, kernel], sort_keys=True).encode()).hexdigest()[:12]
     console = {"console": vm.console} if vm.console and vm.uri.local else {}
@@ -403,6 +405,10 @@ def _wrong(args: LibvirtArgs, driver: Driver, uri: Uri, made: bool) -> Iterator[
             yield _error(field, unable[0], "leave it out")
     if args.accelerator != "auto" and "kvm" not in driver.types:
         yield _error("accelerator", f"{driver.name} has none to choose", "leave it out")
+    if args.cpu is not None and "kvm" not in driver.types:
+        yield _error("cpu", f"{driver.name} has its own, which libvirt does not choose", "leave it out")
+    elif args.cpu == "host-passthrough" and args.accelerator == "tcg":
+        yield _error("cpu", "is the host's own, which an emulated machine does not have", "maximum")
     if args.kernel is not None and "kvm" not in driver.types:
         yield _error("kernel", f"{driver.name} loads none by libvirt", "an image with a boot loader")
     if made and args.host_key is not None:

@@ -168,6 +168,7 @@ class LibvirtArgs(Frozen):
     image: Plain | None = None
     sha256: Annotated[str, AfterValidator(_digest)] | None = None
     cpus: int = Field(default=2, ge=1, le=512)
+    cpu: Literal["host-model", "host-passthrough", "maximum"] | None = None
     memory: Size = "2Gi"
     disk: Size = "20Gi"
     data_disk: Size | None = None
