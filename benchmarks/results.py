@@ -64,13 +64,15 @@ class Results:
 
 
 def merged(old: Sequence[Results], new: Results, order: Sequence[str]) -> list[Results]:
-    """The new sections in place of the old, wherever those were taken; the machine of the new ones first."""
+    """The new sections in place of the old, wherever those were taken; the machine of the new ones first. What failed
+    has no figures: those of before stay."""
+    new = replace(new, sections={name: section for name, section in new.sections.items() if not section.failed})
     here = [item for item in old if alike(item.machine) == alike(new.machine)]
     others = [item for item in old if item not in here]
     sections = {name: section for item in here for name, section in item.sections.items()} | dict(new.sections)
     ours = replace(new, sections={name: sections[name] for name in order if name in sections})
     left = [replace(item, sections=without(item.sections, new.sections)) for item in others]
-    return [ours, *(item for item in left if item.sections)]
+    return [item for item in (ours, *left) if item.sections]
 
 
 def without(sections: Mapping[str, Section], names: Collection[str]) -> dict[str, Section]:

@@ -20,6 +20,7 @@ import yaml
 
 from anytier.render.kubernetes import Rendered, Target, render
 from anytier.render.kubernetes.finish import finish
+from anytier.render.yamltext import dumped_all
 from anytier.spec import App
 from benchmarks.measure import CommandFailed, timed
 from benchmarks.programs import KUBECTL, ensure
@@ -112,7 +113,7 @@ def place(size: int, kubectl: Path) -> Iterator[Bench]:
             bench.kubeconfig.write_text(kubeconfig)
             bench.spec.write_text(yaml.safe_dump(spec(size), sort_keys=False))
             items = render(App.model_validate(spec(size)), Target(NS, addresses=("10.0.0.11",)), folder)
-            bench.objects.write_text(yaml.safe_dump_all([finish(item.object, {}) for item in objects(items)]))
+            bench.objects.write_text(dumped_all(finish(item.object, {}) for item in objects(items)))
             yield bench
 
 

@@ -33,6 +33,8 @@ def test_a_part_of_the_benchmarks_leaves_the_others_figures() -> None:
     old = Results(MACHINE, {}, {"replicas": BAD, "help": GOOD})
     new = Results(MACHINE, {}, {"replicas": GOOD})
     (only,) = merged([old], new, ["help", "replicas"])
+    assert merged([only], Results(MACHINE, {}, {"help": BAD}), ["help", "replicas"]) == [only]
+    assert merged([], Results(MACHINE, {}, {"help": BAD}), ["help"]) == []
     assert only.sections == {"help": GOOD, "replicas": GOOD}
     assert list(only.sections) == ["help", "replicas"]
 

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import time
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from tests.provider.kubernetes.controlplane import control_plane, kubelet, programs
+from tests.provider.kubernetes.controlplane import TOKEN, control_plane, kubelet, programs
+from tests.render.test_yamltext import TELLING
 
 from anytier.provider.kubernetes.client import Api
+from anytier.render.yamltext import dumped
 
 pytestmark = [
     pytest.mark.e2e,
@@ -180,3 +185,22 @@ def test_an_app_on_a_cluster_from_its_first_release_to_its_end(
 
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert live(f"/api/v1/namespaces/{NS}") is None
+
+
+def test_texts_in_our_yaml_are_texts_to_an_api_server(tmp_path: Path) -> None:
+    """It reads YAML itself, and more as numbers and booleans than PyYAML does."""
+    with control_plane(tmp_path) as kubeconfig:
+        there = urlsplit(yaml.safe_load(kubeconfig)["clusters"][0]["cluster"]["server"])
+        data = {
+            f"k{number}": text for number, text in enumerate([*TELLING, "yes", "null", "2001-01-01", "1:30", "a: b"])
+        }
+        for fast in (False, True):
+            head = {"generateName": "anytier-test-", "namespace": "default"}
+            body = dumped({"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": data}, fast=fast)
+            connection = HTTPSConnection(there.hostname or "", there.port, context=ssl._create_unverified_context())
+            headers = {"Content-Type": "application/yaml", "Authorization": f"Bearer {TOKEN}"}
+            connection.request("POST", "/api/v1/namespaces/default/configmaps", body, headers)
+            answer = connection.getresponse()
+            assert answer.status == 201, answer.read()
+            assert json.loads(answer.read())["data"] == data
+            connection.close()

@@ -93,13 +93,11 @@ def as_json(item: Rendered) -> dict[str, Any]:
 
 
 def as_yaml(item: Rendered) -> str:
-    import yaml
-
     from anytier.render.kubernetes.finish import shown
+    from anytier.render.yamltext import dumped
 
     waits = f", whose {item.waits} is waited for" if item.waits else ""
-    fast: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same, by the C library where it is there
-    text: str = yaml.dump(shown(item.object), Dumper=fast, sort_keys=False, allow_unicode=True, width=120)
+    text = dumped(shown(item.object), fast=True, allow_unicode=True, width=120)
     return f"# {item.key}{waits}\n{text}"
 
 

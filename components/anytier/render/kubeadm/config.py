@@ -1,6 +1,6 @@
 """What kubeadm is given for an init and for a join, as documents and as YAML. Pure.
 
-Values of users go through PyYAML's safe dumper only, so that no text of theirs can end a string or begin a key.
+Values of users go through a safe dumper only, so that no text of theirs can end a string or begin a key.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from anytier.render.kubeadm import audit, authentication, kubelet
 from anytier.render.kubeadm.ciphers import CIPHERS
 from anytier.render.kubeadm.merge import over
 from anytier.render.kubeadm.names import join_endpoint, split_endpoint
+from anytier.render.yamltext import dumped_all
 
 API = "kubeadm.k8s.io/v1beta4"
 FOLDER = "/etc/kubernetes/anytier"
@@ -67,7 +66,7 @@ def documents(control: Control) -> list[dict[str, Any]]:
 
 def text(documents: Sequence[Mapping[str, Any]]) -> str:
     """All in ASCII, since PyYAML reads U+0085 back as a space where it wrote it as it is."""
-    return yaml.safe_dump_all([dict(item) for item in documents], sort_keys=False, width=10**6)
+    return dumped_all([dict(item) for item in documents], width=10**6)
 
 
 def init(control: Control) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, StringConstraints
 
 from anytier.frozen import Frozen
+from anytier.render.yamltext import dumped
 
 HEAD = "#cloud-config\n"
 UserName = Annotated[str, StringConstraints(pattern="^[a-z_][a-z0-9_-]{0,31}$")]
@@ -154,4 +155,4 @@ def _ethernet(item: Ethernet) -> dict[str, Any]:
 
 def _yaml(value: Any) -> str:
     """Long lines whole, everything beyond ASCII escaped: what comes back is what was given."""
-    return str(yaml.safe_dump(value, width=2**31, sort_keys=False))
+    return dumped(value, width=2**31)

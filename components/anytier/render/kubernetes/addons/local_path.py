@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
 from anytier.render.kubernetes.addons import parts
 from anytier.render.kubernetes.addons.parts import Addon
+from anytier.render.yamltext import dumped
 
 IMAGE = "docker.io/rancher/local-path-provisioner:v0.0.30"
 HELPER = "docker.io/library/busybox:1.37.0"
@@ -79,7 +78,7 @@ def _settings(volumes: str) -> dict[str, Any]:
         "config.json": json.dumps(paths, indent=2),
         "setup": SETUP,
         "teardown": TEARDOWN,
-        "helperPod.yaml": yaml.safe_dump(_helper(), sort_keys=False),
+        "helperPod.yaml": dumped(_helper()),
     }
     return parts.config_map("local-path-config", NAME, NAMESPACE, data)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from anytier.render.kubernetes.addons import parts
 from anytier.render.kubernetes.addons.parts import Addon
+from anytier.render.yamltext import dumped
 
 IMAGE = "docker.io/library/traefik:v3.7.13"
 NAMESPACE, NAME, CLASS = "traefik", "traefik", "traefik"
@@ -28,7 +27,7 @@ _NOTE = "traefik.ingress.kubernetes.io/router"
 
 def render(addresses: Sequence[str], port: int, tls_port: int, replicas: int) -> list[Addon]:
     """`addresses`: of the machines that take requests; `port` and `tls_port` are where users call them."""
-    settings = parts.config_map(NAME, NAME, NAMESPACE, {"routing.yaml": yaml.safe_dump(_middlewares(tls_port))})
+    settings = parts.config_map(NAME, NAME, NAMESPACE, {"routing.yaml": dumped(_middlewares(tls_port), sort_keys=True)})
     home, inside = "ingress.namespace", ("ingress.policy", "ingress.budget")
     made = {
         home: parts.namespace(NAMESPACE, NAME, parts.RESTRICTED),
