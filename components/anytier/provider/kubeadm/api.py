@@ -25,6 +25,7 @@ _KEY, _DATA = "/etc/kubernetes/pki/ca.key", "/var/lib/etcd/member"  # what a res
 MERGE = "application/merge-patch+json"
 _TIMEOUT = 20.0
 _SERVER = "API server"
+_DO = "`journalctl -u kubelet` on its control plane says more; then run again"
 # As clients ask for it, since it is worked out for each form by itself.
 _PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -88,8 +89,7 @@ class Api:
         wired = [call.wire() for call in calls]
         said = await self.node.verb("ask", timeout=timeout * (len(calls) + 1) + 30, calls=wired, **asked)
         if "error" in said:
-            do = "`journalctl -u kubelet` on its control plane says more; then run again"
-            raise Unreachable(f"{_SERVER} {given.server}", str(said["error"]), do)
+            raise Unreachable(f"{_SERVER} {given.server}", str(said["error"]), _DO)
         return [(status, _json(body)) for status, body in said["answers"]]
 
     async def get(self, path: str) -> Any:
@@ -165,7 +165,7 @@ class Api:
         if status == 200:
             return None
         said = f"{call.path} {status}: {str(body)[:200]}"
-        return Unreachable(f"{_SERVER} {self.credentials.server}", f"is not ready ({said})", "")
+        return Unreachable(f"{_SERVER} {self.credentials.server}", f"is not ready ({said})", _DO)
 
 
 async def api_of(node: Node, patience: float = 0) -> Api:
