@@ -236,7 +236,7 @@ class _Run:
             if not left:
                 return look
             self.ctx.status(f"draining  {len(left)} of before  {time.monotonic() - self.began:.0f} s")
-            await asyncio.sleep(SOON)
+            await asyncio.sleep(LATER)
 
     def tell(self, look: Look, goal: str, numbers: _Numbers, back: bool) -> None:
         seen, here = look.seen, numbers.of(goal)
