@@ -71,11 +71,17 @@ def _where(results: Results) -> str:
     loads = [number for section in results.sections.values() for number in section.load]
     samples = [len(row.ours) for section in results.sections.values() for row in section.rows]
     dates = sorted(section.date for section in results.sections.values())
-    when = " to ".join(dict.fromkeys([dates[0][:10], dates[-1][:10]]))
+    when = _range(dates[0][:10], dates[-1][:10])
     place = f"{machine['cores']} cores of {machine['processor']}, {machine['memory GiB']} GiB"
     with_ = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     return (
-        f"Taken on {when} on {place}; each figure is the median of {min(samples, default=0)} to "
-        f"{max(samples, default=0)} samples, taken in turns. Load average of the machine meanwhile: "
-        f"{min(loads):g} to {max(loads):g}. With {with_}."
+        f"Taken on {when} on {place}; each figure is the median of "
+        f"{_range(min(samples, default=0), max(samples, default=0))} samples, taken in turns. "
+        "Load average of the machine meanwhile: "
+        f"{_range(f'{min(loads):g}', f'{max(loads):g}')}. With {with_}."
     )
+
+
+def _range(least: object, most: object) -> str:
+    """`3 to 12`, or `3` where there is but one."""
+    return " to ".join(dict.fromkeys([str(least), str(most)]))
